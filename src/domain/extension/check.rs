@@ -1,0 +1,151 @@
+//! The check of an event's extensions against their schemas.
+
+use std::collections::HashSet;
+
+use super::definition::{AttributeType, ValueKind};
+use super::schema::{Schema, SchemaId, write_value};
+use crate::domain::ids::Element;
+use crate::domain::json::{Json, Members, write_all, write_string};
+use crate::domain::metadata::Metadata;
+use crate::domain::violation::{Place, Violations};
+
+/// What an application attached to an element under one name, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// The schema it was checked against.
+    pub schema_id: SchemaId,
+    /// The schema's name as declared.
+    pub name: String,
+    /// The record, or the array of records: attributes in the schema's order, defaults filled in, numbers as sent.
+    pub json: String,
+}
+
+/// Checks those members of an event of `element` that are not its fields. What is wrong goes to `violations`.
+pub fn read_extensions(
+    element: Element,
+    members: Vec<(&str, &Json<'_>)>,
+    metadata: &Metadata,
+    violations: &mut Violations,
+) -> Vec<Extension> {
+    let mut extensions: Vec<Extension> = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        let place = Place::Body.member(name);
+        let Some(schema) = metadata.schema(element, name) else {
+            let of = element.singular();
+            let detail = format!("neither a field of this event nor the name of a {of} extension");
+            violations.add_about_metadata(&place, detail);
+            continue;
+        };
+        if extensions.iter().any(|known| known.schema_id == schema.id) {
+            violations.add(&place, format!("the extension {} stands twice in the event", schema.definition.name));
+            continue;
+        }
+        if *value != Json::Null
+            && let Some(json) = schema.check(value, place, violations)
+        {
+            extensions.push(Extension { schema_id: schema.id, name: schema.definition.name.clone(), json });
+        }
+    }
+    extensions
+}
+
+impl Schema {
+    /// Checks a record, or an array of records, at `place` and writes it in the form in which it is stored. `None`: it
+    /// is not valid, and `violations` says why. Other metadata might find it valid.
+    pub fn check(&self, value: &Json<'_>, place: Place<'_>, violations: &mut Violations) -> Option<String> {
+        let mut found = Violations::default();
+        let mut json = String::new();
+        match (self.definition.kind, value) {
+            (ValueKind::SingleValued, Json::Object(record)) => {
+                self.check_record(record, place, &mut found, &mut json);
+            }
+            (ValueKind::SingleValued, other) => {
+                found.add(&place, format!("expected a record (an object), found {}", other.found()));
+            }
+            (ValueKind::MultiValued, Json::Array(records)) => self.check_records(records, place, &mut found, &mut json),
+            (ValueKind::MultiValued, other) => {
+                found.add(&place, format!("expected an array of records, found {}", other.found()));
+            }
+        }
+        let valid = found.is_empty();
+        violations.append_about_metadata(found);
+        valid.then_some(json)
+    }
+
+    fn check_records(&self, records: &[Json<'_>], place: Place<'_>, found: &mut Violations, json: &mut String) {
+        let mut seen = vec![HashSet::new(); self.unique().len()];
+        write_all(json, ('[', ']'), records.iter().enumerate(), |json, (at, item)| {
+            let place = place.item(at);
+            let Json::Object(record) = item else {
+                found.add(&place, format!("expected a record (an object), found {}", item.found()));
+                return;
+            };
+            let values = self.check_record(record, place, found, json);
+            for (positions, seen) in self.unique().iter().zip(&mut seen) {
+                let key: Option<Vec<String>> = positions.iter().map(|&at| self.unique_key(at, &values, json)).collect();
+                if key.is_some_and(|key| !seen.insert(key)) {
+                    let names = positions.iter().map(|&at| self.definition.attributes[at].name.as_str());
+                    let names = names.collect::<Vec<_>>().join(", ");
+                    found.add(&place, format!("an earlier record has the same value of {names}"));
+                }
+            }
+        });
+    }
+
+    /// Checks one record and appends it to `json`; gives the range of each attribute's value there.
+    fn check_record(
+        &self,
+        record: &Members<'_>,
+        place: Place<'_>,
+        found: &mut Violations,
+        json: &mut String,
+    ) -> Vec<Option<std::ops::Range<usize>>> {
+        let attributes = &self.definition.attributes;
+        let mut given: Vec<Option<&Json<'_>>> = vec![None; attributes.len()];
+        for (name, value) in record {
+            match self.position(name) {
+                Some(at) => given[at] = Some(value).filter(|value| **value != Json::Null),
+                None => found.add(&place.member(name), "the extension has no such attribute"),
+            }
+        }
+        let mut ranges = vec![None; attributes.len()];
+        json.push('{');
+        for (at, attribute) in attributes.iter().enumerate() {
+            if given[at].is_none() && attribute.default.is_none() {
+                if attribute.mandatory {
+                    found.add(&place.member(&attribute.name), "mandatory, but absent");
+                }
+                continue;
+            }
+            if !json.ends_with('{') {
+                json.push(',');
+            }
+            write_string(json, &attribute.name);
+            json.push(':');
+            let start = json.len();
+            let written = match (given[at], &attribute.default) {
+                (Some(value), _) => write_value(attribute, value, json),
+                (None, Some(default)) => {
+                    json.push_str(default.get());
+                    Ok(())
+                }
+                (None, None) => Ok(()),
+            };
+            match written {
+                Ok(()) => ranges[at] = Some(start..json.len()),
+                Err(detail) => found.add(&place.member(&attribute.name), detail),
+            }
+        }
+        json.push('}');
+        ranges
+    }
+
+    /// The text by which a value is compared with those of other records: 1 and 1.0 are one float.
+    fn unique_key(&self, at: usize, values: &[Option<std::ops::Range<usize>>], json: &str) -> Option<String> {
+        let text = &json[values[at].clone()?];
+        match (self.definition.attributes[at].kind, text.parse::<f64>()) {
+            (AttributeType::Float, Ok(number)) => Some(format!("{:?}", number + 0.0)),
+            _ => Some(text.to_owned()),
+        }
+    }
+}

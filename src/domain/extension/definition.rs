@@ -1,0 +1,322 @@
+//! What an application declares when it creates a schema, and its validation.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::schema::write_value;
+use crate::domain::event::FIELD_NAMES;
+use crate::domain::fields::Fields;
+use crate::domain::json::{Json, Members};
+use crate::domain::violation::{Place, Violations};
+
+const MAX_NAME: usize = 26;
+const MAX_ATTRIBUTES: usize = 256;
+const MAX_ATTRIBUTE_NAME: usize = 64;
+const MAX_LENGTH: i64 = 65_535;
+const DEFAULT_LENGTH: u32 = 255;
+
+/// A schema as it is declared and read back.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ExtensionSchema)]
+pub struct SchemaDefinition {
+    /// A letter, then letters, digits or `_`; at most 26 characters. Used without regard to case.
+    #[schema(pattern = "^[A-Za-z][A-Za-z0-9_]{0,25}$", example = "Survey")]
+    pub name: String,
+    /// One record, or an array of them.
+    #[serde(rename = "type")]
+    pub kind: ValueKind,
+    /// Attributes, or arrays of attributes, whose values may not repeat among the records of one element. A record
+    /// that lacks one of them repeats nothing.
+    #[serde(default)]
+    pub unique: Vec<UniqueDefinition>,
+    /// What a record may hold.
+    #[schema(min_items = 1, max_items = 256)]
+    pub attributes: Vec<AttributeDefinition>,
+}
+
+/// How many records an element can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValueKind {
+    /// One record, a JSON object.
+    SingleValued,
+    /// A JSON array of records, possibly empty.
+    MultiValued,
+}
+
+/// One attribute, or several that are unique together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum UniqueDefinition {
+    /// An attribute.
+    One(String),
+    /// A composite.
+    Several(Vec<String>),
+}
+
+impl UniqueDefinition {
+    /// The attributes, one or several.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
+}
+
+/// One attribute of a record.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ExtensionAttribute)]
+pub struct AttributeDefinition {
+    /// 1 to 64 characters, case-sensitive; blanks are fine.
+    #[schema(min_length = 1, max_length = 64, example = "question1")]
+    pub name: String,
+    /// What values it takes.
+    #[serde(rename = "type")]
+    pub kind: AttributeType,
+    /// The most characters of a `string`; 255 unless given, at most 65,535.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(minimum = 1, maximum = 65535)]
+    pub length: Option<u32>,
+    /// Whether every record must have it.
+    #[serde(default)]
+    pub mandatory: bool,
+    /// Filled in where the attribute is absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub default: Option<Box<RawValue>>,
+}
+
+/// The types of attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AttributeType {
+    /// A text of a limited length.
+    String,
+    /// `true` or `false`.
+    Boolean,
+    /// A 64-bit integer.
+    Integer,
+    /// A number.
+    Float,
+    /// A day, `YYYY-MM-DD`.
+    Date,
+    /// A moment; stored and returned as timestamps are.
+    Datetime,
+    /// Any JSON value.
+    Json,
+}
+
+impl SchemaDefinition {
+    /// Reads the body that creates a schema.
+    pub fn read(body: &Members<'_>) -> Result<Self, Violations> {
+        let mut fields = Fields::new(body, Place::Body);
+        let name = take_name(&mut fields);
+        let kind = take_word(&mut fields, "type", &KINDS);
+        let attributes = take_attributes(&mut fields);
+        let unique = take_unique(&mut fields, attributes.as_deref().unwrap_or_default());
+        refuse_rest(&mut fields);
+        match (name, kind, attributes) {
+            (Some(name), Some(kind), Some(attributes)) => fields.violations.or(Self { name, kind, unique, attributes }),
+            _ => Err(fields.violations),
+        }
+    }
+}
+
+const KINDS: [(&str, ValueKind); 2] =
+    [("single-valued", ValueKind::SingleValued), ("multi-valued", ValueKind::MultiValued)];
+
+const TYPES: [(&str, AttributeType); 7] = [
+    ("string", AttributeType::String),
+    ("boolean", AttributeType::Boolean),
+    ("integer", AttributeType::Integer),
+    ("float", AttributeType::Float),
+    ("date", AttributeType::Date),
+    ("datetime", AttributeType::Datetime),
+    ("json", AttributeType::Json),
+];
+
+fn take_name(fields: &mut Fields<'_, '_>) -> Option<String> {
+    let before = fields.violations.len();
+    let Some(name) = fields.string("name", 1..=MAX_NAME) else {
+        complain_if_silent(fields, before, "name", "must be given");
+        return None;
+    };
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    if !starts_well || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        fields.complain("name", "expected a letter, then letters, digits or `_`");
+        return None;
+    }
+    if FIELD_NAMES.iter().any(|field| field.eq_ignore_ascii_case(&name)) {
+        fields.complain("name", "this is the name of a field of events or resources");
+        return None;
+    }
+    Some(name)
+}
+
+fn take_word<T: Copy>(fields: &mut Fields<'_, '_>, member: &str, words: &[(&str, T)]) -> Option<T> {
+    let expected = || words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    match fields.take(member) {
+        Some(Json::String(text)) => {
+            let known = words.iter().find(|(word, _)| word == text).map(|(_, value)| *value);
+            if known.is_none() {
+                fields.complain(member, format!("expected one of {}, found another string", expected()));
+            }
+            known
+        }
+        Some(other) => fields.expected(member, &format!("one of {}", expected()), other),
+        None => {
+            fields.complain(member, format!("must be given: one of {}", expected()));
+            None
+        }
+    }
+}
+
+fn take_attributes(fields: &mut Fields<'_, '_>) -> Option<Vec<AttributeDefinition>> {
+    const MEMBER: &str = "attributes";
+    let items = match fields.take(MEMBER) {
+        Some(Json::Array(items)) if (1..=MAX_ATTRIBUTES).contains(&items.len()) => items,
+        Some(Json::Array(items)) => {
+            let detail = format!("expected 1 to {MAX_ATTRIBUTES} attributes, found {}", items.len());
+            fields.complain(MEMBER, detail);
+            return None;
+        }
+        Some(other) => return fields.expected(MEMBER, "an array of attributes", other),
+        None => {
+            fields.complain(MEMBER, "must be given: an array of attributes");
+            return None;
+        }
+    };
+    let (list_place, mut names) = (Place::Body.member(MEMBER), HashSet::new());
+    let mut attributes = Vec::with_capacity(items.len());
+    for (at, item) in items.iter().enumerate() {
+        let place = list_place.item(at);
+        let Json::Object(members) = item else {
+            fields.violations.add(&place, format!("expected an attribute (an object), found {}", item.found()));
+            continue;
+        };
+        match AttributeDefinition::read(members, place) {
+            Ok(attribute) if !names.insert(attribute.name.clone()) => {
+                fields.violations.add(&place.member("name"), "another attribute has this name");
+            }
+            Ok(attribute) => attributes.push(attribute),
+            Err(violations) => fields.violations.append(violations),
+        }
+    }
+    Some(attributes)
+}
+
+impl AttributeDefinition {
+    fn read(members: &Members<'_>, place: Place<'_>) -> Result<Self, Violations> {
+        let mut fields = Fields::new(members, place);
+        let name = take_attribute_name(&mut fields);
+        let kind = take_word(&mut fields, "type", &TYPES);
+        let length = take_length(&mut fields, kind);
+        let mandatory = take_mandatory(&mut fields);
+        let default = fields.take("default");
+        refuse_rest(&mut fields);
+        let (Some(name), Some(kind)) = (name, kind) else { return Err(fields.violations) };
+        let mut attribute = Self { name, kind, length, mandatory, default: None };
+        if let Some(value) = default {
+            let mut text = String::new();
+            match write_value(&attribute, value, &mut text) {
+                Ok(()) => attribute.default = RawValue::from_string(text).ok(),
+                Err(detail) => fields.complain("default", detail),
+            }
+        }
+        fields.violations.or(attribute)
+    }
+}
+
+fn take_attribute_name(fields: &mut Fields<'_, '_>) -> Option<String> {
+    let before = fields.violations.len();
+    let name = fields.string("name", 1..=MAX_ATTRIBUTE_NAME);
+    if name.is_none() {
+        complain_if_silent(fields, before, "name", "must be given");
+    }
+    if name.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
+        fields.complain("name", "control characters are not allowed");
+        return None;
+    }
+    name
+}
+
+/// The length of a string attribute, which older clients send quoted.
+fn take_length(fields: &mut Fields<'_, '_>, kind: Option<AttributeType>) -> Option<u32> {
+    const MEMBER: &str = "length";
+    let is_string = kind.is_none_or(|kind| kind == AttributeType::String);
+    let digits = match fields.take(MEMBER) {
+        None => return is_string.then_some(DEFAULT_LENGTH),
+        Some(_) if !is_string => {
+            fields.complain(MEMBER, "only a string has a length");
+            return None;
+        }
+        Some(Json::Number(digits)) => (*digits).to_owned(),
+        Some(Json::String(text)) => text.to_string(),
+        Some(other) => return fields.expected(MEMBER, "an integer", other),
+    };
+    let length = digits.parse::<i64>().ok().filter(|length| (1..=MAX_LENGTH).contains(length));
+    if length.is_none() {
+        fields.complain(MEMBER, format!("expected an integer from 1 to {MAX_LENGTH}"));
+    }
+    length.and_then(|length| u32::try_from(length).ok())
+}
+
+/// `mandatory`, which older clients send quoted.
+fn take_mandatory(fields: &mut Fields<'_, '_>) -> bool {
+    match fields.take("mandatory") {
+        None => false,
+        Some(Json::Bool(mandatory)) => *mandatory,
+        Some(Json::String(text)) if text == "true" || text == "false" => text == "true",
+        Some(other) => fields.expected("mandatory", "`true` or `false`", other).unwrap_or(false),
+    }
+}
+
+fn take_unique(fields: &mut Fields<'_, '_>, attributes: &[AttributeDefinition]) -> Vec<UniqueDefinition> {
+    const MEMBER: &str = "unique";
+    let items = match fields.take(MEMBER) {
+        None => return Vec::new(),
+        Some(Json::Array(items)) => items,
+        Some(other) => return fields.expected(MEMBER, "an array", other).unwrap_or_default(),
+    };
+    let list_place = Place::Body.member(MEMBER);
+    let mut name_at = |item: &Json<'_>, place: Place<'_>| {
+        let name = match item {
+            Json::String(name) => name.to_string(),
+            other => {
+                fields.violations.add(&place, format!("expected the name of an attribute, found {}", other.found()));
+                return String::new();
+            }
+        };
+        if !attributes.iter().any(|attribute| attribute.name == name) {
+            fields.violations.add(&place, "no attribute has this name");
+        }
+        name
+    };
+    let mut unique = Vec::with_capacity(items.len());
+    for (at, item) in items.iter().enumerate() {
+        let place = list_place.item(at);
+        unique.push(match item {
+            Json::Array(names) => UniqueDefinition::Several(
+                names.iter().enumerate().map(|(at, name)| name_at(name, place.item(at))).collect(),
+            ),
+            name => UniqueDefinition::One(name_at(name, place)),
+        });
+    }
+    unique
+}
+
+fn refuse_rest(fields: &mut Fields<'_, '_>) {
+    let names: Vec<_> = fields.rest().map(|(name, _)| name.to_owned()).collect();
+    for name in names {
+        fields.complain(&name, "there is no such field here");
+    }
+}
+
+fn complain_if_silent(fields: &mut Fields<'_, '_>, before: usize, name: &str, detail: &str) {
+    if fields.violations.len() == before {
+        fields.complain(name, detail);
+    }
+}

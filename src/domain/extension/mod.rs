@@ -1,0 +1,10 @@
+//! Extensions: named JSON records that applications attach to elements, and the schemas that say what these may hold
+//! (contract §4).
+
+mod check;
+mod definition;
+mod schema;
+
+pub use check::{Extension, read_extensions};
+pub use definition::{AttributeDefinition, AttributeType, SchemaDefinition, UniqueDefinition, ValueKind};
+pub use schema::{Schema, SchemaId};

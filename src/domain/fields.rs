@@ -1,0 +1,164 @@
+//! Typed reading of an object's known members: each one is taken once, and every complaint is collected.
+
+use std::ops::RangeInclusive;
+
+use super::attribute::LongOrString;
+use super::json::{Json, Members};
+use super::time::Timestamp;
+use super::violation::{Place, Violations};
+
+/// The most characters of a long-or-string value, and of most texts (contract §1).
+pub const MAX_TEXT: usize = 255;
+
+/// The members of one object, as they are taken. `null` counts as absent.
+pub struct Fields<'a, 'j> {
+    members: &'a [(std::borrow::Cow<'j, str>, Json<'j>)],
+    taken: Vec<bool>,
+    place: Place<'a>,
+    /// What was wrong with the members taken so far.
+    pub violations: Violations,
+}
+
+impl<'a, 'j> Fields<'a, 'j> {
+    /// The members of the object at `place`.
+    pub fn new(members: &'a Members<'j>, place: Place<'a>) -> Self {
+        Self { members, taken: vec![false; members.len()], place, violations: Violations::default() }
+    }
+
+    /// The member `name` whatever it is, unless absent or `null`.
+    pub fn take(&mut self, name: &str) -> Option<&'a Json<'j>> {
+        let at = self.members.iter().position(|(member, _)| member == name)?;
+        self.taken[at] = true;
+        Some(&self.members[at].1).filter(|value| **value != Json::Null)
+    }
+
+    /// The members that nothing took, with their names.
+    pub fn rest(&self) -> impl Iterator<Item = (&'a str, &'a Json<'j>)> {
+        let untaken = |(member, _): &(&'a (_, _), &bool)| *member;
+        self.members.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(move |pair| {
+            let (name, value) = untaken(&pair);
+            (name.as_ref(), value)
+        })
+    }
+
+    /// Complains about the member `name`.
+    pub fn complain(&mut self, name: &str, detail: impl Into<String>) {
+        self.violations.add(&self.place.member(name), detail);
+    }
+
+    /// A text of a length in characters; a JSON integer counts as its digits.
+    pub fn text(&mut self, name: &str, length: RangeInclusive<usize>) -> Option<String> {
+        let text = match self.take(name)? {
+            Json::String(text) => text.as_ref(),
+            Json::Number(digits) if is_integer(digits) => digits,
+            other => return self.expected(name, "a string", other),
+        };
+        self.of_length(name, text, &length)
+    }
+
+    /// A text that may not come as a number.
+    pub fn string(&mut self, name: &str, length: RangeInclusive<usize>) -> Option<String> {
+        match self.take(name)? {
+            Json::String(text) => self.of_length(name, text, &length),
+            other => self.expected(name, "a string", other),
+        }
+    }
+
+    /// A 64-bit integer, or a text of 1 to 255 characters.
+    pub fn long_or_string(&mut self, name: &str) -> Option<LongOrString> {
+        match self.take(name)? {
+            Json::String(text) => self.of_length(name, text, &(1..=MAX_TEXT)).map(LongOrString::String),
+            Json::Number(digits) if is_integer(digits) => {
+                self.parsed(name, digits, "a 64-bit integer").map(LongOrString::Long)
+            }
+            other => self.expected(name, "a 64-bit integer or a string", other),
+        }
+    }
+
+    /// A 64-bit integer.
+    pub fn long(&mut self, name: &str) -> Option<i64> {
+        self.integer(name, "a 64-bit integer")
+    }
+
+    /// A 32-bit integer.
+    pub fn int(&mut self, name: &str) -> Option<i32> {
+        self.integer(name, "a 32-bit integer")
+    }
+
+    /// A number of seconds, 0 or more.
+    pub fn seconds(&mut self, name: &str) -> Option<i64> {
+        let seconds: i64 = self.integer(name, "a 64-bit integer")?;
+        if seconds < 0 {
+            self.complain(name, format!("expected 0 or more, found {seconds}"));
+            return None;
+        }
+        Some(seconds)
+    }
+
+    /// A moment.
+    pub fn timestamp(&mut self, name: &str) -> Option<Timestamp> {
+        const MOMENT: &str = "a date and time such as 2026-02-05T09:11:00.000Z";
+        match self.take(name)? {
+            Json::String(text) => {
+                let moment = Timestamp::parse(text);
+                if moment.is_none() {
+                    self.complain(name, format!("expected {MOMENT}, found another string"));
+                }
+                moment
+            }
+            other => self.expected(name, MOMENT, other),
+        }
+    }
+
+    fn integer<T: std::str::FromStr>(&mut self, name: &str, what: &str) -> Option<T> {
+        match self.take(name)? {
+            Json::Number(digits) => self.parsed(name, digits, what),
+            other => self.expected(name, what, other),
+        }
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, name: &str, digits: &str, what: &str) -> Option<T> {
+        let parsed = digits.parse().ok();
+        if parsed.is_none() {
+            self.complain(name, format!("expected {what}, found {}", Json::Number(digits).found()));
+        }
+        parsed
+    }
+
+    fn of_length(&mut self, name: &str, text: &str, length: &RangeInclusive<usize>) -> Option<String> {
+        match complaint_about_length(text, length) {
+            None => Some(text.to_owned()),
+            Some(detail) => {
+                self.complain(name, detail);
+                None
+            }
+        }
+    }
+
+    /// Complains that the member `name` is not what was expected.
+    pub fn expected<T>(&mut self, name: &str, what: &str, found: &Json<'_>) -> Option<T> {
+        self.complain(name, format!("expected {what}, found {}", found.found()));
+        None
+    }
+}
+
+/// What is wrong with a text's length in Unicode scalar values, if anything.
+pub fn complaint_about_length(text: &str, length: &RangeInclusive<usize>) -> Option<String> {
+    // Bytes are at least as many as characters: most texts need no counting.
+    if text.len() <= *length.end() && text.len() >= *length.start() && (*length.start() <= 1) {
+        return None;
+    }
+    let count = text.chars().count();
+    if count > *length.end() {
+        Some(format!("{count} characters; at most {} are allowed", length.end()))
+    } else if count < *length.start() {
+        Some(format!("{count} characters; at least {} must be there", length.start()))
+    } else {
+        None
+    }
+}
+
+/// Whether a JSON number is written as an integer.
+pub fn is_integer(number: &str) -> bool {
+    !number.contains(['.', 'e', 'E'])
+}

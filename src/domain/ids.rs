@@ -1,0 +1,112 @@
+//! Identifiers of services, states and tasks, and what kind of element each of them names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+/// A text that is not a decimal integer of the identifier's width (contract §1, Identifiers).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a {bits}-bit decimal integer")]
+pub struct InvalidId {
+    bits: u32,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $int:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $int);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let invalid = InvalidId { bits: <$int>::BITS };
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return Err(invalid);
+                }
+                text.parse().map(Self).map_err(|_| invalid)
+            }
+        }
+    };
+}
+
+id!(
+    /// Names a service; 64 bits, never used twice.
+    ServiceId,
+    i64
+);
+id!(
+    /// Names a state within its service; 32 bits.
+    StateId,
+    i32
+);
+id!(
+    /// Names a task within its service; 32 bits.
+    TaskId,
+    i32
+);
+
+/// The three kinds of things with a lifecycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Element {
+    /// One customer commitment.
+    Service,
+    /// One stage of a service.
+    State,
+    /// One step of a service or of a state.
+    Task,
+}
+
+impl Element {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Service, Self::State, Self::Task];
+
+    /// The word for one: `task`.
+    pub const fn singular(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::State => "state",
+            Self::Task => "task",
+        }
+    }
+
+    /// The word for many, which is also its segment in URLs: `tasks`.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Service => "services",
+            Self::State => "states",
+            Self::Task => "tasks",
+        }
+    }
+
+    /// The element whose plural this is, exactly.
+    pub fn from_plural(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|element| element.plural() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_is_a_decimal_integer_of_its_width() {
+        assert_eq!("2147483647".parse(), Ok(TaskId(i32::MAX)));
+        assert_eq!("-2147483648".parse(), Ok(TaskId(i32::MIN)));
+        assert_eq!("9223372036854775807".parse(), Ok(ServiceId(i64::MAX)));
+        for text in ["", "-", "+1", "1.0", "0x1", " 1", "1e3", "2147483648", "١"] {
+            assert!(text.parse::<TaskId>().is_err(), "{text:?}");
+        }
+        assert!("9223372036854775808".parse::<ServiceId>().is_err());
+    }
+}

@@ -1,0 +1,21 @@
+//! What the service decides, without I/O: identifiers, time, events and their validation, the lifecycle's rules.
+//!
+//! Nothing here knows SQL or HTTP, waits, or reads a clock.
+
+pub mod attribute;
+pub mod clock;
+pub mod disposition;
+pub mod element;
+pub mod event;
+pub mod extension;
+pub mod fields;
+pub mod ids;
+pub mod json;
+pub mod metadata;
+pub mod query;
+pub mod refusal;
+pub mod service;
+pub mod state;
+pub mod task;
+pub mod time;
+pub mod violation;

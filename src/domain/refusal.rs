@@ -1,0 +1,96 @@
+//! Why a well-formed command is not carried out.
+
+use super::disposition::RecordedEnd;
+use super::ids::{Element, StateId};
+use super::task::CompleteTask;
+use super::time::Timestamp;
+use super::violation::Violations;
+
+/// Why a command was refused by what is on record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The path names nothing.
+    #[error("there is no such {}", .0.singular())]
+    Unknown(Element),
+    /// It ended before, and this is not the same event again.
+    #[error("it ended at {ended_at}, with another event than this one")]
+    AlreadyCompleted {
+        /// When it ended.
+        ended_at: Timestamp,
+    },
+    /// The task belongs to another state than the event says.
+    #[error("the task belongs to state {has}, not to state {given}")]
+    StateMismatch {
+        /// The state it has.
+        has: StateId,
+        /// The state the event names.
+        given: StateId,
+    },
+    /// The body refers to something that does not exist.
+    #[error("the event is not valid")]
+    Invalid(Violations),
+}
+
+/// What is on record about the things that a command names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnRecord {
+    /// Whether the service exists.
+    pub service: bool,
+    /// Whether the state that the body names exists in the service.
+    pub state: bool,
+    /// Whether the element of the path, or of the drawn identifier, exists.
+    pub element: bool,
+    /// The state that the task has.
+    pub task_state: Option<StateId>,
+    /// The element's end.
+    pub end: Option<RecordedEnd>,
+}
+
+/// What becomes of a command that was not carried out at first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is done, now or before.
+    Done,
+    /// It is refused.
+    Refused(Refusal),
+    /// Nothing stands against it any more: what did was changed meanwhile.
+    Again,
+}
+
+impl OnRecord {
+    /// Why a task's end was not recorded. The once-only rule comes before all that is said of the state.
+    pub fn judge_complete_task(&self, command: &CompleteTask) -> Verdict {
+        if !self.service {
+            return Verdict::Refused(Refusal::Unknown(Element::Service));
+        }
+        if !self.element {
+            return Verdict::Refused(Refusal::Unknown(Element::Task));
+        }
+        if let Some(end) = &self.end {
+            let timestamp = command.timestamp_given.then_some(command.event.timestamp);
+            return if end.is_repeated_by(command.digest(), timestamp) {
+                Verdict::Done
+            } else {
+                Verdict::Refused(Refusal::AlreadyCompleted { ended_at: end.ended_at })
+            };
+        }
+        match (command.state_id, self.task_state) {
+            (Some(given), Some(has)) if given != has => Verdict::Refused(Refusal::StateMismatch { has, given }),
+            (Some(given), None) if !self.state => Verdict::Refused(unknown_state("state_id", given)),
+            _ => Verdict::Again,
+        }
+    }
+
+    /// Why the start of a state or task was not recorded, whose body names a state in `member`.
+    pub fn judge_start(&self, member: &str, state: Option<StateId>) -> Verdict {
+        match state {
+            _ if !self.service => Verdict::Refused(Refusal::Unknown(Element::Service)),
+            Some(state) if !self.state => Verdict::Refused(unknown_state(member, state)),
+            _ => Verdict::Again,
+        }
+    }
+}
+
+fn unknown_state(member: &str, state: StateId) -> Refusal {
+    Refusal::Invalid(Violations::one(member, format!("expected a state of the service, found {state}")))
+}

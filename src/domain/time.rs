@@ -1,0 +1,129 @@
+//! Moments as the API knows them: RFC 3339 in, whole milliseconds of UTC out (contract §1, Time).
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+
+/// A moment in whole milliseconds, between the years 0000 and 9999 of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(DateTime<Utc>);
+
+impl Timestamp {
+    /// Cuts what is finer than a millisecond. A leap second counts as the first of the next minute.
+    pub fn cut(moment: DateTime<Utc>) -> Self {
+        Self::from_millis(moment.timestamp_millis())
+    }
+
+    /// The moment `millis` milliseconds after 1970; the nearest end of chrono's range where that lies outside of it.
+    pub const fn from_millis(millis: i64) -> Self {
+        match DateTime::from_timestamp_millis(millis) {
+            Some(moment) => Self(moment),
+            None if millis < 0 => Self(DateTime::<Utc>::MIN_UTC),
+            None => Self(DateTime::<Utc>::MAX_UTC),
+        }
+    }
+
+    /// Reads RFC 3339 with any offset; the fraction is optional. `None`: it is not that.
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment = DateTime::parse_from_rfc3339(text).ok()?;
+        let cut = Self::cut(moment.to_utc());
+        (0..=9999).contains(&cut.0.year()).then_some(cut)
+    }
+
+    /// Milliseconds after 1970.
+    pub const fn millis(self) -> i64 {
+        self.0.timestamp_millis()
+    }
+
+    /// The same moment for libraries.
+    pub const fn to_datetime(self) -> DateTime<Utc> {
+        self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Milliseconds from start to end; 0 where the clocks of their senders differ so much that the end comes first.
+pub fn duration_millis(started: Timestamp, ended: Timestamp) -> i64 {
+    (ended.millis() - started.millis()).max(0)
+}
+
+/// Whether `text` is a day of the calendar, as `YYYY-MM-DD`.
+pub fn is_date(text: &str) -> bool {
+    let shape = |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    text.len() == 10 && text.bytes().enumerate().all(shape) && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{FixedOffset, TimeDelta, TimeZone};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Option<String> {
+        Timestamp::parse(text).map(|moment| moment.to_string())
+    }
+
+    #[test]
+    fn any_offset_and_fraction_is_read_and_milliseconds_of_utc_are_written() {
+        assert_eq!(read("2026-02-05T10:11:00+01:00").as_deref(), Some("2026-02-05T09:11:00.000Z"));
+        assert_eq!(read("2026-02-05T09:11:00.1Z").as_deref(), Some("2026-02-05T09:11:00.100Z"));
+        assert_eq!(read("2026-02-05T09:11:00.999999999Z").as_deref(), Some("2026-02-05T09:11:00.999Z"));
+        assert_eq!(read("1969-12-31T23:59:59.9999Z").as_deref(), Some("1969-12-31T23:59:59.999Z"));
+        assert_eq!(read("2016-12-31T23:59:60Z").as_deref(), Some("2017-01-01T00:00:00.000Z"));
+    }
+
+    #[test]
+    fn what_is_not_a_moment_of_four_digit_years_is_refused() {
+        for text in ["", "2026-02-05", "2026-02-30T00:00:00Z", "2026-02-05T09:11:00", "5", "9999-12-31T23:59:59-01:00"]
+        {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+        assert_eq!(read("0000-01-01T00:00:00+01:00"), None);
+    }
+
+    #[test]
+    fn a_date_is_ten_characters_of_the_calendar() {
+        assert!(is_date("2024-02-29"));
+        for text in ["2026-02-29", "2026-2-9", "+026-02-09", "2026-02-09Z", "2026/02/09", "2026-02-0९"] {
+            assert!(!is_date(text), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reading_cuts_to_the_millisecond_and_writing_reads_back(
+            nanos in -62_135_596_800_000_000_000_i128..253_402_300_799_000_000_000_i128,
+            offset_minutes in -1439_i32..=1439,
+        ) {
+            let millis = i64::try_from(nanos.div_euclid(1_000_000)).unwrap();
+            let subsecond = i64::try_from(nanos.rem_euclid(1_000_000)).unwrap();
+            let moment = DateTime::from_timestamp_millis(millis).unwrap() + TimeDelta::nanoseconds(subsecond);
+            let offset = FixedOffset::east_opt(offset_minutes * 60).unwrap();
+            let local = offset.from_utc_datetime(&moment.naive_utc());
+            prop_assume!((0..=9999).contains(&local.year()));
+            let read = Timestamp::parse(&local.to_rfc3339()).unwrap();
+            prop_assert_eq!(read.millis(), millis);
+            prop_assert_eq!(Timestamp::parse(&read.to_string()), Some(read));
+            prop_assert_eq!(read.to_string().len(), "YYYY-MM-DDTHH:mm:ss.SSSZ".len());
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "\\PC{0,40}") {
+            let _ = Timestamp::parse(&text);
+            let _ = is_date(&text);
+        }
+    }
+}

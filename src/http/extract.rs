@@ -1,0 +1,181 @@
+//! Extractors: what a handler takes, already checked. Their refusals are problems.
+
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header;
+use actix_web::web::{Bytes, PayloadConfig};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+
+use super::problem::{Code, Problem};
+use crate::domain::ids::{Element, ServiceId, TaskId};
+use crate::domain::json::{JsonError, Members, read_object};
+use crate::domain::query::ExtensionSelection;
+
+/// The path names a service.
+pub(super) struct ServicePath(pub(super) ServiceId);
+
+/// The path names a task.
+pub(super) struct TaskPath(pub(super) ServiceId, pub(super) TaskId);
+
+/// The path names a kind of elements: `services`, `states` or `tasks`.
+pub(super) struct ElementPath(pub(super) Element);
+
+/// The path names an extension schema.
+pub(super) struct SchemaPath(pub(super) Element, pub(super) String);
+
+macro_rules! from_path {
+    ($type:ty, $request:ident => $read:expr) => {
+        impl FromRequest for $type {
+            type Error = Problem;
+            type Future = Ready<Result<Self, Problem>>;
+
+            fn from_request($request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                ready($read)
+            }
+        }
+    };
+}
+
+from_path!(ServicePath, request => id(request, "service_id").map(Self));
+from_path!(TaskPath, request => id(request, "service_id").and_then(|service| Ok(Self(service, id(request, "task_id")?))));
+from_path!(ElementPath, request => element(request).map(Self));
+from_path!(SchemaPath, request => element(request).map(|element| {
+    Self(element, request.match_info().query("name").to_owned())
+}));
+
+fn id<T: FromStr<Err: std::fmt::Display>>(request: &HttpRequest, name: &str) -> Result<T, Problem> {
+    let text = request.match_info().query(name);
+    text.parse().map_err(|error| Problem::new(Code::InvalidId, format!("{name}: {error}, found {text:?}")))
+}
+
+fn element(request: &HttpRequest) -> Result<Element, Problem> {
+    let word = request.match_info().query("elements");
+    Element::from_plural(word).ok_or_else(|| {
+        Problem::new(Code::NotFound, format!("extensions are of services, states or tasks, not of {word:?}"))
+    })
+}
+
+/// The limit for bodies, to be registered with the application.
+pub(super) fn body_limit(bytes: usize) -> PayloadConfig {
+    PayloadConfig::new(bytes)
+}
+
+/// A JSON body that has been read whole, and not yet parsed.
+pub(super) struct Body(Bytes);
+
+impl Body {
+    /// The members of the body, which must be an object.
+    pub(super) fn object(&self) -> Result<Members<'_>, JsonError> {
+        read_object(&self.0)
+    }
+
+    /// The same; an empty body is an empty object (contract §1, for end events and associate).
+    pub(super) fn object_or_empty(&self) -> Result<Members<'_>, JsonError> {
+        if self.0.trim_ascii().is_empty() { Ok(Members::new()) } else { self.object() }
+    }
+}
+
+impl FromRequest for Body {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if let Err(problem) = check_content_type(request) {
+            return Box::pin(ready(Err(problem)));
+        }
+        let bytes = Bytes::from_request(request, payload);
+        Box::pin(async move { bytes.await.map(Self).map_err(|error| unreadable(&error)) })
+    }
+}
+
+fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
+    let refuse = |detail: &str| Err(Problem::new(Code::UnsupportedMediaType, detail));
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        return refuse("expected a body without Content-Encoding");
+    }
+    if !request.headers().contains_key(header::CONTENT_TYPE) {
+        return Ok(());
+    }
+    let Ok(Some(mime)) = request.mime_type() else { return refuse("Content-Type does not parse") };
+    if mime.essence_str() != "application/json" {
+        return refuse("expected Content-Type application/json, or none");
+    }
+    let utf8 = mime.params().all(|(name, value)| name != "charset" || value.as_str().eq_ignore_ascii_case("utf-8"));
+    if utf8 { Ok(()) } else { refuse("expected charset utf-8, or none") }
+}
+
+fn unreadable(error: &actix_web::Error) -> Problem {
+    let status = error.as_response_error().status_code();
+    match error.as_error::<PayloadError>() {
+        Some(PayloadError::Overflow) => Problem::new(Code::PayloadTooLarge, "the body is larger than MAX_BODY_BYTES"),
+        _ if status == Code::PayloadTooLarge.entry().1 => {
+            Problem::new(Code::PayloadTooLarge, "the body is larger than MAX_BODY_BYTES")
+        }
+        _ => Problem::new(Code::InvalidJson, "line 1, column 1: the body ended before it was complete"),
+    }
+}
+
+/// The parameters of a query string, as they are taken; one that nothing takes is refused.
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        serde_urlencoded::from_str(request.query_string())
+            .map(Self)
+            .map_err(|error| Problem::new(Code::InvalidQuery, format!("the query string does not parse: {error}")))
+    }
+
+    /// All values of a parameter, in order.
+    fn take(&mut self, name: &str) -> Vec<String> {
+        let (taken, rest) = std::mem::take(&mut self.0).into_iter().partition(|(known, _)| known == name);
+        self.0 = rest;
+        let taken: Vec<(String, String)> = taken;
+        taken.into_iter().map(|(_, value)| value).collect()
+    }
+
+    fn refuse_rest<T>(self, value: T) -> Result<T, Problem> {
+        match self.0.first() {
+            None => Ok(value),
+            Some((name, _)) => Err(Problem::invalid_query(name, "there is no such parameter here".into())),
+        }
+    }
+}
+
+/// `state_id` in the query string.
+pub(super) struct StateInQuery(pub(super) Option<crate::domain::ids::StateId>);
+
+impl StateInQuery {
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut parameters = Parameters::of(request)?;
+        let mut states = parameters.take("state_id").into_iter();
+        let state = match (states.next(), states.next()) {
+            (None, _) => None,
+            (Some(text), None) => Some(
+                text.parse().map_err(|error| Problem::invalid_query("state_id", format!("{error}, found {text:?}")))?,
+            ),
+            (Some(_), Some(_)) => return Err(Problem::invalid_query("state_id", "expected one value".into())),
+        };
+        parameters.refuse_rest(Self(state))
+    }
+}
+
+/// Which extensions a query includes.
+pub(super) struct ExtensionsInQuery(pub(super) ExtensionSelection);
+
+impl ExtensionsInQuery {
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut parameters = Parameters::of(request)?;
+        let mut selection = ExtensionSelection::default();
+        for list in parameters.take("extensions") {
+            selection.add(&list);
+        }
+        parameters.refuse_rest(Self(selection))
+    }
+}
+
+from_path!(StateInQuery, request => Self::read(request));
+from_path!(ExtensionsInQuery, request => Self::read(request));

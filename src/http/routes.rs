@@ -1,0 +1,72 @@
+//! The URL map. Every route stands at the root and, the same, under [`PREFIX`] (contract §1, Routes).
+
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::openapi::Published;
+use super::problem::{Code, Problem};
+use super::{extensions, health, openapi, services, states, tasks};
+
+/// The prefix of version 8.5.
+pub(super) const PREFIX: &str = "/genesys/1/cs";
+
+/// Routes that are in the OpenAPI document. Their paths stand at the handlers, whose names are the operations'.
+pub(super) fn api(config: &mut ServiceConfig<'_>) {
+    config
+        // POST /services/start · GET /services/{service_id}
+        .service(services::start_service)
+        .service(services::get_service)
+        // POST /services/{service_id}/states/start
+        .service(states::start_state)
+        // POST /services/{service_id}/tasks/start, …/{task_id}/end · GET …/{task_id}
+        .service(tasks::start_task)
+        .service(tasks::complete_task)
+        .service(tasks::get_task)
+        // POST, GET /metadata/{services|states|tasks}/extensions · GET, DELETE …/{name}
+        .service(extensions::create_extension_schema)
+        .service(extensions::list_extension_schemas)
+        .service(extensions::get_extension_schema)
+        .service(extensions::delete_extension_schema)
+        // GET /health/live, /health/ready
+        .service(health::live)
+        .service(health::ready);
+}
+
+/// All routes, and the answer to what is none of them.
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    let mut config = ServiceConfig::new(config);
+    config.service(scope::scope(PREFIX).configure(everything));
+    everything(&mut config);
+    config.default_service(web::to(no_such_route));
+}
+
+fn everything(config: &mut ServiceConfig<'_>) {
+    api(config);
+    config
+        .route("/openapi.json", web::get().to(openapi::get_document))
+        .route("/docs", web::get().to(openapi::redirect_to_docs))
+        .route("/docs/{file:.*}", web::get().to(openapi::get_docs));
+}
+
+/// 405 where the path has other methods, 404 where it has none.
+async fn no_such_route(request: HttpRequest, published: web::Data<Published>) -> Result<HttpResponse, Problem> {
+    let path = request.path().strip_prefix(PREFIX).unwrap_or(request.path());
+    let allowed = published.methods_of(path);
+    if allowed.is_empty() || allowed.contains(&request.method().as_str()) {
+        return Err(Problem::new(Code::NotFound, format!("there is no {} {}", request.method(), request.path())));
+    }
+    Err(Problem::method_not_allowed(request.method().as_str(), &allowed))
+}
+
+/// The methods that a path item of the document has.
+pub(super) fn methods(item: &utoipa::openapi::PathItem) -> Vec<Method> {
+    let having = [
+        (Method::GET, item.get.is_some()),
+        (Method::POST, item.post.is_some()),
+        (Method::PUT, item.put.is_some()),
+        (Method::DELETE, item.delete.is_some()),
+    ];
+    having.into_iter().filter(|(_, has)| *has).map(|(method, _)| method).collect()
+}

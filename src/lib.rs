@@ -1,0 +1,10 @@
+//! Keeps the context of customer journeys: services, states and tasks, over PostgreSQL.
+//!
+//! Dependencies point one way only: [`http`] → [`store`] → [`domain`].
+
+pub mod domain;
+pub mod http;
+pub mod postgres;
+pub mod settings;
+pub mod startup;
+pub mod store;

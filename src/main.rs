@@ -1,0 +1,32 @@
+//! The program: reads its settings, starts the log, and runs the service.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use context_services::settings::Settings;
+use context_services::startup;
+use tracing::error;
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    match dotenvy::dotenv() {
+        Ok(_) => {}
+        Err(error) if error.not_found() => {}
+        Err(error) => {
+            eprintln!("error: the file .env does not parse: {error}");
+            return ExitCode::from(2);
+        }
+    }
+    let settings = Settings::parse();
+    if let Err(error) = startup::log(&settings.log) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(2);
+    }
+    match startup::run(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

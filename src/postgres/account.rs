@@ -1,0 +1,74 @@
+//! The account that the server runs as: PostgreSQL refuses to be root.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::unistd::{Gid, Uid, User, geteuid};
+
+use super::{EmbeddedError, file_error};
+
+/// Who the server runs as.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Account {
+    /// Whoever runs this process.
+    Own,
+    /// Somebody else, since this process is root.
+    Other {
+        /// The user.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
+}
+
+impl Account {
+    /// Whoever owns the server's directory, if there is one; else an unprivileged account where this process is root.
+    pub(super) fn of_owner(home: &Path) -> Result<Self, EmbeddedError> {
+        if !geteuid().is_root() {
+            return Ok(Self::Own);
+        }
+        if let Ok(metadata) = fs::metadata(home)
+            && metadata.uid() != 0
+        {
+            return Ok(Self::Other { uid: metadata.uid(), gid: metadata.gid() });
+        }
+        let named = |name| User::from_name(name).ok().flatten();
+        let user = named("postgres").or_else(|| named("nobody")).ok_or(EmbeddedError::NoAccount)?;
+        let (uid, gid): (Uid, Gid) = (user.uid, user.gid);
+        Ok(Self::Other { uid: uid.as_raw(), gid: gid.as_raw() })
+    }
+
+    /// Gives a file or directory to the account.
+    pub(super) fn own(self, path: &Path) -> Result<(), EmbeddedError> {
+        match self {
+            Self::Own => Ok(()),
+            Self::Other { uid, gid } => {
+                chown(path, Some(uid), Some(gid)).map_err(|source| file_error("hand over", path, source))
+            }
+        }
+    }
+
+    /// Whether the account can reach what is in a directory, which its parents may prevent.
+    pub(super) fn can_enter(self, directory: &Path) -> bool {
+        let mut command = Command::new("test");
+        command.arg("-x").arg(directory).current_dir("/");
+        self.run("test", &mut command).is_ok()
+    }
+
+    /// Runs a program as the account and waits for it.
+    pub(super) fn run(self, program: &'static str, command: &mut Command) -> Result<(), EmbeddedError> {
+        if let Self::Other { uid, gid } = self {
+            command.uid(uid).gid(gid);
+        }
+        let ran = command.env("LC_ALL", "C").stdin(Stdio::null()).output();
+        let output = ran.map_err(|error| EmbeddedError::Program { program, output: error.to_string() })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = [output.stdout, output.stderr].concat();
+        Err(EmbeddedError::Program { program, output: String::from_utf8_lossy(&said).trim().to_owned() })
+    }
+}

@@ -1,0 +1,46 @@
+//! Where an installed PostgreSQL keeps its programs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::EmbeddedError;
+
+/// The directories of installed versions, as Debian has them.
+const VERSIONS: &str = "/usr/lib/postgresql";
+
+/// A directory with `initdb`, `pg_ctl` and `postgres`; none: they are on `PATH`.
+#[derive(Debug, Clone)]
+pub(super) struct Binaries(Option<PathBuf>);
+
+impl Binaries {
+    /// Finds them: where the setting says, else on `PATH`, else the newest of the installed versions. Data that exist
+    /// need their own major version, which is preferred unless the setting says otherwise.
+    pub(super) fn find(setting: Option<&Path>, version: Option<&str>) -> Result<Self, EmbeddedError> {
+        let candidates = match (setting, version) {
+            (Some(directory), _) => vec![Some(directory.to_owned())],
+            (None, Some(version)) => vec![Some(Path::new(VERSIONS).join(version).join("bin")), None],
+            (None, None) => std::iter::once(None).chain(installed().into_iter().map(Some)).collect(),
+        };
+        candidates.into_iter().map(Self).find(Self::work).ok_or(EmbeddedError::NotInstalled)
+    }
+
+    /// A program, ready for its arguments.
+    pub(super) fn command(&self, program: &str) -> Command {
+        Command::new(self.0.as_ref().map_or_else(|| PathBuf::from(program), |directory| directory.join(program)))
+    }
+
+    fn work(&self) -> bool {
+        let runs =
+            |program| self.command(program).arg("--version").output().is_ok_and(|output| output.status.success());
+        ["postgres", "initdb", "pg_ctl"].into_iter().all(runs)
+    }
+}
+
+/// The installed versions, the newest first.
+fn installed() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(VERSIONS).into_iter().flatten().flatten();
+    let versioned = |entry: std::fs::DirEntry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path()));
+    let mut versions: Vec<_> = entries.filter_map(versioned).collect();
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    versions.into_iter().map(|(_, path)| path.join("bin")).collect()
+}

@@ -1,0 +1,81 @@
+//! The life of the process: open the database, serve, and close everything in order when told to stop.
+
+use std::io::IsTerminal;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::web;
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::domain::clock::SystemClock;
+use crate::http;
+use crate::postgres::{EmbeddedPostgres, NAME};
+use crate::settings::{LogArgs, LogFormat, Settings};
+use crate::store::Store;
+
+/// Starts the log.
+pub fn log(settings: &LogArgs) -> Result<()> {
+    // What the framework says at its start is said better below.
+    let level = format!("actix_server=warn,{}", settings.log_level);
+    let filter = EnvFilter::try_new(level).context("LOG_LEVEL does not parse")?;
+    let colour = std::io::stdout().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(colour);
+    let started = match settings.log_format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+}
+
+/// Runs the service until it is told to stop by SIGTERM or SIGINT, or cannot go on.
+pub async fn run(settings: Settings) -> Result<()> {
+    // Taken before anything is opened, so that a second start on the same address touches nothing.
+    let address = settings.http.bind_address;
+    let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    match settings.external_database() {
+        Some(database) => serve(&settings, listener, database).await,
+        None => {
+            let embedded =
+                EmbeddedPostgres::start(&settings.embedded()).await.context("cannot start the embedded PostgreSQL")?;
+            info!("embedded PostgreSQL: psql -h {} -U {NAME} {NAME}", embedded.socket_dir().display());
+            let served = serve(&settings, listener, embedded.connect_options(NAME)).await;
+            embedded.stop().context("cannot stop the embedded PostgreSQL")?;
+            served
+        }
+    }
+}
+
+async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postgres::PgConnectOptions) -> Result<()> {
+    let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
+    let store = web::Data::new(store);
+    let address = listener.local_addr()?;
+    let server = http::serve(listener, web::Data::clone(&store), settings.http())?;
+    let handle = server.handle();
+    let serving = actix_web::rt::spawn(server);
+    info!("listening on http://{address} (the API's description: http://{address}/docs/)");
+    let stopped = tokio::select! {
+        signal = told_to_stop() => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
+        () = store.writer_died() => Err(anyhow::anyhow!("a writer has died")),
+    };
+    handle.stop(true).await;
+    serving.await?.context("the HTTP server failed")?;
+    store.close().await;
+    if stopped.is_ok() {
+        info!("stopped");
+    } else {
+        warn!("stopped, since the service could not go on");
+    }
+    stopped
+}
+
+async fn told_to_stop() -> Result<&'static str> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        Some(()) = terminate.recv() => Ok("SIGTERM"),
+        Some(()) = interrupt.recv() => Ok("SIGINT"),
+        else => bail!("signals can no longer be received"),
+    }
+}

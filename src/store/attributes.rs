@@ -1,0 +1,112 @@
+//! Business attributes: the rows that stand for "long or string" values.
+
+use quick_cache::sync::Cache;
+
+use super::{MAX_TRIES, Store, StoreError};
+use crate::domain::attribute::{Field, FieldName, LongOrString};
+use crate::domain::disposition::Disposition;
+use crate::domain::event::Event;
+use crate::domain::ids::Element;
+
+/// Values remembered; what is used least is forgotten and costs a round trip the next time.
+const REMEMBERED: usize = 100_000;
+
+/// What is known of values' rows. It never goes stale, since the meaning of a row never changes.
+pub(super) struct Values(Cache<(Field, LongOrString), i32>);
+
+impl Default for Values {
+    fn default() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+}
+
+/// The rows of an event's values.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ValueIds {
+    pub(super) kind: Option<i32>,
+    pub(super) disposition: Option<i32>,
+    pub(super) application_type: Option<i32>,
+    pub(super) resource_type: Option<i32>,
+    pub(super) media_type: Option<i32>,
+}
+
+impl Store {
+    /// The rows of a start event's values.
+    pub(super) async fn start_values(
+        &self,
+        element: Element,
+        event: &Event,
+        kind: Option<&LongOrString>,
+    ) -> Result<ValueIds, StoreError> {
+        let kind = self.value_id(Field::new(element, FieldName::Type), kind).await?;
+        Ok(ValueIds { kind, ..self.event_values(element, event).await? })
+    }
+
+    /// The rows of an end event's values.
+    pub(super) async fn end_values(
+        &self,
+        element: Element,
+        event: &Event,
+        outcome: &Disposition,
+    ) -> Result<ValueIds, StoreError> {
+        let disposition = self.value_id(Field::new(element, FieldName::Disposition), outcome.value.as_ref()).await?;
+        Ok(ValueIds { disposition, ..self.event_values(element, event).await? })
+    }
+
+    async fn event_values(&self, element: Element, event: &Event) -> Result<ValueIds, StoreError> {
+        let of = |name| Field::new(element, name);
+        Ok(ValueIds {
+            application_type: self.value_id(of(FieldName::ApplicationType), event.application_type.as_ref()).await?,
+            resource_type: self.value_id(of(FieldName::ResourceType), event.resource_type.as_ref()).await?,
+            media_type: self.value_id(of(FieldName::MediaType), event.media_type.as_ref()).await?,
+            ..ValueIds::default()
+        })
+    }
+
+    /// The row that stands for a value of a field; a new value is learned.
+    async fn value_id(&self, field: Field, value: Option<&LongOrString>) -> Result<Option<i32>, StoreError> {
+        let Some(value) = value else { return Ok(None) };
+        let key = (field, value.clone());
+        if let Some(id) = self.values.0.get(&key) {
+            return Ok(Some(id));
+        }
+        let id = self.learn_value(field, value).await?;
+        self.values.0.insert(key, id);
+        Ok(Some(id))
+    }
+
+    async fn learn_value(&self, field: Field, value: &LongOrString) -> Result<i32, StoreError> {
+        let (dbid, name) = match value {
+            LongOrString::Long(dbid) => (Some(*dbid), None),
+            LongOrString::String(name) => (None, Some(name.as_str())),
+        };
+        for _ in 0..MAX_TRIES {
+            let id = sqlx::query_scalar!(
+                r#"-- learn_value
+                with attribute as (
+                  select attribute_id from business_attributes where learned and fields = array[$1::text]
+                ), known as (
+                  select value_id from business_attribute_values
+                  where attribute_id = (select attribute_id from attribute) and retired_at is null
+                    and dbid is not distinct from $2::bigint and name is not distinct from $3::text
+                ), learned as (
+                  insert into business_attribute_values (attribute_id, dbid, name)
+                  select attribute_id, $2::bigint, $3::text from attribute where not exists (select from known)
+                  on conflict do nothing
+                  returning value_id
+                )
+                select value_id as "value_id!" from known union all select value_id from learned"#,
+                field.to_string(),
+                dbid,
+                name
+            )
+            .fetch_optional(&self.pool)
+            .await?;
+            // Nothing comes back where another node learned the value after this statement had looked: look again.
+            if let Some(id) = id {
+                return Ok(id);
+            }
+        }
+        Err(StoreError::Corrupt { table: "business_attributes", column: "fields" })
+    }
+}

@@ -1,0 +1,89 @@
+//! Why commands of a batch were not written.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+
+use crate::domain::disposition::RecordedEnd;
+use crate::domain::ids::StateId;
+use crate::domain::metadata::MetadataVersion;
+use crate::domain::refusal::{OnRecord, Verdict};
+use crate::domain::time::Timestamp;
+use crate::store::writer::{Command, Key, Write};
+
+use super::columns::ElementColumn;
+
+impl Command {
+    /// The state that the body names, which must exist.
+    fn named_state(&self) -> Option<StateId> {
+        match self {
+            Self::StartService(..) => None,
+            Self::StartState(_, command) => command.details.previous_state_id,
+            Self::StartTask(_, command) => command.details.state_id,
+            Self::CompleteTask(command) => command.state_id,
+        }
+    }
+
+    fn judge(&self, on_record: &OnRecord) -> Verdict {
+        match self {
+            Self::StartService(..) => Verdict::Again,
+            Self::StartState(_, command) => {
+                on_record.judge_start("previous_state_id", command.details.previous_state_id)
+            }
+            Self::StartTask(_, command) => on_record.judge_start("state_id", command.details.state_id),
+            Self::CompleteTask(command) => on_record.judge_complete_task(command),
+        }
+    }
+}
+
+/// Reads what is on record about commands that were not written, and judges each. They were validated against the
+/// metadata of `version`: where the database has newer, all are to be tried again.
+pub(super) async fn explain(
+    connection: &mut PgConnection,
+    missing: &[&Write],
+    version: MetadataVersion,
+) -> Result<HashMap<Key, Verdict>, sqlx::Error> {
+    if missing.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let keys: Vec<_> = missing.iter().map(|write| write.command.key()).collect();
+    let service_id: Vec<_> = keys.iter().map(|key| key.0.0).collect();
+    let element: Vec<ElementColumn> = keys.iter().map(|key| key.1.into()).collect();
+    let element_id: Vec<_> = keys.iter().map(|key| key.2).collect();
+    let state_id: Vec<_> = missing.iter().map(|write| write.command.named_state().map(|id| id.0)).collect();
+    let rows = sqlx::query!(
+        r#"-- explain_refusals
+        select g.n as "n!", s.service_id is not null as "service!", p.state_id is not null as "state!",
+          t.task_id is not null as "task!", t.state_id as "task_state?", d.ended_at as "ended_at?",
+          d.digest as "digest?", (select metadata_version from deployment) as "version!"
+        from unnest($1::bigint[], $2::element[], $3::int[], $4::int[])
+          with ordinality as g(service_id, element, element_id, state_id, n)
+        left join services s on s.service_id = g.service_id
+        left join states p on p.service_id = g.service_id and p.state_id = g.state_id
+        left join tasks t on g.element = 'task' and t.service_id = g.service_id and t.task_id = g.element_id
+        left join dispositions d
+          on d.service_id = g.service_id and d.element = g.element and d.element_id = g.element_id
+        order by g.n"#,
+        &service_id,
+        &element as _,
+        &element_id,
+        &state_id as _,
+    )
+    .fetch_all(connection)
+    .await?;
+    let verdicts = missing.iter().zip(keys).zip(rows).map(|((write, key), row)| {
+        if row.version != version.0 {
+            return (key, Verdict::Again);
+        }
+        let end = row.ended_at.zip(row.digest);
+        let on_record = OnRecord {
+            service: row.service,
+            state: row.state,
+            element: row.task,
+            task_state: row.task_state.map(StateId),
+            end: end.map(|(at, digest)| RecordedEnd { ended_at: Timestamp::cut(at), digest }),
+        };
+        (key, write.command.judge(&on_record))
+    });
+    Ok(verdicts.collect())
+}

@@ -1,0 +1,148 @@
+//! Tasks in batches.
+
+use sqlx::PgConnection;
+
+use super::Row;
+use super::columns::{EventColumns, ExtensionColumns};
+use crate::domain::ids::{Element, ServiceId, TaskId};
+use crate::domain::metadata::MetadataVersion;
+use crate::domain::task::{CompleteTask, StartTask};
+use crate::store::writer::Key;
+
+/// Inserts tasks of services and states that exist, and gives the keys of those that were.
+pub(super) async fn start_tasks(
+    connection: &mut PgConnection,
+    rows: &[Row<'_, TaskId, StartTask>],
+    version: MetadataVersion,
+) -> Result<Vec<Key>, sqlx::Error> {
+    let (mut events, mut extensions) = (EventColumns::default(), ExtensionColumns::default());
+    for (id, command, values) in rows {
+        events.push(&command.event, values);
+        extensions.push(command.service_id, id.0, &command.extensions);
+    }
+    let details = || rows.iter().map(|(_, command, _)| &command.details);
+    let service_id: Vec<_> = rows.iter().map(|(_, command, _)| command.service_id.0).collect();
+    let task_id: Vec<_> = rows.iter().map(|(id, ..)| id.0).collect();
+    let state_id: Vec<_> = details().map(|details| details.state_id.map(|id| id.0)).collect();
+    let task_type: Vec<_> = rows.iter().map(|(.., values)| values.kind).collect();
+    let est_duration: Vec<_> = details().map(|details| details.est_duration).collect();
+    let inserted = sqlx::query!(
+        r#"-- start_tasks
+        with started as (
+          insert into tasks (service_id, started_at, session_id, interaction_id, application_type, application_id,
+            resource_type, resource_id, media_type, task_id, state_id, task_type, est_duration)
+          select g.*
+          from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::int[],
+            $8::bigint[], $9::int[], $10::int[], $11::int[], $12::int[], $13::bigint[])
+            as g(service_id, started_at, session_id, interaction_id, application_type, application_id, resource_type,
+              resource_id, media_type, task_id, state_id, task_type, est_duration)
+          where $14 = (select metadata_version from deployment)
+            and exists (select from services s where s.service_id = g.service_id)
+            and (g.state_id is null or exists (
+              select from states s where s.service_id = g.service_id and s.state_id = g.state_id))
+          on conflict do nothing
+          returning service_id, task_id
+        ), recorded as (
+          insert into extensions (service_id, element, element_id, schema_id, records)
+          select x.service_id, 'task', x.task_id, x.schema_id, x.records::jsonb
+          from unnest($15::bigint[], $16::int[], $17::int[], $18::text[])
+            as x(service_id, task_id, schema_id, records)
+          join started using (service_id, task_id)
+        )
+        select service_id, task_id from started"#,
+        &service_id,
+        &events.at,
+        &events.session_id as _,
+        &events.interaction_id as _,
+        &events.application_type as _,
+        &events.application_id as _,
+        &events.resource_type as _,
+        &events.resource_id as _,
+        &events.media_type as _,
+        &task_id,
+        &state_id as _,
+        &task_type as _,
+        &est_duration as _,
+        version.0,
+        &extensions.service_id,
+        &extensions.element_id,
+        &extensions.schema_id,
+        &extensions.records as _,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(inserted.into_iter().map(|row| (ServiceId(row.service_id), Element::Task, row.task_id)).collect())
+}
+
+/// Inserts the ends of tasks that exist, have not ended, and have the state that the event names or can adopt it. What
+/// the event attaches replaces what was recorded under the same names. Gives the keys of those that ended now.
+pub(super) async fn complete_tasks(
+    connection: &mut PgConnection,
+    rows: &[Row<'_, (), CompleteTask>],
+    version: MetadataVersion,
+) -> Result<Vec<Key>, sqlx::Error> {
+    let (mut events, mut extensions) = (EventColumns::default(), ExtensionColumns::default());
+    for ((), command, values) in rows {
+        events.push(&command.event, values);
+        extensions.push(command.service_id, command.task_id.0, &command.extensions);
+    }
+    let commands = || rows.iter().map(|(_, command, _)| command);
+    let service_id: Vec<_> = commands().map(|command| command.service_id.0).collect();
+    let task_id: Vec<_> = commands().map(|command| command.task_id.0).collect();
+    let state_id: Vec<_> = commands().map(|command| command.state_id.map(|id| id.0)).collect();
+    let disposition: Vec<_> = rows.iter().map(|(.., values)| values.disposition).collect();
+    let disposition_desc: Vec<_> = commands().map(|command| command.disposition.description.as_deref()).collect();
+    let digests: Vec<_> = commands().map(|command| command.digest().0).collect();
+    let digest: Vec<_> = digests.iter().map(<[u8; 16]>::as_slice).collect();
+    let inserted = sqlx::query!(
+        r#"-- complete_tasks
+        with ended as (
+          insert into dispositions (service_id, element, element_id, ended_at, session_id, interaction_id,
+            application_type, application_id, resource_type, resource_id, media_type, state_id, disposition,
+            disposition_desc, digest)
+          select g.service_id, 'task', g.task_id, g.ended_at, g.session_id, g.interaction_id, g.application_type,
+            g.application_id, g.resource_type, g.resource_id, g.media_type, g.state_id, g.disposition,
+            g.disposition_desc, g.digest
+          from unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::int[], $7::bigint[],
+            $8::int[], $9::bigint[], $10::int[], $11::int[], $12::int[], $13::text[], $14::bytea[])
+            as g(service_id, task_id, ended_at, session_id, interaction_id, application_type, application_id,
+              resource_type, resource_id, media_type, state_id, disposition, disposition_desc, digest)
+          join tasks t on t.service_id = g.service_id and t.task_id = g.task_id
+          where $15 = (select metadata_version from deployment)
+            and (g.state_id is null or g.state_id = t.state_id or t.state_id is null and exists (
+              select from states s where s.service_id = g.service_id and s.state_id = g.state_id))
+          on conflict do nothing
+          returning service_id, element_id
+        ), recorded as (
+          insert into extensions (service_id, element, element_id, schema_id, records)
+          select x.service_id, 'task', x.element_id, x.schema_id, x.records::jsonb
+          from unnest($16::bigint[], $17::int[], $18::int[], $19::text[])
+            as x(service_id, element_id, schema_id, records)
+          join ended using (service_id, element_id)
+          on conflict (service_id, element, element_id, schema_id) do update set records = excluded.records
+        )
+        select service_id, element_id from ended"#,
+        &service_id,
+        &task_id,
+        &events.at,
+        &events.session_id as _,
+        &events.interaction_id as _,
+        &events.application_type as _,
+        &events.application_id as _,
+        &events.resource_type as _,
+        &events.resource_id as _,
+        &events.media_type as _,
+        &state_id as _,
+        &disposition as _,
+        &disposition_desc as _,
+        &digest as _,
+        version.0,
+        &extensions.service_id,
+        &extensions.element_id,
+        &extensions.schema_id,
+        &extensions.records as _,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(inserted.into_iter().map(|row| (ServiceId(row.service_id), Element::Task, row.element_id)).collect())
+}

@@ -1,0 +1,84 @@
+//! The node's copy of the metadata: read on the hot path without waiting, renewed when the database has a newer one.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use sqlx::PgPool;
+use sqlx::types::Json;
+
+use super::StoreError;
+use super::batch::ElementColumn;
+use super::extensions::SchemaRow;
+use crate::domain::extension::{AttributeDefinition, Schema, UniqueDefinition};
+use crate::domain::metadata::{Metadata, MetadataVersion};
+
+/// The copy in force.
+pub(super) struct MetadataCache(ArcSwap<Metadata>);
+
+impl MetadataCache {
+    pub(super) async fn load(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self(ArcSwap::from_pointee(read(pool).await?)))
+    }
+
+    /// The copy in force.
+    pub(super) fn current(&self) -> Arc<Metadata> {
+        self.0.load_full()
+    }
+
+    /// Looks for metadata newer than `seen`; says whether there is, and has it in force then.
+    pub(super) async fn renew(&self, pool: &PgPool, seen: MetadataVersion) -> Result<bool, StoreError> {
+        if self.0.load().version > seen {
+            return Ok(true);
+        }
+        let newest =
+            sqlx::query_scalar!("-- metadata_version\nselect metadata_version from deployment").fetch_one(pool).await?;
+        if newest <= seen.0 {
+            return Ok(false);
+        }
+        let read = Arc::new(read(pool).await?);
+        // Another task may have read newer metadata meanwhile.
+        self.0.rcu(|known| Arc::clone(if known.version < read.version { &read } else { known }));
+        Ok(true)
+    }
+}
+
+/// The version, beside a living schema if there is any.
+struct MetadataRow {
+    metadata_version: i64,
+    schema_id: Option<i32>,
+    element: Option<ElementColumn>,
+    name: Option<String>,
+    multi_valued: Option<bool>,
+    attributes: Option<Json<Vec<AttributeDefinition>>>,
+    unique_attributes: Option<Json<Vec<UniqueDefinition>>>,
+}
+
+impl MetadataRow {
+    fn schema(self) -> Option<Schema> {
+        let row = SchemaRow {
+            schema_id: self.schema_id?,
+            element: self.element?,
+            name: self.name?,
+            multi_valued: self.multi_valued?,
+            attributes: self.attributes?,
+            unique_attributes: self.unique_attributes?,
+        };
+        Some(row.into())
+    }
+}
+
+/// Reads version and schemas in one statement, and so at one moment.
+async fn read(pool: &PgPool) -> Result<Metadata, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        MetadataRow,
+        r#"-- read_metadata
+        select d.metadata_version, e.schema_id as "schema_id?", e.element as "element?: _", e.name as "name?",
+          e.multi_valued as "multi_valued?", e.attributes as "attributes?: _",
+          e.unique_attributes as "unique_attributes?: _"
+        from deployment d left join extension_schemas e on e.deleted_at is null"#
+    )
+    .fetch_all(pool)
+    .await?;
+    let version = rows.first().map_or_else(MetadataVersion::default, |row| MetadataVersion(row.metadata_version));
+    Ok(Metadata::new(version, rows.into_iter().filter_map(MetadataRow::schema)))
+}

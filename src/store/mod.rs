@@ -1,0 +1,123 @@
+//! All SQL and every transaction. What is written goes through [`writer`]; what is read takes a pooled connection.
+//!
+//! Nothing here knows HTTP.
+
+mod attributes;
+mod batch;
+mod connection;
+mod error;
+mod extensions;
+mod ids;
+mod metadata;
+mod queries;
+mod services;
+mod states;
+mod tasks;
+mod writer;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::domain::clock::Clock;
+use crate::domain::event::Context;
+use crate::domain::metadata::Metadata;
+use crate::domain::refusal::Verdict;
+use crate::domain::violation::Violations;
+
+pub use connection::{Readiness, StartError};
+pub use error::StoreError;
+pub use writer::WriterSettings;
+
+use attributes::Values;
+use ids::Ids;
+use metadata::MetadataCache;
+use writer::{Write, Writer};
+
+/// How often a command is tried again when what it was validated against changes under it.
+const MAX_TRIES: usize = 8;
+
+/// How to reach the database, and how to write to it.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Where the database is.
+    pub database: PgConnectOptions,
+    /// The most pooled connections, for all that is not an event.
+    pub pool_size: u32,
+    /// Group commit.
+    pub writer: WriterSettings,
+}
+
+/// The context of customer journeys, on disk.
+pub struct Store {
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    ids: Ids,
+    values: Values,
+    metadata: MetadataCache,
+    writer: Writer,
+}
+
+impl Store {
+    /// Connects, brings the schema up to date, and makes sure that what is committed stays.
+    pub async fn open(settings: StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let database = connection::named(settings.database);
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.pool_size)
+            .acquire_timeout(connection::PATIENCE)
+            .connect_with(database.clone())
+            .await
+            .map_err(StartError::Unreachable)?;
+        connection::MIGRATIONS.run(&pool).await.map_err(StartError::Migration)?;
+        connection::check_durability(&pool).await?;
+        let metadata = MetadataCache::load(&pool).await.map_err(StartError::Unreachable)?;
+        let writer = Writer::start(database, settings.writer);
+        let store = Self { ids: Ids::default(), values: Values::default(), pool, clock, metadata, writer };
+        store.resume_sweeping().await.map_err(StartError::Unreachable)?;
+        Ok(store)
+    }
+
+    /// Writes what is queued, then closes every connection. Later writes are refused as overload.
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.pool.close().await;
+    }
+
+    /// Waits until a writer has died, which it should not: the process must then stop.
+    pub async fn writer_died(&self) {
+        self.writer.died().await;
+    }
+
+    /// Reads and validates a command, with newer metadata if that may settle what is wrong with it, and writes it.
+    ///
+    /// `prepare` turns the command into a write, and whatever the caller needs to know of it, such as a drawn
+    /// identifier.
+    async fn write<C, T>(
+        &self,
+        read: impl Fn(Context<'_>) -> Result<C, Violations>,
+        prepare: impl AsyncFn(C) -> Result<(Write, T), StoreError>,
+    ) -> Result<T, StoreError> {
+        for _ in 0..MAX_TRIES {
+            let metadata = self.metadata.current();
+            let command = match read(Context { now: self.clock.now(), metadata: &metadata }) {
+                Ok(command) => command,
+                Err(violations) if violations.concerns_metadata() && self.renew(&metadata).await? => continue,
+                Err(violations) => return Err(StoreError::Invalid(violations)),
+            };
+            let (mut write, answer) = prepare(command).await?;
+            write.version = metadata.version;
+            match self.writer.write(write).await? {
+                Verdict::Done => return Ok(answer),
+                Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
+                Verdict::Again => self.renew(&metadata).await.map(drop)?,
+            }
+        }
+        Err(StoreError::Overloaded)
+    }
+
+    /// Whether there is newer metadata than `seen`, which is then in force.
+    async fn renew(&self, seen: &Metadata) -> Result<bool, StoreError> {
+        self.metadata.renew(&self.pool, seen.version).await
+    }
+}

@@ -1,0 +1,243 @@
+//! Group commit: the one door for every lifecycle write.
+//!
+//! Callers await what looks like a plain write. Behind it a queue feeds a loop that writes whatever is waiting, as one
+//! transaction, the moment the last one has ended. There is no timer: an idle server adds no latency, and a busy one
+//! forms larger batches by itself. Each caller gets its own answer, after the commit.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use super::attributes::ValueIds;
+use super::batch;
+use super::connection::PATIENCE;
+use super::error::{StoreError, is_outage};
+use crate::domain::extension::Extension;
+use crate::domain::ids::{Element, ServiceId, StateId, TaskId};
+use crate::domain::metadata::MetadataVersion;
+use crate::domain::refusal::Verdict;
+use crate::domain::service::StartService;
+use crate::domain::state::StartState;
+use crate::domain::task::{CompleteTask, StartTask};
+
+/// How long a caller waits for room in the queue.
+const QUEUE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The most bytes of extension records in one batch, unless a single command has more.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// How events are gathered.
+#[derive(Debug, Clone, Copy)]
+pub struct WriterSettings {
+    /// The most commands in one transaction.
+    pub batch: usize,
+    /// The most commands waiting, for each writer.
+    pub queue: usize,
+    /// Loops, each with a connection of its own. All commands of a service go through the same one.
+    pub writers: usize,
+}
+
+/// A command with all that its rows need.
+#[derive(Debug)]
+pub(super) struct Write {
+    pub(super) command: Command,
+    pub(super) values: ValueIds,
+    /// The metadata it was validated against: where the database has newer, it is not written.
+    pub(super) version: MetadataVersion,
+}
+
+/// A lifecycle command; those that start something have the identifier drawn for it.
+#[derive(Debug)]
+pub(super) enum Command {
+    StartService(ServiceId, Box<StartService>),
+    StartState(StateId, Box<StartState>),
+    StartTask(TaskId, Box<StartTask>),
+    CompleteTask(Box<CompleteTask>),
+}
+
+/// The element that a command is about: a batch holds at most one command for each.
+pub(super) type Key = (ServiceId, Element, i32);
+
+impl Command {
+    pub(super) fn key(&self) -> Key {
+        match self {
+            Self::StartService(service, _) => (*service, Element::Service, 0),
+            Self::StartState(state, command) => (command.service_id, Element::State, state.0),
+            Self::StartTask(task, command) => (command.service_id, Element::Task, task.0),
+            Self::CompleteTask(command) => (command.service_id, Element::Task, command.task_id.0),
+        }
+    }
+
+    pub(super) fn extensions(&self) -> &[Extension] {
+        match self {
+            Self::StartService(_, command) => &command.extensions,
+            Self::StartState(_, command) => &command.extensions,
+            Self::StartTask(_, command) => &command.extensions,
+            Self::CompleteTask(command) => &command.extensions,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.extensions().iter().map(|extension| extension.json.len()).sum()
+    }
+}
+
+/// What a caller is told: what became of its command, or that the batch failed.
+type Answer = Result<Verdict, StoreError>;
+
+struct Job {
+    write: Write,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The queues and loops.
+pub(super) struct Writer {
+    queues: std::sync::Mutex<Vec<mpsc::Sender<Job>>>,
+    spread: RandomState,
+    loops: TaskTracker,
+    dead: CancellationToken,
+}
+
+impl Writer {
+    pub(super) fn start(database: PgConnectOptions, settings: WriterSettings) -> Self {
+        let (loops, dead) = (TaskTracker::new(), CancellationToken::new());
+        let queues = (0..settings.writers.max(1)).map(|_| {
+            let (sender, queue) = mpsc::channel(settings.queue.max(1));
+            let flusher = Loop { queue, database: database.clone(), connection: None, batch: settings.batch.max(1) };
+            let alarm = dead.clone().drop_guard();
+            loops.spawn(async move {
+                flusher.run().await;
+                // Only a loop that ends in order does not raise the alarm.
+                alarm.disarm();
+            });
+            sender
+        });
+        let queues = std::sync::Mutex::new(queues.collect());
+        loops.close();
+        Self { queues, spread: RandomState::new(), loops, dead }
+    }
+
+    /// Writes a command; returns when its transaction has committed, or it is known that it did not.
+    pub(super) async fn write(&self, write: Write) -> Answer {
+        let Some(queue) = self.queue_of(write.command.key().0) else { return Err(StoreError::Overloaded) };
+        let (answer, answered) = oneshot::channel();
+        match queue.send_timeout(Job { write, answer }, QUEUE_PATIENCE).await {
+            // Without an answer the loop has died, perhaps after the commit.
+            Ok(()) => answered.await.unwrap_or(Err(StoreError::Unavailable(None))),
+            Err(_) => Err(StoreError::Overloaded),
+        }
+    }
+
+    fn queue_of(&self, service: ServiceId) -> Option<mpsc::Sender<Job>> {
+        let queues = self.queues.lock().ok()?;
+        let count = u64::try_from(queues.len()).ok().filter(|count| *count > 0)?;
+        let at = usize::try_from(self.spread.hash_one(service) % count).ok()?;
+        queues.get(at).cloned()
+    }
+
+    /// Refuses new commands, and returns when all that were taken are written and answered.
+    pub(super) async fn close(&self) {
+        if let Ok(mut queues) = self.queues.lock() {
+            queues.clear();
+        }
+        self.loops.wait().await;
+    }
+
+    /// Waits until a loop has died.
+    pub(super) async fn died(&self) {
+        self.dead.cancelled().await;
+    }
+}
+
+struct Loop {
+    queue: mpsc::Receiver<Job>,
+    database: PgConnectOptions,
+    connection: Option<PgConnection>,
+    batch: usize,
+}
+
+impl Loop {
+    async fn run(mut self) {
+        let mut waiting = Vec::with_capacity(self.batch);
+        loop {
+            if waiting.is_empty() {
+                self.queue.recv_many(&mut waiting, self.batch).await;
+                if waiting.is_empty() {
+                    break;
+                }
+            }
+            let (batch, later) = divide(waiting);
+            waiting = later;
+            self.flush(batch).await;
+        }
+        if let Some(connection) = self.connection.take() {
+            // Everything is committed; a connection that does not close well harms nothing.
+            drop(connection.close().await);
+        }
+    }
+
+    /// Writes a batch and answers its callers. One bad command fails alone.
+    async fn flush(&mut self, jobs: Vec<Job>) {
+        let (writes, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.write, job.answer)).unzip();
+        let verdicts = match self.commit(&writes).await {
+            Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+            Err(error) if writes.len() == 1 => vec![Err(error.into())],
+            Err(error) if is_outage(&error) => {
+                warn!(error = %error, commands = writes.len(), "the database is away: a batch may not be written");
+                writes.iter().map(|_| Err(StoreError::Unavailable(None))).collect()
+            }
+            Err(error) => {
+                warn!(error = %error, commands = writes.len(), "a batch failed and is written one by one");
+                self.commit_one_by_one(&writes).await
+            }
+        };
+        for (answer, verdict) in answers.into_iter().zip(verdicts) {
+            // A caller that has gone away needs no answer; its command is written all the same.
+            drop(answer.send(verdict));
+        }
+    }
+
+    async fn commit_one_by_one(&mut self, writes: &[Write]) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(writes.len());
+        for write in writes {
+            let verdict = self.commit(std::slice::from_ref(write)).await;
+            answers
+                .push(verdict.map(|mut verdicts| verdicts.pop().unwrap_or(Verdict::Again)).map_err(StoreError::from));
+        }
+        answers
+    }
+
+    async fn commit(&mut self, writes: &[Write]) -> Result<Vec<Verdict>, sqlx::Error> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => {
+                let connected = tokio::time::timeout(PATIENCE, self.database.connect()).await;
+                none.insert(connected.map_err(|_| sqlx::Error::PoolTimedOut)??)
+            }
+        };
+        let committed = batch::commit(connection, writes).await;
+        if committed.as_ref().is_err_and(is_outage) {
+            self.connection = None;
+        }
+        committed
+    }
+}
+
+/// What a batch takes of those that wait, in order: one command per element, and not too many bytes.
+fn divide(waiting: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+    let mut keys = HashSet::with_capacity(waiting.len());
+    let (mut bytes, mut full) = (0, false);
+    waiting.into_iter().partition(|job| {
+        bytes += job.write.command.bytes();
+        full |= bytes > BATCH_BYTES && !keys.is_empty();
+        // The key counts even of a command that waits, so that a third one does not overtake it.
+        keys.insert(job.write.command.key()) && !full
+    })
+}
