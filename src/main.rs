@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use context_services::settings::Settings;
 use context_services::startup;
 use tracing::error;
@@ -17,7 +16,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    let settings = Settings::parse();
+    let settings = Settings::of_process();
     if let Err(error) = startup::log(&settings.log) {
         eprintln!("error: {error:#}");
         return ExitCode::from(2);

@@ -1,10 +1,11 @@
 //! Every setting, as an environment variable and a flag; `--help` is the reference.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::http::HttpSettings;
@@ -42,6 +43,9 @@ pub struct HttpArgs {
     /// The most bytes of a request's body; more is 413
     #[arg(long, env, default_value_t = 1024 * 1024, value_parser = at_least_one)]
     pub max_body_bytes: usize,
+    /// Threads that take requests; as many as there are cores, if not given
+    #[arg(long, env, value_parser = at_least_one)]
+    pub http_workers: Option<usize>,
     /// Seconds that requests may go on after the service is told to stop
     #[arg(long, env, default_value_t = 30)]
     pub shutdown_timeout: u64,
@@ -52,7 +56,7 @@ pub struct HttpArgs {
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
     /// The PostgreSQL to use, as postgres://user:password@host:port/database; without it the embedded one
-    #[arg(long, env, hide_env_values = true, value_parser = DatabaseUrl::from_str)]
+    #[arg(long, env, hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
     /// Where the embedded PostgreSQL keeps its data
     #[arg(long, env, default_value = "./data")]
@@ -102,26 +106,32 @@ pub enum LogFormat {
     Json,
 }
 
-/// Where a database is; an empty text is nowhere. Never shown, since it may hold a password.
+/// Where a database is. Never shown, since it may hold a password.
 #[derive(Clone)]
-pub struct DatabaseUrl(Option<PgConnectOptions>);
+pub struct DatabaseUrl(String);
 
-impl FromStr for DatabaseUrl {
-    type Err = String;
-
-    fn from_str(url: &str) -> Result<Self, String> {
-        if url.is_empty() {
-            return Ok(Self(None));
-        }
-        // The error of the parser could repeat the password.
-        let options = url.parse().map_err(|_| "expected postgres://user:password@host:port/database".to_owned())?;
-        Ok(Self(Some(options)))
+impl From<&str> for DatabaseUrl {
+    fn from(url: &str) -> Self {
+        Self(url.to_owned())
     }
 }
 
-impl std::fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "given" } else { "none" })
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(…)")
+    }
+}
+
+impl DatabaseUrl {
+    /// How to connect; none where the setting is there and empty.
+    fn options(&self) -> Result<Option<PgConnectOptions>, &'static str> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        // The parser takes any scheme, and its error may repeat the password.
+        let is_postgres = self.0.starts_with("postgres://") || self.0.starts_with("postgresql://");
+        let options = self.0.parse().ok().filter(|_| is_postgres);
+        options.map(Some).ok_or("DATABASE_URL: expected postgres://user:password@host:port/database")
     }
 }
 
@@ -135,9 +145,18 @@ fn log_level(text: &str) -> Result<String, String> {
 }
 
 impl Settings {
+    /// The settings of this process. Ends it with a message where they are not valid, or where only help was asked for.
+    pub fn of_process() -> Self {
+        let settings = Self::parse();
+        if let Err(error) = settings.external_database() {
+            Self::command().error(ErrorKind::ValueValidation, error).exit();
+        }
+        settings
+    }
+
     /// The external database, if one is given.
-    pub fn external_database(&self) -> Option<PgConnectOptions> {
-        self.database.database_url.as_ref().and_then(|url| url.0.clone())
+    pub fn external_database(&self) -> Result<Option<PgConnectOptions>, &'static str> {
+        self.database.database_url.as_ref().map_or(Ok(None), DatabaseUrl::options)
     }
 
     /// The embedded server's settings.
@@ -157,6 +176,11 @@ impl Settings {
 
     /// The HTTP server's settings.
     pub fn http(&self) -> HttpSettings {
-        HttpSettings { max_body_bytes: self.http.max_body_bytes, shutdown_timeout: self.http.shutdown_timeout }
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        HttpSettings {
+            workers: self.http.http_workers.unwrap_or_else(cores),
+            max_body_bytes: self.http.max_body_bytes,
+            shutdown_timeout: self.http.shutdown_timeout,
+        }
     }
 }

@@ -35,17 +35,15 @@ pub async fn run(settings: Settings) -> Result<()> {
     // Taken before anything is opened, so that a second start on the same address touches nothing.
     let address = settings.http.bind_address;
     let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-    match settings.external_database() {
-        Some(database) => serve(&settings, listener, database).await,
-        None => {
-            let embedded =
-                EmbeddedPostgres::start(&settings.embedded()).await.context("cannot start the embedded PostgreSQL")?;
-            info!("embedded PostgreSQL: psql -h {} -U {NAME} {NAME}", embedded.socket_dir().display());
-            let served = serve(&settings, listener, embedded.connect_options(NAME)).await;
-            embedded.stop().context("cannot stop the embedded PostgreSQL")?;
-            served
-        }
+    if let Some(database) = settings.external_database().map_err(anyhow::Error::msg)? {
+        return serve(&settings, listener, database).await;
     }
+    let embedded =
+        EmbeddedPostgres::start(&settings.embedded()).await.context("cannot start the embedded PostgreSQL")?;
+    info!("embedded PostgreSQL: psql -h {} -U {NAME} {NAME}", embedded.socket_dir().display());
+    let served = serve(&settings, listener, embedded.connect_options(NAME)).await;
+    embedded.stop().context("cannot stop the embedded PostgreSQL")?;
+    served
 }
 
 async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postgres::PgConnectOptions) -> Result<()> {

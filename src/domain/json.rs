@@ -168,15 +168,15 @@ impl From<&JiterError> for Fault {
                 expected("a value (a string stands in double quotes)")
             }
             E::ExpectedColon => expected("`:`"),
-            E::InvalidEscape | E::UnexpectedEndOfHexEscape => expected("a JSON escape such as `\\n` or `\\u00e9`"),
+            E::InvalidEscape => expected("a JSON escape such as `\\n` or `\\u00e9`"),
             E::InvalidNumber => expected("a number without leading zeros, or a string in double quotes"),
             E::NumberOutOfRange => Problem::Refused("the number is out of range".into()),
             E::ControlCharacterWhileParsingString => expected("control characters to be escaped"),
             E::KeyMustBeAString => expected("a name in double quotes"),
             E::TrailingComma => expected("another item after the comma"),
             E::TrailingCharacters => expected("nothing after the object"),
-            E::InvalidUnicodeCodePoint | E::LoneLeadingSurrogateInHexEscape => {
-                Problem::Refused("a surrogate without its other half is not a character".into())
+            E::InvalidUnicodeCodePoint | E::LoneLeadingSurrogateInHexEscape | E::UnexpectedEndOfHexEscape => {
+                Problem::Refused("the escape is not a whole character: a surrogate needs its other half".into())
             }
             other => Problem::Refused(other.to_string()),
         };
@@ -293,14 +293,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn is_repeated<'a>(members: &Members<'a>, seen: &mut HashSet<Cow<'a, str>>, name: &Cow<'a, str>) -> bool {
+fn is_repeated<'a>(members: &Members<'a>, seen: &mut HashSet<Cow<'a, str>>, name: &str) -> bool {
     if members.len() < FEW_MEMBERS {
         return members.iter().any(|(known, _)| known == name);
     }
     if seen.is_empty() {
         seen.extend(members.iter().map(|(known, _)| known.clone()));
     }
-    !seen.insert(name.clone())
+    !seen.insert(Cow::Owned(name.to_owned()))
 }
 
 /// Whether a number of this spelling fits a double, and PostgreSQL's `numeric` without blowing up.
@@ -357,7 +357,7 @@ mod tests {
         assert!(complaint(&format!("{{{},\"k7\":0}}", many.join(","))).contains("\"k7\" stands twice"));
     }
 
-    /// Any JSON value whose numbers are integers, so that serde_json keeps them as written.
+    /// Any JSON value whose numbers are integers, so that `serde_json` keeps them as written.
     fn any_json() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),

@@ -68,7 +68,7 @@ impl OnRecord {
         }
         if let Some(end) = &self.end {
             let timestamp = command.timestamp_given.then_some(command.event.timestamp);
-            return if end.is_repeated_by(command.digest(), timestamp) {
+            return if end.is_repeated_by(command.digest, timestamp) {
                 Verdict::Done
             } else {
                 Verdict::Refused(Refusal::AlreadyCompleted { ended_at: end.ended_at })

@@ -61,6 +61,8 @@ pub struct CompleteTask {
     pub disposition: Disposition,
     /// What the application attached; replaces what was recorded under the same names.
     pub extensions: Vec<Extension>,
+    /// What tells a repeat of this event from another one.
+    pub digest: Digest,
 }
 
 impl CompleteTask {
@@ -82,11 +84,7 @@ impl CompleteTask {
                 }
                 (fields.take("timestamp").is_some(), in_body.or(state_in_query), Disposition::take(fields))
             })?;
-        Ok(Self { service_id, task_id, event, timestamp_given, state_id, disposition, extensions })
-    }
-
-    /// What tells a repeat of this event from another one.
-    pub fn digest(&self) -> Digest {
-        Digest::of_end(&self.event, self.state_id, &self.disposition, &self.extensions)
+        let digest = Digest::of_end(&event, state_id, &disposition, &extensions);
+        Ok(Self { service_id, task_id, event, timestamp_given, state_id, disposition, extensions, digest })
     }
 }

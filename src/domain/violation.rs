@@ -88,11 +88,13 @@ pub enum Place<'a> {
 
 impl<'a> Place<'a> {
     /// The member `name` of the object here.
+    #[must_use]
     pub const fn member(&'a self, name: &'a str) -> Self {
         Self::Member(self, name)
     }
 
     /// The item `at` of the array here.
+    #[must_use]
     pub const fn item(&'a self, at: usize) -> Self {
         Self::Item(self, at)
     }

@@ -29,6 +29,8 @@ pub use problem::{Code, table_of_codes};
 /// How requests are taken.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpSettings {
+    /// Threads that take requests.
+    pub workers: usize,
     /// The most bytes of a body.
     pub max_body_bytes: usize,
     /// How long requests may go on when the server is told to stop, in seconds.
@@ -47,6 +49,7 @@ pub fn serve(listener: TcpListener, store: web::Data<Store>, settings: HttpSetti
             .configure(routes::configure)
     });
     let server = server
+        .workers(settings.workers)
         .listen(listener)?
         // Without it an answer can wait 40 ms for a delayed acknowledgement.
         .tcp_nodelay(true)

@@ -97,7 +97,7 @@ pub(super) struct Problem {
     detail: String,
     errors: Vec<ProblemError>,
     allow: Option<String>,
-    source: Option<StoreError>,
+    source: Option<Box<StoreError>>,
 }
 
 /// One thing that is wrong, and where.
@@ -171,7 +171,7 @@ impl Problem {
             count => format!("{count} fields are not valid: {}", named.join(", ")),
         };
         if violations.len() > named.len() {
-            detail.push_str(&format!(" and {} more", violations.len() - named.len()));
+            detail = format!("{detail} and {} more", violations.len() - named.len());
         }
         let of_violation =
             |Violation { pointer, detail }| ProblemError { pointer: Some(pointer), parameter: None, detail };
@@ -185,7 +185,7 @@ impl Problem {
 
     /// What happened inside, for the log alone.
     pub(super) fn cause(&self) -> Option<String> {
-        let mut error: &dyn Error = self.source.as_ref()?;
+        let mut error: &dyn Error = self.source.as_deref()?;
         let mut chain = error.to_string();
         while let Some(source) = error.source() {
             chain.push_str(": ");
@@ -280,16 +280,9 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) => Code::DatabaseUnavailable,
             StoreError::Corrupt { .. } | StoreError::Database(_) => {
                 let detail = "the fault is logged under the request's id (header X-Request-Id)";
-                return Self { source: Some(error), ..Self::new(Code::Internal, detail) };
+                return Self { source: Some(Box::new(error)), ..Self::new(Code::Internal, detail) };
             }
         };
-        Self { source: Some(error), ..Self::new(code, "") }.with_own_detail()
-    }
-}
-
-impl Problem {
-    fn with_own_detail(mut self) -> Self {
-        self.detail = self.source.as_ref().map(ToString::to_string).unwrap_or_default();
-        self
+        Self { detail: error.to_string(), source: Some(Box::new(error)), ..Self::new(code, "") }
     }
 }

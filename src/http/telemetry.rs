@@ -38,7 +38,7 @@ fn sent_id(request: &ServiceRequest) -> Option<String> {
 fn log<B>(response: &ServiceResponse<B>, id: &str, start: Instant) {
     let request = response.request();
     let status = response.status();
-    let elapsed_ms = start.elapsed().as_micros() as f64 / 1000.0;
+    let elapsed_ms = f64::from(u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX)) / 1000.0;
     let route = request.match_pattern().unwrap_or_default();
     let path = |name| request.match_info().get(name);
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());

@@ -238,8 +238,8 @@ fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
 }
 
 fn make_dir(path: &Path, mode: u32) -> Result<(), EmbeddedError> {
-    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
-    made.map_err(|source| file_error("make the directory", path, source))
+    let created = DirBuilder::new().recursive(true).mode(mode).create(path);
+    created.map_err(|source| file_error("make the directory", path, source))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, EmbeddedError> {

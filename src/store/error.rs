@@ -47,9 +47,10 @@ impl From<sqlx::Error> for StoreError {
 pub(super) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(refusal) => {
-            // Connection exceptions, insufficient resources, operator intervention, system and internal errors.
+            // Connection exceptions, no way in (28, 3D, 55), insufficient resources, operator intervention, system and
+            // internal errors.
             let class = refusal.code().map(|code| code.chars().take(2).collect::<String>());
-            matches!(class.as_deref(), Some("08" | "53" | "57" | "58" | "XX"))
+            matches!(class.as_deref(), Some("08" | "28" | "3D" | "53" | "55" | "57" | "58" | "XX"))
         }
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

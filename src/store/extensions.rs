@@ -142,7 +142,7 @@ impl Store {
         tokio::spawn(async move {
             match sweep(&pool, &schemas, || clock.now().to_datetime()).await {
                 Ok(removed) => {
-                    info!(removed, schemas = schemas.len(), "swept the records of deleted extension schemas")
+                    info!(removed, schemas = schemas.len(), "swept the records of deleted extension schemas");
                 }
                 Err(error) => warn!(error = %error, "a sweep stopped and goes on at the next start"),
             }

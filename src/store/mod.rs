@@ -1,4 +1,4 @@
-//! All SQL and every transaction. What is written goes through [`writer`]; what is read takes a pooled connection.
+//! All SQL and every transaction. What is written goes through `writer`; what is read takes a pooled connection.
 //!
 //! Nothing here knows HTTP.
 
@@ -72,7 +72,7 @@ impl Store {
         connection::MIGRATIONS.run(&pool).await.map_err(StartError::Migration)?;
         connection::check_durability(&pool).await?;
         let metadata = MetadataCache::load(&pool).await.map_err(StartError::Unreachable)?;
-        let writer = Writer::start(database, settings.writer);
+        let writer = Writer::start(&database, settings.writer);
         let store = Self { ids: Ids::default(), values: Values::default(), pool, clock, metadata, writer };
         store.resume_sweeping().await.map_err(StartError::Unreachable)?;
         Ok(store)

@@ -25,7 +25,7 @@ impl Store {
     }
 
     /// Ends a task, once. `read` gives the command (contract §2, SRV.9); the rows are those of
-    /// [`batch::tasks`](super::batch).
+    /// `batch::tasks`.
     pub async fn complete_task(
         &self,
         read: impl Fn(Context<'_>) -> Result<CompleteTask, Violations>,

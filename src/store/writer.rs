@@ -106,7 +106,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(database: PgConnectOptions, settings: WriterSettings) -> Self {
+    pub(super) fn start(database: &PgConnectOptions, settings: WriterSettings) -> Self {
         let (loops, dead) = (TaskTracker::new(), CancellationToken::new());
         let queues = (0..settings.writers.max(1)).map(|_| {
             let (sender, queue) = mpsc::channel(settings.queue.max(1));

@@ -1,1 +1,19 @@
+//! Tests through HTTP on a real PostgreSQL, each with a database of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod architecture;
+mod documents;
+mod extensions;
+mod fields;
+mod once_only;
+mod openapi;
+mod problems;
+mod program;
+mod readme;
+mod reporting;
+mod services;
+mod states;
+mod support;
+mod tasks;
+mod writer;

@@ -149,3 +149,121 @@ impl Schema {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::domain::extension::SchemaDefinition;
+    use crate::domain::json::read_object;
+
+    /// What a record has in the place of an attribute.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Given {
+        Absent,
+        Null,
+        Good,
+        Bad,
+    }
+
+    const TYPES: [&str; 7] = ["string", "boolean", "integer", "float", "date", "datetime", "json"];
+
+    fn good(kind: &str) -> Value {
+        match kind {
+            "string" => json!("abc"),
+            "boolean" => json!(true),
+            "integer" => json!(-7),
+            "float" => json!(0.5),
+            "date" => json!("2026-02-05"),
+            "datetime" => json!("2026-02-05T09:11:00.000Z"),
+            _ => json!({"any": [1, "thing"]}),
+        }
+    }
+
+    /// A value of another type; `json` takes any, so it has none.
+    fn bad(kind: &str) -> Option<Value> {
+        match kind {
+            "string" => Some(json!("longer than five")),
+            "date" | "datetime" => Some(json!("soon")),
+            "json" => None,
+            _ => Some(json!("text")),
+        }
+    }
+
+    fn definition(attributes: &[(&str, bool, bool)]) -> Value {
+        let attribute = |(at, (kind, mandatory, default)): (usize, &(&str, bool, bool))| {
+            let mut attribute = json!({"name": format!("a {at}"), "type": kind, "mandatory": mandatory});
+            if *kind == "string" {
+                attribute["length"] = json!(5);
+            }
+            if *default {
+                attribute["default"] = good(kind);
+            }
+            attribute
+        };
+        let attributes: Vec<_> = attributes.iter().enumerate().map(attribute).collect();
+        json!({"name": "X", "type": "multi-valued", "attributes": attributes})
+    }
+
+    /// The record that stands in a body, the one that should be stored, and the pointers of what is wrong with it.
+    fn model(at: usize, attributes: &[(&str, bool, bool)], given: &[Given]) -> (Value, Value, Vec<String>) {
+        let (mut sent, mut stored, mut wrong) = (Map::new(), Map::new(), Vec::new());
+        for (position, ((kind, mandatory, default), given)) in attributes.iter().zip(given).enumerate() {
+            let name = format!("a {position}");
+            let value = match given {
+                Given::Absent => None,
+                Given::Null => Some(Value::Null),
+                Given::Good => Some(good(kind)),
+                Given::Bad => Some(bad(kind).unwrap_or(good(kind))),
+            };
+            sent.extend(value.clone().map(|value| (name.clone(), value)));
+            match value.filter(|value| !value.is_null()) {
+                Some(value) if *given == Given::Bad && bad(kind).is_some() => {
+                    assert_ne!(value, good(kind));
+                    wrong.push(format!("/{at}/{name}"));
+                }
+                Some(value) => drop(stored.insert(name, value)),
+                None if *default => drop(stored.insert(name, good(kind))),
+                None if *mandatory => wrong.push(format!("/{at}/{name}")),
+                None => {}
+            }
+        }
+        (sent.into(), stored.into(), wrong)
+    }
+
+    fn given() -> impl Strategy<Value = Given> {
+        prop::sample::select(&[Given::Absent, Given::Null, Given::Good, Given::Good, Given::Good, Given::Bad])
+    }
+
+    proptest! {
+        #[test]
+        fn records_are_stored_or_complained_about_as_a_plain_model_says(
+            attributes in prop::collection::vec((prop::sample::select(&TYPES[..]), any::<bool>(), any::<bool>()), 1..8),
+            records in prop::collection::vec(prop::collection::vec(given(), 8), 0..5),
+        ) {
+            let text = definition(&attributes).to_string();
+            let definition = SchemaDefinition::read(&read_object(text.as_bytes()).unwrap()).unwrap();
+            let schema = Schema::new(SchemaId(1), Element::Task, definition);
+            let modelled: Vec<_> =
+                records.iter().enumerate().map(|(at, given)| model(at, &attributes, given)).collect();
+            let sent: Vec<_> = modelled.iter().map(|(sent, ..)| sent.clone()).collect();
+            let stored: Vec<_> = modelled.iter().map(|(_, stored, _)| stored.clone()).collect();
+            let wrong: BTreeSet<_> = modelled.iter().flat_map(|(.., wrong)| wrong.clone()).collect();
+
+            let body = json!({ "X": sent }).to_string();
+            let members = read_object(body.as_bytes()).unwrap();
+            let mut violations = Violations::default();
+            let json = schema.check(&members[0].1, Place::Body, &mut violations);
+            let found: BTreeSet<_> = violations.into_list().into_iter().map(|violation| violation.pointer).collect();
+            prop_assert_eq!(&found, &wrong);
+            prop_assert_eq!(json.is_some(), wrong.is_empty());
+            if let Some(json) = json {
+                prop_assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), Value::from(stored));
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::event::Event;
 use crate::domain::extension::Extension;
 use crate::domain::ids::{Element, ServiceId};
+use crate::domain::task::CompleteTask;
 use crate::store::attributes::ValueIds;
 
 /// The database's enumeration `element`.
@@ -59,6 +60,32 @@ impl<'a> EventColumns<'a> {
         self.resource_type.push(values.resource_type);
         self.resource_id.push(event.resource_id);
         self.media_type.push(values.media_type);
+    }
+}
+
+/// The ends of tasks.
+#[derive(Default)]
+pub(super) struct EndColumns<'a> {
+    pub(super) event: EventColumns<'a>,
+    pub(super) service_id: Vec<i64>,
+    pub(super) element_id: Vec<i32>,
+    pub(super) state_id: Vec<Option<i32>>,
+    pub(super) disposition: Vec<Option<i32>>,
+    pub(super) disposition_desc: Vec<Option<&'a str>>,
+    pub(super) digest: Vec<&'a [u8]>,
+    pub(super) extensions: ExtensionColumns<'a>,
+}
+
+impl<'a> EndColumns<'a> {
+    pub(super) fn push(&mut self, command: &'a CompleteTask, values: &ValueIds) {
+        self.event.push(&command.event, values);
+        self.service_id.push(command.service_id.0);
+        self.element_id.push(command.task_id.0);
+        self.state_id.push(command.state_id.map(|state| state.0));
+        self.disposition.push(values.disposition);
+        self.disposition_desc.push(command.disposition.description.as_deref());
+        self.digest.push(&command.digest.0);
+        self.extensions.push(command.service_id, command.task_id.0, &command.extensions);
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use sqlx::{Acquire, PgConnection};
 
 use super::writer::{Command, Key, Write};
-use crate::domain::ids::Element;
+use crate::domain::ids::{Element, ServiceId, StateId, TaskId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::refusal::{Refusal, Verdict};
 use crate::domain::service::StartService;
@@ -31,10 +31,10 @@ type Row<'a, Id, C> = (Id, &'a C, &'a ValueIds);
 /// circle.
 #[derive(Default)]
 struct Batch<'a> {
-    start_services: Vec<Row<'a, crate::domain::ids::ServiceId, StartService>>,
-    start_states: Vec<Row<'a, crate::domain::ids::StateId, StartState>>,
-    start_tasks: Vec<Row<'a, crate::domain::ids::TaskId, StartTask>>,
-    complete_tasks: Vec<Row<'a, (), CompleteTask>>,
+    start_services: Vec<Row<'a, ServiceId, StartService>>,
+    start_states: Vec<Row<'a, StateId, StartState>>,
+    start_tasks: Vec<Row<'a, TaskId, StartTask>>,
+    complete_tasks: Vec<(&'a CompleteTask, &'a ValueIds)>,
 }
 
 /// Writes all commands in one transaction and says what became of each.
@@ -75,7 +75,7 @@ impl<'a> Batch<'a> {
                 Command::StartService(id, command) => batch.start_services.push((*id, command.as_ref(), values)),
                 Command::StartState(id, command) => batch.start_states.push((*id, command.as_ref(), values)),
                 Command::StartTask(id, command) => batch.start_tasks.push((*id, command.as_ref(), values)),
-                Command::CompleteTask(command) => batch.complete_tasks.push(((), command.as_ref(), values)),
+                Command::CompleteTask(command) => batch.complete_tasks.push((command.as_ref(), values)),
             }
         }
         batch

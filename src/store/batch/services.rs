@@ -7,6 +7,7 @@ use super::columns::{EventColumns, ExtensionColumns};
 use crate::domain::ids::{Element, ServiceId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::service::StartService;
+use crate::domain::time::Timestamp;
 use crate::store::writer::Key;
 
 /// Inserts services and gives the keys of those that were.
@@ -26,7 +27,7 @@ pub(super) async fn start_services(
     let contact_key: Vec<_> = details().map(|details| details.contact_key.as_deref()).collect();
     let service_type: Vec<_> = rows.iter().map(|(.., values)| values.kind).collect();
     let est_duration: Vec<_> = details().map(|details| details.est_duration).collect();
-    let expires_at: Vec<_> = details().map(|details| details.expires_at.map(|at| at.to_datetime())).collect();
+    let expires_at: Vec<_> = details().map(|details| details.expires_at.map(Timestamp::to_datetime)).collect();
     let auto_complete_after: Vec<_> = details().map(|details| details.auto_complete_after).collect();
     let inserted = sqlx::query_scalar!(
         r#"-- start_services

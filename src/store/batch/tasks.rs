@@ -3,10 +3,11 @@
 use sqlx::PgConnection;
 
 use super::Row;
-use super::columns::{EventColumns, ExtensionColumns};
+use super::columns::{EndColumns, EventColumns, ExtensionColumns};
 use crate::domain::ids::{Element, ServiceId, TaskId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::task::{CompleteTask, StartTask};
+use crate::store::attributes::ValueIds;
 use crate::store::writer::Key;
 
 /// Inserts tasks of services and states that exist, and gives the keys of those that were.
@@ -78,22 +79,13 @@ pub(super) async fn start_tasks(
 /// the event attaches replaces what was recorded under the same names. Gives the keys of those that ended now.
 pub(super) async fn complete_tasks(
     connection: &mut PgConnection,
-    rows: &[Row<'_, (), CompleteTask>],
+    rows: &[(&CompleteTask, &ValueIds)],
     version: MetadataVersion,
 ) -> Result<Vec<Key>, sqlx::Error> {
-    let (mut events, mut extensions) = (EventColumns::default(), ExtensionColumns::default());
-    for ((), command, values) in rows {
-        events.push(&command.event, values);
-        extensions.push(command.service_id, command.task_id.0, &command.extensions);
+    let mut ends = EndColumns::default();
+    for (command, values) in rows {
+        ends.push(command, values);
     }
-    let commands = || rows.iter().map(|(_, command, _)| command);
-    let service_id: Vec<_> = commands().map(|command| command.service_id.0).collect();
-    let task_id: Vec<_> = commands().map(|command| command.task_id.0).collect();
-    let state_id: Vec<_> = commands().map(|command| command.state_id.map(|id| id.0)).collect();
-    let disposition: Vec<_> = rows.iter().map(|(.., values)| values.disposition).collect();
-    let disposition_desc: Vec<_> = commands().map(|command| command.disposition.description.as_deref()).collect();
-    let digests: Vec<_> = commands().map(|command| command.digest().0).collect();
-    let digest: Vec<_> = digests.iter().map(<[u8; 16]>::as_slice).collect();
     let inserted = sqlx::query!(
         r#"-- complete_tasks
         with ended as (
@@ -122,25 +114,25 @@ pub(super) async fn complete_tasks(
           on conflict (service_id, element, element_id, schema_id) do update set records = excluded.records
         )
         select service_id, element_id from ended"#,
-        &service_id,
-        &task_id,
-        &events.at,
-        &events.session_id as _,
-        &events.interaction_id as _,
-        &events.application_type as _,
-        &events.application_id as _,
-        &events.resource_type as _,
-        &events.resource_id as _,
-        &events.media_type as _,
-        &state_id as _,
-        &disposition as _,
-        &disposition_desc as _,
-        &digest as _,
+        &ends.service_id,
+        &ends.element_id,
+        &ends.event.at,
+        &ends.event.session_id as _,
+        &ends.event.interaction_id as _,
+        &ends.event.application_type as _,
+        &ends.event.application_id as _,
+        &ends.event.resource_type as _,
+        &ends.event.resource_id as _,
+        &ends.event.media_type as _,
+        &ends.state_id as _,
+        &ends.disposition as _,
+        &ends.disposition_desc as _,
+        &ends.digest as _,
         version.0,
-        &extensions.service_id,
-        &extensions.element_id,
-        &extensions.schema_id,
-        &extensions.records as _,
+        &ends.extensions.service_id,
+        &ends.extensions.element_id,
+        &ends.extensions.schema_id,
+        &ends.extensions.records as _,
     )
     .fetch_all(connection)
     .await?;

@@ -1,0 +1,35 @@
+# An index of commands. `make run` and `make test` do all of their set-up themselves.
+
+SHELL := /bin/bash
+CARGO := cargo
+export SQLX_OFFLINE ?= true
+
+.PHONY: help run test check sqlx openapi psql postgres
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: postgres ## build and start the service on 127.0.0.1:8080; data stay in ./data
+	$(CARGO) build --release --locked
+	exec target/release/context-services
+
+test: postgres ## run every test
+	$(CARGO) test --locked
+
+check: ## formatter, lints and documentation, as in .ci/run
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+
+sqlx: postgres ## renew .sqlx/ after a query or migration has changed
+	.ci/sqlx
+
+openapi: postgres ## renew openapi.json after a route has changed
+	UPDATE_OPENAPI=1 $(CARGO) test --locked --test it the_committed_document_is_the_generated_one
+
+psql: ## open the embedded database of a running service
+	psql -h "$${DATA_DIR:-$$PWD/data}/postgres/run" -U context_services context_services
+
+# An installed PostgreSQL server: nothing to do where one is found, or where DATABASE_URL names another.
+postgres:
+	@.ci/postgres

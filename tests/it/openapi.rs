@@ -1,0 +1,160 @@
+//! The OpenAPI document and the page that shows it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::TestApp;
+
+fn document() -> Value {
+    serde_json::from_str(&context_services::http::document().to_json().unwrap()).unwrap()
+}
+
+/// All operations: method, path, what is said of it.
+fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    paths
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().iter().map(move |(method, op)| (method.as_str(), path.as_str(), op))
+        })
+        .collect()
+}
+
+#[test]
+fn the_committed_document_is_the_generated_one() {
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+    let generated = context_services::http::document().to_pretty_json().unwrap() + "\n";
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(committed, &generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(committed).unwrap();
+    assert!(committed == generated, "openapi.json is out of date: run `make openapi`");
+}
+
+#[test]
+fn every_operation_has_a_name_a_summary_and_its_problems() {
+    let document = document();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut names = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        let name = operation["operationId"].as_str().unwrap();
+        assert!(names.insert(name), "{name} stands twice");
+        assert!(operation["summary"].is_string() && operation["tags"].is_array(), "{method} {path}");
+        let responses = operation["responses"].as_object().unwrap();
+        let problems = responses.iter().filter(|(status, _)| status.as_str() >= "400");
+        for (status, response) in problems {
+            let examples = response["content"]["application/problem+json"]["examples"].as_object().unwrap();
+            for example in examples.values() {
+                assert_eq!(example["value"]["status"].to_string(), *status, "{name}");
+            }
+        }
+    }
+    let expected = [
+        "complete_task",
+        "create_extension_schema",
+        "delete_extension_schema",
+        "get_extension_schema",
+        "get_service",
+        "get_task",
+        "list_extension_schemas",
+        "live",
+        "ready",
+        "start_service",
+        "start_state",
+        "start_task",
+    ];
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn every_reference_in_the_document_leads_somewhere() {
+    fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                if let Some(Value::String(reference)) = members.get("$ref") {
+                    found.insert(reference);
+                }
+                members.values().for_each(|member| references(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    assert!(found.contains("#/components/schemas/Problem"));
+    for reference in found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+}
+
+#[tokio::test]
+async fn every_documented_operation_is_routed_under_both_prefixes() {
+    let app = TestApp::spawn().await;
+    let document = document();
+    for (method, path, _) in operations(&document) {
+        let path = path.replace("{service_id}", "1").replace("{task_id}", "1").replace("{elements}", "tasks");
+        let path = path.replace("{name}", "Survey");
+        for prefix in ["", "/genesys/1/cs"] {
+            let method = method.to_uppercase().parse().unwrap();
+            let answer = app.send(method, &format!("{prefix}{path}"), None).await;
+            assert!(answer.body["code"] != "not_found" && answer.status != 405, "{prefix}{path}: {}", answer.body);
+        }
+    }
+}
+
+/// The properties of an event's documented body, through its references.
+fn properties(document: &Value, schema: &Value) -> BTreeSet<String> {
+    let schema = match schema["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    };
+    let own = schema["properties"].as_object().into_iter().flat_map(|members| members.keys().cloned());
+    let parts = ["allOf", "oneOf"].into_iter().flat_map(|kind| schema[kind].as_array().into_iter().flatten());
+    own.chain(parts.flat_map(|part| properties(document, part))).collect()
+}
+
+#[tokio::test]
+async fn every_documented_field_of_an_event_is_one_that_the_service_reads() {
+    let app = TestApp::spawn().await;
+    let document = document();
+    let path = app.a_task_path().await;
+    let mut checked = 0;
+    for (method, template, operation) in operations(&document) {
+        if method != "post" || template.starts_with("/metadata") {
+            continue;
+        }
+        let url = template.replace("/services/{service_id}/tasks/{task_id}", &path).replace("{service_id}", "1");
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        for property in properties(&document, schema) {
+            let answer = app.post(&url, &json!({&property: [[]]})).await;
+            let expected = format!("/{property}");
+            let errors = answer.body["errors"].as_array().unwrap();
+            let error = errors.iter().find(|error| error["pointer"] == expected).expect(&property);
+            let detail = error["detail"].as_str().unwrap();
+            assert!(
+                detail.starts_with("expected ") && detail.ends_with("found an array"),
+                "{url} {property}: {detail}"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "all events were found: {checked}");
+}
+
+#[tokio::test]
+async fn the_document_and_its_page_are_served_with_nothing_from_elsewhere() {
+    let app = TestApp::spawn().await;
+    for prefix in ["", "/genesys/1/cs"] {
+        assert_eq!(app.get(&format!("{prefix}/openapi.json")).await.is(200).body, document());
+        let page = app.get(&format!("{prefix}/docs/")).await.is(200);
+        let html = page.body.as_str().unwrap();
+        assert!(html.contains("swagger-ui-bundle.js") && !html.contains("https://"), "{html}");
+        let start = app.get(&format!("{prefix}/docs/swagger-initializer.js")).await.is(200);
+        assert!(start.body.as_str().unwrap().contains("../openapi.json"));
+        app.get(&format!("{prefix}/docs/swagger-ui-bundle.js")).await.is(200);
+        app.get(&format!("{prefix}/docs/nothing.js")).await.refused(404, "not_found");
+    }
+}

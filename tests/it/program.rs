@@ -1,0 +1,188 @@
+//! The program: its settings, its log, and its life with the embedded PostgreSQL.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+
+use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings, NAME};
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use crate::support::postgres::open_directory;
+use crate::support::program::{Program, output};
+
+async fn post(program: &Program, path: &str, body: &Value) -> (u16, Value) {
+    let answer = Client::new().post(format!("{}{path}", program.url)).json(body).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+async fn get(program: &Program, path: &str) -> (u16, Value) {
+    let answer = reqwest::get(format!("{}{path}", program.url)).await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// Starts a service and a task, and ends the task; gives the path of the task.
+async fn journey(program: &Program) -> String {
+    let (_, service) = post(program, "/services/start", &json!({"customer_id": "00K7"})).await;
+    let service = format!("/services/{}", service["service_id"]);
+    let (_, task) = post(program, &format!("{service}/tasks/start"), &json!({})).await;
+    let task = format!("{service}/tasks/{}", task["task_id"]);
+    assert_eq!(post(program, &format!("{task}/end"), &json!({"disposition": 10})).await.0, 204);
+    task
+}
+
+#[tokio::test]
+async fn data_stay_over_a_restart_and_sigterm_stops_both_servers() {
+    let directory = open_directory();
+    let program = Program::start(directory.path());
+    let task = journey(&program).await;
+    let (_, before) = get(&program, &task).await;
+    program.stop();
+    assert!(!directory.path().join("postgres/data/postmaster.pid").exists(), "PostgreSQL has stopped too");
+
+    let program = Program::start(directory.path());
+    assert_eq!(get(&program, &task).await, (200, before));
+    let (_, service) = post(&program, "/services/start", &json!({"customer_id": "c"})).await;
+    assert!(service["service_id"].as_i64().unwrap() > 1, "identifiers are not used twice");
+}
+
+#[tokio::test]
+async fn after_kill_9_the_next_start_takes_over() {
+    let directory = open_directory();
+    let program = Program::start(directory.path());
+    let task = journey(&program).await;
+    let pid_file = directory.path().join("postgres/data/postmaster.pid");
+    let orphan = std::fs::read_to_string(&pid_file).unwrap();
+    program.signal("KILL");
+    assert!(!program.end().0.success());
+    assert!(pid_file.exists(), "the server is left behind");
+
+    let program = Program::start(directory.path());
+    assert_eq!(get(&program, &task).await.0, 200);
+    let pid = |text: &str| text.lines().next().unwrap().to_owned();
+    assert_ne!(pid(&std::fs::read_to_string(&pid_file).unwrap()), pid(&orphan), "it was replaced");
+}
+
+#[tokio::test]
+async fn a_second_program_on_the_same_data_is_refused_and_the_first_unharmed() {
+    let directory = open_directory();
+    let program = Program::start(directory.path());
+    let second = output(&[("DATA_DIR", directory.path().to_str().unwrap())], &[]);
+    assert!(!second.status.success());
+    let said = String::from_utf8(second.stdout).unwrap();
+    assert!(said.contains("another context-services is using the data directory"), "{said}");
+    journey(&program).await;
+}
+
+#[tokio::test]
+async fn the_service_recovers_by_itself_when_postgresql_is_restarted() {
+    let directory = open_directory();
+    let settings = EmbeddedSettings { data_dir: directory.path().to_owned(), bin_dir: None };
+    let server = EmbeddedPostgres::start(&settings).await.unwrap();
+    let url = format!("postgres:///{NAME}?host={}&user={NAME}", server.socket_dir().display());
+    let program = Program::start_with(&[("DATABASE_URL", &url)]);
+    let task = journey(&program).await;
+    let (_, before) = get(&program, &task).await;
+
+    server.stop().unwrap();
+    let (status, problem) = post(&program, &format!("{task}/end"), &json!({"disposition": 10})).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("database_unavailable")));
+    drop(server);
+    let server = EmbeddedPostgres::start(&settings).await.unwrap();
+    assert_eq!(post(&program, &format!("{task}/end"), &json!({"disposition": 10})).await.0, 204);
+    assert_eq!(get(&program, &task).await, (200, before));
+    program.stop();
+    server.stop().unwrap();
+}
+
+#[tokio::test]
+async fn sigterm_lets_a_request_that_runs_finish() {
+    let directory = open_directory();
+    let mut program = Program::start(directory.path());
+    let (_, service) = post(&program, "/services/start", &json!({"customer_id": "00K7"})).await;
+    let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
+    let path = format!("/services/{}/tasks/start", service["service_id"]);
+    let (first, second) = (r#"{"task_type""#, r#":"call"}"#);
+    let length = first.len() + second.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(format!("{head}{first}").as_bytes()).unwrap();
+    // The server has taken the connection when it answers a request on a later one.
+    assert_eq!(get(&program, "/health/live").await.0, 200);
+    program.signal("TERM");
+    program.line_with("stopping on SIGTERM");
+    stream.write_all(second.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    let (status, lines) = program.end();
+    assert!(status.success() && lines.last().unwrap().contains("stopped"), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn the_log_has_one_line_per_request_and_never_what_was_sent() {
+    let directory = open_directory();
+    let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("LOG_FORMAT", "json")];
+    let mut program = Program::start_with(&settings);
+    let secret = json!({"customer_id": "secret-customer", "interaction_id": "secret-interaction", "secret-name": {}});
+    post(&program, "/services/start", &secret).await;
+    let task = journey(&program).await;
+    post(&program, &format!("{task}/end"), &json!({"disposition_desc": "secret-outcome"})).await;
+    program.signal("TERM");
+    let refused = program.line_with("invalid_event");
+    let line: Value = serde_json::from_str(&program.line_with("complete_task")).unwrap();
+    assert_eq!((&line["method"], &line["status"]), (&json!("POST"), &json!(204)));
+    assert_eq!(line["route"], "/services/{service_id}/tasks/{task_id}/end");
+    assert_eq!((&line["service.id"], &line["task.id"]), (&json!("1"), &json!("1")));
+    assert!(line["elapsed_ms"].is_f64() && line["request.id"].is_string() && line["level"] == "INFO");
+    let (_, rest) = program.end();
+    assert_eq!(rest.iter().filter(|line| line.contains("complete_task")).count(), 1, "{rest:#?}");
+    assert!(!rest.iter().chain([&refused]).any(|line| line.contains("secret")), "{refused} {rest:#?}");
+}
+
+#[test]
+fn a_bad_setting_is_a_clear_error_at_start() {
+    for (setting, value, said) in [
+        ("BIND_ADDRESS", "nowhere", "--bind-address"),
+        ("MAX_BODY_BYTES", "0", "expected an integer of 1 or more"),
+        ("WRITE_BATCH", "many", "expected an integer of 1 or more"),
+        ("LOG_FORMAT", "xml", "possible values: text, json"),
+        ("LOG_LEVEL", "=loud=", "expected a level such as `info`"),
+        ("DATABASE_URL", "mysql://root:hunter2@x/y", "expected postgres://"),
+    ] {
+        let ended = output(&[(setting, value)], &[]);
+        let text = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{setting}: {text}");
+        assert!(text.contains(said), "{setting}: {text}");
+        assert!(!text.contains("hunter2"), "a password is never shown: {text}");
+    }
+}
+
+#[test]
+fn what_keeps_the_service_from_starting_is_said_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken_address = taken.local_addr().unwrap().to_string();
+    let directory = open_directory();
+    let data_dir = directory.path().to_str().unwrap();
+    let long = format!("{data_dir}/{}", "x".repeat(120));
+    let cases: [(&[(&str, &str)], &str); 4] = [
+        (&[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")], "cannot reach the database"),
+        (&[("DATA_DIR", data_dir), ("POSTGRES_BIN_DIR", "/nowhere")], "found no PostgreSQL server"),
+        (&[("DATA_DIR", &long)], "too long for a Unix socket"),
+        (&[("DATA_DIR", data_dir), ("BIND_ADDRESS", &taken_address)], "cannot listen on"),
+    ];
+    for (settings, said) in cases {
+        let ended = output(settings, &[]);
+        let text = String::from_utf8(ended.stdout).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{text}");
+        assert!(text.contains(said) && text.lines().count() == 1 && !text.contains("hunter2"), "{said}: {text}");
+    }
+}
+
+#[test]
+fn help_and_version_answer_without_starting_anything() {
+    let help = String::from_utf8(output(&[], &["--help"]).stdout).unwrap();
+    assert!(help.contains("BIND_ADDRESS") && help.contains("127.0.0.1:8080"), "{help}");
+    let version = Command::new(env!("CARGO_BIN_EXE_context-services")).arg("--version").output().unwrap();
+    let expected = format!("context-services {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
+}

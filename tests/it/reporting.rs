@@ -1,0 +1,102 @@
+//! The data model as analysts see it.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use sqlx::Row;
+
+use crate::support::TestApp;
+use crate::support::world::reference_end;
+
+#[tokio::test]
+async fn every_table_view_and_column_is_commented() {
+    let app = TestApp::spawn().await;
+    let silent: Vec<String> = sqlx::query_scalar(
+        "select c.relnamespace::regnamespace || '.' || c.relname || coalesce('.' || a.attname, '')
+         from pg_class c
+         cross join lateral (
+           select null::name as attname, 0 as attnum
+           union all select attname, attnum from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped
+         ) a
+         where c.relnamespace::regnamespace::text in ('public', 'reporting') and c.relkind in ('r', 'v')
+           and c.relname <> '_sqlx_migrations' and col_description(c.oid, a.attnum) is null
+           and not (a.attnum = 0 and obj_description(c.oid, 'pg_class') is not null)",
+    )
+    .fetch_all(&mut app.sql().await)
+    .await
+    .unwrap();
+    assert_eq!(silent, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn every_constraint_and_index_has_a_name_of_our_own() {
+    let app = TestApp::spawn().await;
+    let generated: i64 = app
+        .value(
+            "select count(*) from pg_constraint where connamespace = 'public'::regnamespace
+            and conrelid <> '_sqlx_migrations'::regclass and conname ~ '_(pkey|key|fkey|check)$'",
+        )
+        .await;
+    assert_eq!(generated, 0);
+}
+
+#[tokio::test]
+async fn the_views_show_a_journey_with_names_durations_and_outcomes() {
+    let app = TestApp::spawn().await;
+    app.reference_schemas().await;
+    let service = app.start("/services/start", &json!({"customer_id": "00K7", "service_type": "hotel"})).await;
+    let state = app.a_state(service).await;
+    let body = json!({"task_type": "survey", "state_id": state, "media_type": "voice", "est_duration": 45});
+    let task = app.start(&format!("/services/{service}/tasks/start"), &body).await;
+    app.a_task(service).await;
+    app.clock.advance(47_754);
+    app.post(&format!("/services/{service}/tasks/{task}/end"), &reference_end(state)).await.is(204);
+
+    let tasks: Value = app
+        .value("select jsonb_agg(jsonb_strip_nulls(to_jsonb(t) - 'started' - 'ended') order by task_id) from reporting.tasks t")
+        .await;
+    assert_eq!(
+        tasks,
+        json!([
+            {"service_id": service, "task_id": task, "state_id": state, "task_type": "survey", "status": "completed",
+             "duration_ms": 47754, "est_duration_s": 45, "disposition": "10", "disposition_name": "10",
+             "disposition_desc": "SUCCESS", "start_media_type": "voice", "end_interaction_id": "0000CSS0FXZUP6UR"},
+            {"service_id": service, "task_id": task + 1, "status": "active"}
+        ])
+    );
+    let services: Value = app.value("select to_jsonb(s) - 'started' from reporting.services s").await;
+    assert_eq!(services["service_type"], "hotel");
+    assert_eq!((&services["status"], &services["duration_ms"]), (&json!("active"), &Value::Null));
+    let records: Value = app
+        .value(
+            "select jsonb_agg(jsonb_build_array(extension, record_number, record ->> 'car type', record -> 'price')
+                  order by extension, record_number) from reporting.extensions",
+        )
+        .await;
+    assert_eq!(
+        records,
+        json!([["Proposal", 1, "cabriolet", 25000], ["Proposal", 2, "S.U.V.", 70000], ["Survey", 1, null, null]])
+    );
+}
+
+#[tokio::test]
+async fn the_reports_of_the_data_model_run_and_find_what_is_there() {
+    let app = TestApp::spawn().await;
+    app.reference_schemas().await;
+    let service = app.start("/services/start", &json!({"customer_id": "00K7", "service_type": "hotel"})).await;
+    let state = app.start(&format!("/services/{service}/states/start"), &json!({"state_type": "payment"})).await;
+    let path = format!("/services/{service}/tasks");
+    let task = app.start(&format!("{path}/start"), &json!({"task_type": "survey", "state_id": state})).await;
+    app.clock.advance(1000);
+    app.post(&format!("{path}/{task}/end"), &reference_end(state)).await.is(204);
+
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/data-model.md")).unwrap();
+    let reports: Vec<_> = document.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(reports.len(), 5);
+    let mut connection = app.sql().await;
+    for report in reports {
+        let rows =
+            sqlx::query(report).fetch_all(&mut connection).await.unwrap_or_else(|error| panic!("{report}: {error}"));
+        assert!(!rows.is_empty() && !rows[0].is_empty(), "{report}");
+    }
+}

@@ -1,0 +1,109 @@
+//! One PostgreSQL for all tests: the one of `DATABASE_URL`, else an embedded one that ends with the test process.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use context_services::domain::clock::SystemClock;
+use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings};
+use context_services::store::{Store, StoreSettings, WriterSettings};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+static SERVER: OnceCell<Server> = OnceCell::const_new();
+static DATABASES: AtomicUsize = AtomicUsize::new(0);
+
+struct Server {
+    options: PgConnectOptions,
+    template: String,
+}
+
+/// A database of its own, dropped in the end.
+pub(crate) struct Database {
+    pub(crate) options: PgConnectOptions,
+    name: String,
+    admin: PgConnectOptions,
+}
+
+impl Database {
+    /// A copy of the migrated template.
+    pub(crate) async fn create() -> Self {
+        let server = SERVER.get_or_init(Server::start).await;
+        let name = format!("{}_{}", server.template, DATABASES.fetch_add(1, Ordering::Relaxed));
+        let statement = format!("create database {name} template {}", server.template);
+        server.options.connect().await.unwrap().execute(&*statement).await.unwrap();
+        Self { options: server.options.clone().database(&name), name, admin: server.options.clone() }
+    }
+
+    /// A connection to it.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        self.options.connect().await.unwrap()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (admin, statement) = (self.admin.clone(), format!("drop database {} with (force)", self.name));
+        let drop_it = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async { admin.connect().await.unwrap().execute(&*statement).await.unwrap() });
+        };
+        std::thread::spawn(drop_it).join().unwrap();
+    }
+}
+
+impl Server {
+    async fn start() -> Self {
+        let options = match std::env::var_os("DATABASE_URL").filter(|url| !url.is_empty()) {
+            Some(url) => url.to_str().unwrap().parse().unwrap(),
+            None => start_embedded().await,
+        };
+        let template = format!("test_{}", std::process::id());
+        let mut admin: PgConnection = options.connect().await.unwrap();
+        admin.execute(&*format!("drop database if exists {template} with (force)")).await.unwrap();
+        admin.execute(&*format!("create database {template}")).await.unwrap();
+        admin.close().await.unwrap();
+        let store = Store::open(settings(options.clone().database(&template)), Arc::new(SystemClock)).await.unwrap();
+        store.close().await;
+        Self { options, template }
+    }
+}
+
+/// The settings of a store in tests.
+pub(crate) fn settings(database: PgConnectOptions) -> StoreSettings {
+    StoreSettings { database, pool_size: 4, writer: WriterSettings { batch: 64, queue: 512, writers: 1 } }
+}
+
+async fn start_embedded() -> PgConnectOptions {
+    let directory = open_directory();
+    let settings = EmbeddedSettings { data_dir: directory.path().to_owned(), bin_dir: None };
+    let server = EmbeddedPostgres::start(&settings).await.expect("an installed PostgreSQL");
+    end_with_this_process(directory);
+    server.connect_options("postgres")
+}
+
+/// A directory that the account of PostgreSQL can enter.
+pub(crate) fn open_directory() -> TempDir {
+    let directory = tempfile::Builder::new().prefix("context-services-test-").tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    directory
+}
+
+/// Leaves a process behind that waits for this one to end, however it ends, and then stops the server.
+fn end_with_this_process(directory: TempDir) {
+    let directory = directory.keep();
+    let script = r#"cat; kill -QUIT $(head -1 "$0/postgres/data/postmaster.pid"); sleep 1; rm -rf "$0""#;
+    let watch = |directory: &Path| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(directory).current_dir("/").process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    // Its standard input closes when this process is gone.
+    std::mem::forget(watch(&directory));
+}

@@ -1,0 +1,75 @@
+//! Builders for the world that a test needs.
+
+use serde_json::{Value, json};
+
+use super::TestApp;
+
+impl TestApp {
+    /// A service of customer 00K7.
+    pub(crate) async fn a_service(&self) -> i64 {
+        self.start("/services/start", &json!({"customer_id": "00K7"})).await
+    }
+
+    /// A state of a service.
+    pub(crate) async fn a_state(&self, service: i64) -> i64 {
+        self.start(&format!("/services/{service}/states/start"), &json!({})).await
+    }
+
+    /// A task of a service, without a state.
+    pub(crate) async fn a_task(&self, service: i64) -> i64 {
+        self.start(&format!("/services/{service}/tasks/start"), &json!({})).await
+    }
+
+    /// A service with a task; gives the path of the task.
+    pub(crate) async fn a_task_path(&self) -> String {
+        let service = self.a_service().await;
+        format!("/services/{service}/tasks/{}", self.a_task(service).await)
+    }
+
+    /// Starts something and gives its identifier.
+    pub(crate) async fn start(&self, path: &str, body: &Value) -> i64 {
+        let answer = self.post(path, body).await.is(201);
+        let members = answer.body.as_object().unwrap();
+        members.values().next().and_then(Value::as_i64).unwrap()
+    }
+
+    /// Creates an extension schema for tasks.
+    pub(crate) async fn a_schema(&self, schema: &Value) {
+        self.post("/metadata/tasks/extensions", schema).await.is(201);
+    }
+
+    /// Creates the schemas of the reference example.
+    pub(crate) async fn reference_schemas(&self) {
+        self.a_schema(&survey()).await;
+        self.a_schema(&proposal()).await;
+    }
+}
+
+/// The single-valued schema of the reference example.
+pub(crate) fn survey() -> Value {
+    json!({"name": "Survey", "type": "single-valued", "attributes": [
+        {"name": "url", "type": "string", "length": 256, "mandatory": true},
+        {"name": "question1", "type": "integer"},
+        {"name": "question2", "type": "boolean"},
+        {"name": "question3", "type": "string", "length": 256},
+    ]})
+}
+
+/// The multi-valued schema of the reference example.
+pub(crate) fn proposal() -> Value {
+    json!({"name": "Proposal", "type": "multi-valued", "unique": ["car type"], "attributes": [
+        {"name": "car type", "type": "string", "length": 40, "mandatory": true},
+        {"name": "price", "type": "integer"},
+        {"name": "seats", "type": "integer", "default": 4},
+        {"name": "comments", "type": "string", "length": 256},
+    ]})
+}
+
+/// The reference example of Complete Task, for a task of `state`.
+pub(crate) fn reference_end(state: i64) -> Value {
+    json!({"interaction_id": "0000CSS0FXZUP6UR", "state_id": state, "disposition": 10, "disposition_desc": "SUCCESS",
+        "Survey": {"url": "http://ourServer/storage/userAnswers", "question1": 7, "question2": true,
+                   "question3": "will be better with cable tv and on-demand video"},
+        "Proposal": [{"car type": "cabriolet", "price": 25000, "seats": 2, "comments": "200 cv, hardtop"},
+                     {"car type": "S.U.V.", "price": 70000, "seats": 8, "comments": "4wd, leather seats"}]})
+}

@@ -1,0 +1,121 @@
+//! Group commit as seen from outside: batches form, and are not noticed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use context_services::store::WriterSettings;
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn many_commands_at_once_are_each_answered_with_their_own_identifier() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let start = format!("/services/{service}/tasks/start");
+    let bodies: Vec<_> = (0..300).map(|at| json!({"application_id": at})).collect();
+    let answers = join_all(bodies.iter().map(|body| app.post(&start, body))).await;
+    let ids: BTreeSet<_> = answers.into_iter().map(|answer| answer.is(201).body["task_id"].as_i64().unwrap()).collect();
+    assert_eq!(ids.len(), 300);
+    let mut connection = app.sql().await;
+    let mixed: Vec<Value> = sqlx::query_scalar("select to_jsonb(t) from tasks t where application_id is null")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(mixed, Vec::<Value>::new());
+    assert_eq!(app.value::<i64>("select count(distinct application_id) from tasks").await, 300);
+}
+
+#[tokio::test]
+async fn a_command_that_the_database_refuses_does_not_fail_its_neighbours() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let refuse = "alter table tasks add constraint tasks_none_of_666 check (application_id <> 666)";
+    sqlx::query(refuse).execute(&mut app.sql().await).await.unwrap();
+    let start = format!("/services/{service}/tasks/start");
+    let bodies: Vec<_> = (600..700).map(|at| json!({"application_id": at})).collect();
+    let answers = join_all(bodies.iter().map(|body| app.post(&start, body))).await;
+    for (body, answer) in bodies.iter().zip(answers) {
+        if body["application_id"] == 666 {
+            let problem = answer.refused(500, "internal");
+            assert!(!problem.body.to_string().contains("tasks"), "no name of ours leaks: {}", problem.body);
+        } else {
+            answer.is(201);
+        }
+    }
+    assert_eq!(app.value::<i64>("select count(*) from tasks").await, 99);
+}
+
+#[tokio::test]
+async fn a_start_and_end_of_the_same_service_may_share_a_moment() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let tasks = join_all((0..50).map(|_| app.a_task(service))).await;
+    let (state_start, task_start) =
+        (format!("/services/{service}/states/start"), format!("/services/{service}/tasks/start"));
+    let ends: Vec<_> = tasks.iter().map(|task| format!("/services/{service}/tasks/{task}/end")).collect();
+    let empty = json!({});
+    let key = json!({"contact_key": "k"});
+    let mixed = ends.iter().map(|end| async {
+        app.post(end, &empty).await.is(204);
+        app.post(&state_start, &empty).await.is(201);
+        app.post(&task_start, &empty).await.is(201);
+        app.post("/services/start", &key).await.is(201);
+    });
+    join_all(mixed).await;
+    let counts: String = app
+        .value(
+            "select concat_ws(',', (select count(*) from services), (select count(*) from states),
+                  (select count(*) from tasks), (select count(*) from dispositions))",
+        )
+        .await;
+    assert_eq!(counts, "51,50,100,50");
+}
+
+#[tokio::test]
+async fn stopping_writes_and_answers_all_that_was_taken() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let start = format!("{}/services/{service}/tasks/start", app.url);
+    let client = reqwest::Client::new();
+    let requests: Vec<_> = (0..50).map(|_| tokio::spawn(client.post(&start).json(&json!({})).send())).collect();
+    let database = Arc::clone(&app.database);
+    // Some are on their way, some not yet sent: each is answered or its connection refused, none is lost.
+    tokio::task::yield_now().await;
+    app.stop().await;
+    let mut acknowledged = 0;
+    for answer in join_all(requests).await {
+        acknowledged += i64::from(answer.unwrap().is_ok_and(|answer| answer.status() == 201));
+    }
+    let mut connection = database.connect().await;
+    let written: i64 = sqlx::query_scalar("select count(*) from tasks").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(written, acknowledged);
+}
+
+#[tokio::test]
+async fn a_full_queue_is_answered_as_overload() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let writer = WriterSettings { batch: 1, queue: 1, writers: 1 };
+    let node = TestApp::with_writer(Arc::clone(&app.database), writer).await;
+    node.a_task(service).await;
+    // Nothing can be written while this lock is held.
+    let mut connection = app.sql().await;
+    let mut lock = sqlx::Connection::begin(&mut connection).await.unwrap();
+    sqlx::query("lock table tasks in exclusive mode").execute(&mut *lock).await.unwrap();
+    let start = format!("/services/{service}/tasks/start");
+    let body = json!({});
+    let mut requests: Vec<_> = (0..5).map(|_| Box::pin(node.post(&start, &body))).collect();
+    let mut overloaded = 0;
+    while overloaded < 3 {
+        let (answer, _, rest) = futures::future::select_all(requests).await;
+        answer.refused(503, "overloaded");
+        overloaded += 1;
+        requests = rest;
+    }
+    lock.rollback().await.unwrap();
+    for answer in join_all(requests).await {
+        answer.is(201);
+    }
+}
