@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run test check sqlx openapi psql postgres
+.PHONY: help run test bench check sqlx openapi psql postgres
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,11 @@ run: postgres ## build and start the service on 127.0.0.1:8080; data stay in ./d
 
 test: postgres ## run every test
 	$(CARGO) test --locked
+
+bench: postgres ## measure the service and what bounds it; takes minutes
+	$(CARGO) build --release --locked --features floor
+	cp target/release/context-services target/release/context-services-floor
+	$(CARGO) bench --locked --bench load
 
 check: ## formatter, lints and documentation, as in .ci/run
 	$(CARGO) fmt --check

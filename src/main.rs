@@ -8,8 +8,8 @@ use tracing::error;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    match dotenvy::dotenv() {
-        Ok(_) => {}
+    match dotenvy::from_path(".env") {
+        Ok(()) => {}
         Err(error) if error.not_found() => {}
         Err(error) => {
             eprintln!("error: the file .env does not parse: {error}");

@@ -3,6 +3,7 @@
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::str::FromStr;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
@@ -14,6 +15,9 @@ use super::problem::{Code, Problem};
 use crate::domain::ids::{Element, ServiceId, TaskId};
 use crate::domain::json::{JsonError, Members, read_object};
 use crate::domain::query::ExtensionSelection;
+
+/// How long a body may take to arrive; actix-web itself has a limit for the head of a request alone.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The path names a service.
 pub(super) struct ServicePath(pub(super) ServiceId);
@@ -87,8 +91,13 @@ impl FromRequest for Body {
         if let Err(problem) = check_content_type(request) {
             return Box::pin(ready(Err(problem)));
         }
-        let bytes = Bytes::from_request(request, payload);
-        Box::pin(async move { bytes.await.map(Self).map_err(|error| unreadable(&error)) })
+        let bytes = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, payload));
+        Box::pin(async move {
+            match bytes.await {
+                Ok(read) => read.map(Self).map_err(|error| unreadable(&error)),
+                Err(_) => Err(Problem::new(Code::RequestTimeout, "the body did not arrive within 10 seconds")),
+            }
+        })
     }
 }
 

@@ -45,11 +45,12 @@ pub(super) struct Published {
 impl Published {
     pub(super) fn new() -> Self {
         let document = document();
-        let paths = document.paths.paths.iter();
+        let pages = ["/openapi.json", "/docs", "/docs/{file}"].map(|path| (path.to_owned(), vec![Method::GET]));
+        let documented = document.paths.paths.iter().map(|(path, item)| (path.clone(), routes::methods(item)));
         Self {
             json: document.to_json().unwrap_or_default().into(),
             docs: Arc::new(Config::from("../openapi.json").display_operation_id(true)),
-            methods: paths.map(|(path, item)| (path.clone(), routes::methods(item))).collect(),
+            methods: documented.chain(pages).collect(),
         }
     }
 

@@ -17,7 +17,8 @@ impl Binaries {
     /// need their own major version, which is preferred unless the setting says otherwise.
     pub(super) fn find(setting: Option<&Path>, version: Option<&str>) -> Result<Self, EmbeddedError> {
         let candidates = match (setting, version) {
-            (Some(directory), _) => vec![Some(directory.to_owned())],
+            // The programs run in other directories than this one.
+            (Some(directory), _) => directory.canonicalize().into_iter().map(Some).collect(),
             (None, Some(version)) => vec![Some(Path::new(VERSIONS).join(version).join("bin")), None],
             (None, None) => std::iter::once(None).chain(installed().into_iter().map(Some)).collect(),
         };

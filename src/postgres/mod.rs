@@ -88,6 +88,7 @@ impl EmbeddedPostgres {
     /// Starts the server, on data that are made if they are not there. A server that a killed process left behind is
     /// stopped first.
     pub async fn start(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
+        Binaries::find(settings.bin_dir.as_deref(), None)?;
         make_dir(&settings.data_dir, 0o755)?;
         let data_dir = absolute(&settings.data_dir)?;
         let lock = lock(&data_dir)?;
@@ -194,14 +195,16 @@ impl Home {
     fn prepare(data_dir: &Path, account: &Account) -> Result<Self, EmbeddedError> {
         let place = data_dir.join("postgres");
         if !place.exists() && !account.can_enter(data_dir) {
-            let elsewhere = PathBuf::from(ELSEWHERE).join(data_dir.display().to_string().replace('/', "-"));
+            // A name of its own each time: who deletes the link wants to begin anew.
+            let elsewhere = PathBuf::from(ELSEWHERE).join(uuid::Uuid::now_v7().simple().to_string());
             tracing::warn!(
                 "the account that runs PostgreSQL cannot enter {}: its data go to {}, and {} leads there",
                 data_dir.display(),
                 elsewhere.display(),
                 place.display()
             );
-            make_dir(&elsewhere, 0o755)?;
+            make_dir(Path::new(ELSEWHERE), 0o755)?;
+            make_dir(&elsewhere, 0o700)?;
             symlink(&elsewhere, &place).map_err(|source| file_error("make the link", &place, source))?;
         }
         make_dir(&place, 0o700)?;

@@ -150,13 +150,29 @@ impl Store {
     }
 }
 
-/// Walks all records once, in the order of their key and in small steps, and removes those of deleted schemas. No
-/// index by schema is kept for this: it would cost every event.
+/// Removes the records of deleted schemas. It goes over all records until a pass has found none, and at least twice: an
+/// event that was being written when its schema was deleted may record something behind the first pass.
 async fn sweep(
     pool: &PgPool,
     schemas: &[i32],
     now: impl Fn() -> chrono::DateTime<chrono::Utc>,
 ) -> Result<u64, sqlx::Error> {
+    let mut removed = sweep_once(pool, schemas).await?;
+    loop {
+        match sweep_once(pool, schemas).await? {
+            0 => break,
+            more => removed += more,
+        }
+    }
+    sqlx::query!("-- mark_swept\nupdate extension_schemas set swept_at = $2 where schema_id = any($1)", schemas, now())
+        .execute(pool)
+        .await?;
+    Ok(removed)
+}
+
+/// Walks all records in the order of their key and in small steps. No index by schema is kept for this: it would cost
+/// every event.
+async fn sweep_once(pool: &PgPool, schemas: &[i32]) -> Result<u64, sqlx::Error> {
     let (mut removed, mut after) = (0, (i64::MIN, ElementColumn::Service, i32::MIN, i32::MIN));
     loop {
         let step = sqlx::query!(
@@ -187,8 +203,5 @@ async fn sweep(
         removed += u64::try_from(step.removed).unwrap_or_default();
         after = (step.service_id, step.element, step.element_id, step.schema_id);
     }
-    sqlx::query!("-- mark_swept\nupdate extension_schemas set swept_at = $2 where schema_id = any($1)", schemas, now())
-        .execute(pool)
-        .await?;
     Ok(removed)
 }

@@ -17,8 +17,8 @@ mod writer;
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgPool};
 
 use crate::domain::clock::Clock;
 use crate::domain::event::Context;
@@ -63,6 +63,8 @@ impl Store {
     /// Connects, brings the schema up to date, and makes sure that what is committed stays.
     pub async fn open(settings: StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let database = connection::named(settings.database);
+        // A pool would try for a while and then only say that it gave up.
+        database.connect().await.map_err(StartError::Unreachable)?.close().await.map_err(StartError::Unreachable)?;
         let pool = PgPoolOptions::new()
             .max_connections(settings.pool_size)
             .acquire_timeout(connection::PATIENCE)

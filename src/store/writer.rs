@@ -126,6 +126,9 @@ impl Writer {
 
     /// Writes a command; returns when its transaction has committed, or it is known that it did not.
     pub(super) async fn write(&self, write: Write) -> Answer {
+        if cfg!(feature = "floor") {
+            return Ok(Verdict::Done);
+        }
         let Some(queue) = self.queue_of(write.command.key().0) else { return Err(StoreError::Overloaded) };
         let (answer, answered) = oneshot::channel();
         match queue.send_timeout(Job { write, answer }, QUEUE_PATIENCE).await {
@@ -207,6 +210,10 @@ impl Loop {
     async fn commit_one_by_one(&mut self, writes: &[Write]) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(writes.len());
         for write in writes {
+            if matches!(answers.last(), Some(Err(StoreError::Unavailable(_)))) {
+                answers.push(Err(StoreError::Unavailable(None)));
+                continue;
+            }
             let verdict = self.commit(std::slice::from_ref(write)).await;
             answers
                 .push(verdict.map(|mut verdicts| verdicts.pop().unwrap_or(Verdict::Again)).map_err(StoreError::from));

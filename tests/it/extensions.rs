@@ -106,8 +106,8 @@ async fn what_is_wrong_with_a_schema_is_said_at_its_place() {
         (attribute(json!({"name": "a", "type": "integer", "default": "4"})), &["/attributes/0/default"]),
         (attribute(json!({"name": "a", "type": "string", "length": 2, "default": "abc"})), &["/attributes/0/default"]),
         (
-            json!({"name": "X", "type": "multi-valued", "attributes": [a], "unique": ["b", ["a", "c"], 7]}),
-            &["/unique/0", "/unique/1/1", "/unique/2"],
+            json!({"name": "X", "type": "multi-valued", "attributes": [a], "unique": ["b", ["a", "c"], 7, []]}),
+            &["/unique/0", "/unique/1/1", "/unique/2", "/unique/3"],
         ),
     ];
     for (schema, pointers) in cases {

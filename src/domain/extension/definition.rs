@@ -282,7 +282,7 @@ fn take_unique(fields: &mut Fields<'_, '_>, attributes: &[AttributeDefinition]) 
         Some(other) => return fields.expected(MEMBER, "an array", other).unwrap_or_default(),
     };
     let list_place = Place::Body.member(MEMBER);
-    let mut name_at = |item: &Json<'_>, place: Place<'_>| {
+    let name_at = |fields: &mut Fields<'_, '_>, item: &Json<'_>, place: Place<'_>| {
         let name = match item {
             Json::String(name) => name.to_string(),
             other => {
@@ -299,10 +299,14 @@ fn take_unique(fields: &mut Fields<'_, '_>, attributes: &[AttributeDefinition]) 
     for (at, item) in items.iter().enumerate() {
         let place = list_place.item(at);
         unique.push(match item {
+            Json::Array(names) if names.is_empty() => {
+                fields.violations.add(&place, "expected at least one attribute");
+                continue;
+            }
             Json::Array(names) => UniqueDefinition::Several(
-                names.iter().enumerate().map(|(at, name)| name_at(name, place.item(at))).collect(),
+                names.iter().enumerate().map(|(at, name)| name_at(fields, name, place.item(at))).collect(),
             ),
-            name => UniqueDefinition::One(name_at(name, place)),
+            name => UniqueDefinition::One(name_at(fields, name, place)),
         });
     }
     unique

@@ -9,9 +9,10 @@ mod services;
 mod states;
 mod tasks;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{Acquire, PgConnection};
+use tracing::warn;
 
 use super::writer::{Command, Key, Write};
 use crate::domain::ids::{Element, ServiceId, StateId, TaskId};
@@ -48,10 +49,14 @@ pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> R
         Err(error) => return alone_refused(writes, error),
     };
     let missing: Vec<_> = sorted.into_iter().filter(|write| !written.contains(&write.command.key())).collect();
-    let mut refused = refusals::explain(connection, &missing, version).await?;
+    // What is written is so, whatever comes of this: without an explanation, the others are tried again.
+    let mut refused = refusals::explain(connection, &missing, version).await.unwrap_or_else(|error| {
+        warn!(error = %error, commands = missing.len(), "cannot tell why commands were not written");
+        HashMap::new()
+    });
     let verdict = |write: &Write| {
         let key = write.command.key();
-        // Of those that are neither written nor refused, the metadata was too old.
+        // Those that are neither written nor refused were validated against metadata that are too old.
         if written.contains(&key) { Verdict::Done } else { refused.remove(&key).unwrap_or(Verdict::Again) }
     };
     Ok(writes.iter().map(verdict).collect())

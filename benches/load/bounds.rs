@@ -1,0 +1,140 @@
+//! What bounds the service from below: PostgreSQL's own client with a transaction per completion, and the batched
+//! statement alone.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, Utc};
+use context_services::postgres::NAME;
+
+use crate::report::Report;
+use crate::world::{PER_SERVICE, Payload, World, task_of, task_of_sql};
+
+/// R1: pgbench, prepared, over the Unix socket: one statement, and one transaction, for each completion.
+pub(crate) async fn pgbench(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
+    let mut sql = world.sql().await?;
+    let survey =
+        Payload::OneRecord.body().split_once(r#""Survey":"#).context("a record")?.1.trim_end_matches('}').to_owned()
+            + "}";
+    let (place, digest) = (task_of_sql(), "decode(md5('x'), 'hex')");
+    let script = format!(
+        "with t as materialized (select {place} as place from (select nextval('bench_seq') as n) n),
+         ended as (
+           insert into dispositions (service_id, element, element_id, ended_at, interaction_id, disposition,
+             disposition_desc, digest)
+           select t.service_id, 'task', t.task_id, now(), '0000CSS0FXZUP6UR', 1, 'SUCCESS', {digest}
+           from (select 1 + place / {PER_SERVICE} as s, (1 + place)::int as k from t) g
+           join tasks t on t.service_id = g.s and t.task_id = g.k
+           on conflict do nothing returning service_id, element_id)
+         insert into extensions (service_id, element, element_id, schema_id, records)
+         select service_id, 'task', element_id, 1, '{survey}'::jsonb from ended;\n"
+    );
+    let file = world.directory.join("completion.sql");
+    std::fs::write(&file, script.replace('\n', " ") + "\n")?;
+    for clients in [1, 8, 32, 128] {
+        let first = world.reserve(400_000);
+        sqlx::query("drop sequence if exists bench_seq").execute(&mut sql).await?;
+        sqlx::query(&format!("create sequence bench_seq minvalue 0 start {first}")).execute(&mut sql).await?;
+        let (rate, latency_ms) = run_pgbench(world, &file, clients, seconds)?;
+        let used: i64 = sqlx::query_scalar("select last_value from bench_seq").fetch_one(&mut sql).await?;
+        ensure!(used < first + 400_000, "pgbench ran past its tasks");
+        Report::note(&format!("R1             pgbench, {clients} clients {rate:36.0}/s  mean {latency_ms:.3} ms"));
+        if rate > report.get("R1") {
+            report.figure("R1", rate);
+        }
+        if clients == 1 {
+            report.figure("R1 latency", latency_ms * 1e3);
+        }
+    }
+    Ok(())
+}
+
+fn run_pgbench(world: &World, file: &std::path::Path, clients: u32, seconds: f64) -> Result<(f64, f64)> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let installed = versions.map(|entry| entry.path().join("bin/pgbench")).filter(|path| path.exists()).max();
+    let output = Command::new(installed.unwrap_or_else(|| "pgbench".into()))
+        .args([
+            "-n",
+            "-M",
+            "prepared",
+            "-h",
+            &world.socket_dir(),
+            "-U",
+            NAME,
+            "-T",
+            &format!("{:.0}", seconds.max(1.0)),
+        ])
+        .args(["-c", &clients.to_string(), "-j", &clients.min(2).to_string(), "-f"])
+        .arg(file)
+        .arg("bench")
+        .output()
+        .context("pgbench")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "pgbench: {text}{}", String::from_utf8_lossy(&output.stderr));
+    let number = |after: &str| {
+        let rest = text.split_once(after).map(|(_, rest)| rest.trim_start());
+        rest.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok()).context("pgbench's figures")
+    };
+    Ok((number("tps =")?, number("latency average =")?))
+}
+
+/// `R_B`: the statement of a batch of 256, from the one connection that a writer has.
+#[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
+pub(crate) async fn batched_statement(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
+    const BATCH: usize = 256;
+    let statement = statement_of("complete_tasks")?;
+    let survey =
+        Payload::OneRecord.body().split_once(r#""Survey":"#).context("a record")?.1.trim_end_matches('}').to_owned()
+            + "}";
+    let mut sql = world.sql().await?;
+    let version: i64 = sqlx::query_scalar("select metadata_version from deployment").fetch_one(&mut sql).await?;
+    let (end, mut completed) = (Instant::now() + Duration::from_secs_f64(seconds), 0);
+    while Instant::now() < end {
+        let first = world.reserve(i64::try_from(BATCH)?);
+        let mut tasks: Vec<_> = (first..).take(BATCH).map(task_of).collect();
+        tasks.sort_unstable();
+        let services: Vec<i64> = tasks.iter().map(|task| task.0).collect();
+        let tasks: Vec<i32> = tasks.iter().map(|task| i32::try_from(task.1)).collect::<Result<_, _>>()?;
+        let ended = sqlx::query(&statement)
+            .bind(&services)
+            .bind(&tasks)
+            .bind(vec![DateTime::<Utc>::UNIX_EPOCH; BATCH])
+            .bind(vec![None::<String>; BATCH])
+            .bind(vec!["0000CSS0FXZUP6UR"; BATCH])
+            .bind(vec![None::<i32>; BATCH])
+            .bind(vec![None::<i64>; BATCH])
+            .bind(vec![None::<i32>; BATCH])
+            .bind(vec![None::<i64>; BATCH])
+            .bind(vec![None::<i32>; BATCH])
+            .bind(vec![None::<i32>; BATCH])
+            .bind(vec![Some(1_i32); BATCH])
+            .bind(vec!["SUCCESS"; BATCH])
+            .bind(vec![[7_u8; 16].to_vec(); BATCH])
+            .bind(version)
+            .bind(&services)
+            .bind(&tasks)
+            .bind(vec![1_i32; BATCH])
+            .bind(vec![survey.as_str(); BATCH])
+            .fetch_all(&mut sql)
+            .await?;
+        ensure!(ended.len() == BATCH, "all of a batch end");
+        completed += BATCH;
+    }
+    let rate = completed as f64 / seconds;
+    Report::note(&format!("R_B            the statement alone, batches of {BATCH} {rate:24.0}/s"));
+    report.figure("R_B", rate);
+    Ok(())
+}
+
+/// The text of a statement of the store, as it is kept for offline builds.
+fn statement_of(function: &str) -> Result<String> {
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.sqlx"))? {
+        let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(entry?.path())?)?;
+        let text = json["query"].as_str().context("a query")?;
+        if text.starts_with(&format!("-- {function}\n")) {
+            return Ok(text.to_owned());
+        }
+    }
+    anyhow::bail!("no statement {function} in .sqlx/")
+}

@@ -1,0 +1,199 @@
+//! The load generator: raw HTTP/1.1 on one thread, so that it takes as little as can be of what it measures.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use hdrhistogram::Histogram;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::server::Server;
+use crate::world::{Payload, World};
+
+/// When requests are sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pace {
+    /// As soon as the connection's last one is answered.
+    Closed,
+    /// So many per second over all connections, whatever the answers do.
+    Open {
+        /// Requests per second.
+        rate: f64,
+    },
+}
+
+/// How much is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) connections: usize,
+    pub(crate) pace: Pace,
+    pub(crate) duration: Duration,
+}
+
+/// What came of it.
+pub(crate) struct Run {
+    /// From when it was sent, or in an open loop should have been, in microseconds.
+    pub(crate) latency: Histogram<u64>,
+    /// Service and task of each completion that was answered 204, warm-up included.
+    pub(crate) acknowledged: Vec<(i64, i32)>,
+    pub(crate) failed: u64,
+    pub(crate) failure: Option<String>,
+    /// Answers within the measured time.
+    pub(crate) measured: u64,
+    pub(crate) duration: Duration,
+}
+
+impl Run {
+    pub(crate) fn new(duration: Duration) -> Self {
+        let latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are valid");
+        Self { latency, acknowledged: Vec::new(), failed: 0, failure: None, measured: 0, duration }
+    }
+
+    /// Answers per second.
+    #[expect(clippy::cast_precision_loss, reason = "a count of answers is small")]
+    pub(crate) fn rate(&self) -> f64 {
+        self.measured as f64 / self.duration.as_secs_f64()
+    }
+
+    /// A quantile of the latency.
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a run are few")]
+    pub(crate) fn quantile_us(&self, quantile: f64) -> f64 {
+        self.latency.value_at_quantile(quantile) as f64
+    }
+}
+
+/// A connection that sends one request at a time.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    request: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: vec![0; 4096], request: Vec::with_capacity(1024) })
+    }
+
+    /// Posts a body; gives the status, and the number that the answer's body holds, if any.
+    pub(crate) async fn post(&mut self, path: std::fmt::Arguments<'_>, body: &str) -> Result<(u16, i64)> {
+        use std::io::Write;
+        self.request.clear();
+        write!(
+            self.request,
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        self.stream.write_all(&self.request).await?;
+        let mut filled = 0;
+        loop {
+            let read = self.stream.read(&mut self.buffer[filled..]).await?;
+            ensure!(read > 0, "the server closed the connection");
+            filled += read;
+            if let Some(answer) = parse(&self.buffer[..filled])? {
+                return Ok(answer);
+            }
+            ensure!(filled < self.buffer.len(), "the answer is too long");
+        }
+    }
+}
+
+/// Status and number of an answer, once it is complete.
+fn parse(text: &[u8]) -> Result<Option<(u16, i64)>> {
+    let Some(head) = text.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+    let head_text = std::str::from_utf8(&text[..head])?;
+    let status = head_text.get(9..12).and_then(|status| status.parse().ok());
+    let Some(status) = status else { bail!("no status: {head_text}") };
+    let length = head_text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+    let body = &text[head + 4..];
+    if body.len() < length.unwrap_or(0) {
+        return Ok(None);
+    }
+    let digits: String = body.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| char::from(*byte)).collect();
+    Ok(Some((status, digits.parse().unwrap_or(0))))
+}
+
+/// When a run measures, and when each request is due.
+#[derive(Clone, Copy)]
+pub(crate) struct Schedule {
+    begin: Instant,
+    end: Instant,
+    interval: Option<Duration>,
+}
+
+impl Schedule {
+    pub(crate) fn of(load: Load) -> Self {
+        let begin = Instant::now() + load.duration / 5;
+        let interval = match load.pace {
+            Pace::Closed => None,
+            Pace::Open { rate } => Some(Duration::from_secs_f64(1.0 / rate)),
+        };
+        Self { begin, end: begin + load.duration, interval }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    /// Counts an answer to a request that was due at `due`.
+    pub(crate) fn count(&self, run: &mut Run, due: Instant) {
+        let now = Instant::now();
+        if now >= self.begin && now < self.end {
+            run.measured += 1;
+            run.latency.saturating_record(u64::try_from((now - due).as_micros()).unwrap_or(u64::MAX));
+        }
+    }
+}
+
+/// What the connections of a run share.
+struct Shared {
+    payload: Payload,
+    schedule: Schedule,
+    run: RefCell<Run>,
+    next_due: Cell<Instant>,
+}
+
+/// Completes tasks until the time is over.
+pub(crate) async fn complete_tasks(world: &World, server: &Server, payload: Payload, load: Load) -> Result<Run> {
+    let mut connections = Vec::with_capacity(load.connections);
+    for _ in 0..load.connections {
+        connections.push(Connection::open(&server.address).await?);
+    }
+    let shared = Shared {
+        payload,
+        schedule: Schedule::of(load),
+        run: RefCell::new(Run::new(load.duration)),
+        next_due: Cell::new(Instant::now()),
+    };
+    let loops = connections.into_iter().map(|connection| one_connection(world, connection, &shared));
+    futures::future::join_all(loops).await;
+    Ok(shared.run.into_inner())
+}
+
+async fn one_connection(world: &World, mut connection: Connection, shared: &Shared) {
+    while !shared.schedule.is_over() {
+        let due = match shared.schedule.interval {
+            None => Instant::now(),
+            Some(interval) => {
+                let due = shared.next_due.get();
+                shared.next_due.set(due + interval);
+                tokio::time::sleep_until(due.into()).await;
+                due
+            }
+        };
+        let (service, task) = world.next_task();
+        let path = format_args!("/services/{service}/tasks/{task}/end");
+        let answer = connection.post(path, shared.payload.body()).await;
+        let mut run = shared.run.borrow_mut();
+        if let Ok((204, _)) = answer {
+            shared.schedule.count(&mut run, due);
+            run.acknowledged.push((service, i32::try_from(task).expect("task numbers are small")));
+        } else {
+            run.failed += 1;
+            run.failure.get_or_insert_with(|| format!("{answer:?}"));
+            return;
+        }
+    }
+}

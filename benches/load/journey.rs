@@ -1,0 +1,82 @@
+//! The conversation: one service with five states and ten tasks, all started and ended, as far as these operations
+//! exist; one to four extension attributes in each start event.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use crate::client::{Connection, Load, Pace, Run, Schedule};
+use crate::report::Report;
+use crate::server::{Flavour, Server};
+use crate::world::World;
+
+const STATES: usize = 5;
+const TASKS: usize = 10;
+
+const START: &str = r#""interaction_id":"0000CSS0FXZUP6UR","application_type":"voice","application_id":7,"resource_type":"agent","resource_id":1001,"media_type":"voice","est_duration":60"#;
+const END: &str = r#"{"interaction_id":"0000CSS0FXZUP6UR","application_type":"voice","application_id":7,"resource_type":"agent","resource_id":1001,"media_type":"voice","disposition":10,"disposition_desc":"SUCCESS"}"#;
+
+/// Whole conversations over many connections.
+#[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
+pub(crate) async fn conversations(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
+    let server = Server::start(world, Flavour::Release, &[])?;
+    let load = Load { connections: 256, pace: Pace::Closed, duration: Duration::from_secs_f64(seconds) };
+    let run = Rc::new(RefCell::new(Run::new(load.duration)));
+    let mut connections = Vec::new();
+    for _ in 0..load.connections {
+        connections.push(Connection::open(&server.address).await?);
+    }
+    let schedule = Schedule::of(load);
+    let loops = connections.into_iter().map(|mut connection| {
+        let run = Rc::clone(&run);
+        async move {
+            while !schedule.is_over() {
+                if let Err(error) = conversation(&mut connection, schedule, &run).await {
+                    run.borrow_mut().failed += 1;
+                    run.borrow_mut().failure.get_or_insert_with(|| error.to_string());
+                    return;
+                }
+            }
+        }
+    });
+    futures::future::join_all(loops).await;
+    let run = Rc::into_inner(run).expect("all connections are done").into_inner();
+    report.line("conversation", "256 connections, calls", &run, &server.stop()?);
+    world.audit(&run).await?;
+    let calls = 1 + 1 + 2 * TASKS + STATES;
+    Report::note(&format!("               {:.0} conversations/s of {calls} calls", run.rate() / calls as f64));
+    report.figure("conversation calls", run.rate());
+    Ok(())
+}
+
+async fn conversation(connection: &mut Connection, schedule: Schedule, run: &RefCell<Run>) -> Result<()> {
+    let survey = [
+        r#"{"url":"http://ourServer/a"}"#,
+        r#"{"url":"http://ourServer/a","question1":7}"#,
+        r#"{"url":"http://ourServer/a","question1":7,"question2":true}"#,
+        r#"{"url":"http://ourServer/a","question1":7,"question2":true,"question3":"good"}"#,
+    ];
+    let call = async |connection: &mut Connection, path: std::fmt::Arguments<'_>, body: &str| -> Result<i64> {
+        let sent = Instant::now();
+        let (status, number) = connection.post(path, body).await?;
+        ensure!(status == 201 || status == 204, "{path}: {status}");
+        schedule.count(&mut run.borrow_mut(), sent);
+        Ok(number)
+    };
+    let body = format!(r#"{{"customer_id":"00K7","service_type":"hotel",{START}}}"#);
+    let service = call(connection, format_args!("/services/start"), &body).await?;
+    for number in 0..STATES {
+        let body = format!(r#"{{"state_type":"stage {number}",{START}}}"#);
+        let state = call(connection, format_args!("/services/{service}/states/start"), &body).await?;
+        for task in 0..TASKS / STATES {
+            let record = survey[(number + task) % survey.len()];
+            let body = format!(r#"{{"task_type":"step {task}","state_id":{state},{START},"Survey":{record}}}"#);
+            let task = call(connection, format_args!("/services/{service}/tasks/start"), &body).await?;
+            call(connection, format_args!("/services/{service}/tasks/{task}/end"), END).await?;
+            run.borrow_mut().acknowledged.push((service, i32::try_from(task)?));
+        }
+    }
+    Ok(())
+}

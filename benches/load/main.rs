@@ -1,0 +1,95 @@
+//! The benchmark: what the service reaches, and what bounds it, in one run. See docs/performance.md.
+//!
+//! It starts its own PostgreSQL with durable settings and the release server as a process of its own, completes tasks
+//! that were never asked for before, and after every run reads the database: each acknowledged completion must be there
+//! exactly once, and none other.
+
+mod bounds;
+mod client;
+mod journey;
+mod report;
+mod server;
+mod world;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use client::{Load, Pace};
+use report::Report;
+use server::{Flavour, Server};
+use world::{Payload, World};
+
+/// How long each measurement takes, after a warm-up of a fifth of it.
+const SECONDS: f64 = 5.0;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let seconds = std::env::var_os("BENCH_SECONDS").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(SECONDS);
+    let world = World::start().await?;
+    let mut report = Report::default();
+
+    bounds::pgbench(&world, seconds, &mut report).await?;
+    bounds::batched_statement(&world, seconds, &mut report).await?;
+    floor(&world, seconds, &mut report).await?;
+    closed_loop(&world, seconds, &mut report).await?;
+    one_by_one(&world, seconds, &mut report).await?;
+    open_loop(&world, seconds, &mut report).await?;
+    journey::conversations(&world, seconds, &mut report).await?;
+    world::storage(&world, &mut report).await?;
+    report.finish()
+}
+
+fn pace(connections: usize, seconds: f64) -> Load {
+    Load { connections, pace: Pace::Closed, duration: Duration::from_secs_f64(seconds) }
+}
+
+/// H: the server validates the same requests and answers 204 without the database.
+async fn floor(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
+    let server = Server::start(world, Flavour::Floor, &[])?;
+    let run = client::complete_tasks(world, &server, Payload::OneRecord, pace(256, seconds)).await?;
+    report.line("H (floor)", "256 connections, one record, no database", &run, &server.stop()?);
+    report.figure("H", run.rate());
+    Ok(())
+}
+
+/// T: each connection asks again as soon as it is answered.
+async fn closed_loop(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
+    for payload in [Payload::Bare, Payload::OneRecord, Payload::Reference] {
+        for connections in [1, 8, 64, 256, 1024] {
+            let server = Server::start(world, Flavour::Release, &[])?;
+            let run = client::complete_tasks(world, &server, payload, pace(connections, seconds)).await?;
+            report.line("T", &format!("{connections} connections, {}", payload.name()), &run, &server.stop()?);
+            world.audit(&run).await?;
+            report.figure(&format!("T {connections} {}", payload.name()), run.rate());
+            report.figure(&format!("p50 {connections} {}", payload.name()), run.quantile_us(0.5));
+        }
+    }
+    Ok(())
+}
+
+/// The same with one command per transaction.
+async fn one_by_one(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
+    for connections in [1, 256] {
+        let server = Server::start(world, Flavour::Release, &[("WRITE_BATCH", "1")])?;
+        let run = client::complete_tasks(world, &server, Payload::OneRecord, pace(connections, seconds)).await?;
+        report.line("WRITE_BATCH=1", &format!("{connections} connections, one record"), &run, &server.stop()?);
+        world.audit(&run).await?;
+        report.figure(&format!("T1 {connections}"), run.rate());
+    }
+    Ok(())
+}
+
+/// Requests arrive on a schedule; latency counts from when each should have been sent.
+async fn open_loop(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
+    let peak = report.get("T 256 one record");
+    for percent in [50.0, 70.0, 90.0] {
+        let server = Server::start(world, Flavour::Release, &[])?;
+        let load = Load { pace: Pace::Open { rate: peak * percent / 100.0 }, ..pace(256, seconds) };
+        let run = client::complete_tasks(world, &server, Payload::OneRecord, load).await?;
+        report.line("open loop", &format!("{percent} % of peak, one record"), &run, &server.stop()?);
+        world.audit(&run).await?;
+        report.figure(&format!("p99 open {percent}"), run.quantile_us(0.99));
+    }
+    Ok(())
+}

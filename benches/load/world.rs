@@ -1,0 +1,197 @@
+//! The database of the benchmark: an embedded PostgreSQL, filled with tasks that wait to be completed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use anyhow::{Result, ensure};
+use context_services::domain::clock::SystemClock;
+use context_services::domain::extension::SchemaDefinition;
+use context_services::domain::ids::Element;
+use context_services::domain::json::read_object;
+use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings, NAME};
+use context_services::store::{Store, StoreSettings, WriterSettings};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Executor};
+
+use crate::client::Run;
+use crate::report::Report;
+
+/// Tasks to complete; each run takes the next ones.
+pub(crate) const TASKS: i64 = 4_000_000;
+/// Tasks of one service.
+pub(crate) const PER_SERVICE: i64 = 10;
+/// Tasks are taken in steps of this prime, so that neighbours in time are none on disk.
+const STRIDE: i64 = 1_299_709;
+
+/// What a completion attaches.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Payload {
+    /// Nothing.
+    Bare,
+    /// One extension record.
+    OneRecord,
+    /// The full reference example.
+    Reference,
+}
+
+impl Payload {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "no extension",
+            Self::OneRecord => "one record",
+            Self::Reference => "reference example",
+        }
+    }
+
+    pub(crate) const fn body(self) -> &'static str {
+        match self {
+            Self::Bare => r#"{"interaction_id":"0000CSS0FXZUP6UR","disposition":10,"disposition_desc":"SUCCESS"}"#,
+            Self::OneRecord => concat!(
+                r#"{"interaction_id":"0000CSS0FXZUP6UR","disposition":10,"disposition_desc":"SUCCESS","Survey":"#,
+                r#"{"url":"http://ourServer/storage/userAnswers","question1":7,"question2":true,"#,
+                r#""question3":"will be better with cable tv and on-demand video"}}"#
+            ),
+            Self::Reference => concat!(
+                r#"{"interaction_id":"0000CSS0FXZUP6UR","disposition":10,"disposition_desc":"SUCCESS","Survey":"#,
+                r#"{"url":"http://ourServer/storage/userAnswers","question1":7,"question2":true,"#,
+                r#""question3":"will be better with cable tv and on-demand video"},"Proposal":"#,
+                r#"[{"car type":"cabriolet","price":25000,"seats":2,"comments":"200 cv, hardtop"},"#,
+                r#"{"car type":"S.U.V.","price":70000,"seats":8,"comments":"4wd, leather seats"}]}"#
+            ),
+        }
+    }
+}
+
+const SCHEMAS: [&str; 2] = [
+    r#"{"name":"Survey","type":"single-valued","attributes":[
+        {"name":"url","type":"string","length":256,"mandatory":true},{"name":"question1","type":"integer"},
+        {"name":"question2","type":"boolean"},{"name":"question3","type":"string","length":256}]}"#,
+    r#"{"name":"Proposal","type":"multi-valued","unique":["car type"],"attributes":[
+        {"name":"car type","type":"string","length":40,"mandatory":true},{"name":"price","type":"integer"},
+        {"name":"seats","type":"integer","default":4},{"name":"comments","type":"string","length":256}]}"#,
+];
+
+/// The database, and how far its tasks are used up.
+pub(crate) struct World {
+    pub(crate) directory: PathBuf,
+    postgres: EmbeddedPostgres,
+    next: Arc<AtomicI64>,
+}
+
+impl World {
+    /// Starts PostgreSQL in `target/bench` and fills its tables.
+    pub(crate) async fn start() -> Result<Self> {
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench");
+        let settings = EmbeddedSettings { data_dir: directory.clone(), bin_dir: None };
+        let postgres = EmbeddedPostgres::start(&settings).await?;
+        let world = Self { directory, postgres, next: Arc::new(AtomicI64::new(0)) };
+        let mut admin: PgConnection = world.postgres.connect_options("postgres").connect().await?;
+        admin.execute("drop database if exists bench with (force)").await?;
+        admin.execute("create database bench").await?;
+        world.fill().await?;
+        Ok(world)
+    }
+
+    async fn fill(&self) -> Result<()> {
+        let writer = WriterSettings { batch: 1, queue: 1, writers: 1 };
+        let settings = StoreSettings { database: self.options(), pool_size: 2, writer };
+        let store = Store::open(settings, Arc::new(SystemClock)).await?;
+        for schema in SCHEMAS {
+            let definition = SchemaDefinition::read(&read_object(schema.as_bytes())?).expect("the schema is valid");
+            store.create_extension_schema(Element::Task, &definition).await?;
+        }
+        store.close().await;
+        let mut sql = self.sql().await?;
+        let services = TASKS / PER_SERVICE;
+        sql.execute(&*format!(
+            "insert into services (service_id, started_at, customer_id)
+             select n, now(), 'c' || n from generate_series(1, {services}) n"
+        ))
+        .await?;
+        sql.execute(&*format!(
+            "insert into tasks (service_id, task_id, started_at, task_type)
+             select 1 + n / {PER_SERVICE}, 1 + n, now(), null from generate_series(0, {TASKS} - 1) n"
+        ))
+        .await?;
+        sql.execute(&*format!("select setval('service_id_seq', {services})")).await?;
+        sql.execute("vacuum analyze").await?;
+        sql.execute("checkpoint").await?;
+        Ok(())
+    }
+
+    /// How to connect.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        self.postgres.connect_options("bench").options([("statement_timeout", "0")])
+    }
+
+    /// The directory of the socket.
+    pub(crate) fn socket_dir(&self) -> String {
+        self.postgres.socket_dir().display().to_string()
+    }
+
+    /// Where the server finds the database.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres:///bench?host={}&user={NAME}", self.socket_dir())
+    }
+
+    /// A connection.
+    pub(crate) async fn sql(&self) -> Result<PgConnection> {
+        Ok(self.options().connect().await?)
+    }
+
+    /// The next task that nobody has asked for.
+    pub(crate) fn next_task(&self) -> (i64, i64) {
+        task_of(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Takes many tasks at once, for programs that count by themselves; gives the first number.
+    pub(crate) fn reserve(&self, count: i64) -> i64 {
+        self.next.fetch_add(count, Ordering::Relaxed)
+    }
+
+    /// Each acknowledged completion is there exactly once; beyond those there may only be the ones that were under way
+    /// when the run ended.
+    pub(crate) async fn audit(&self, run: &Run) -> Result<()> {
+        let mut sql = self.sql().await?;
+        let (services, tasks): (Vec<i64>, Vec<i32>) = run.acknowledged.iter().copied().unzip();
+        let found: i64 = sqlx::query_scalar(
+            "select count(*) from unnest($1::bigint[], $2::int[]) as a(service_id, task_id)
+             join dispositions d on d.service_id = a.service_id and d.element = 'task' and d.element_id = a.task_id",
+        )
+        .bind(&services)
+        .bind(&tasks)
+        .fetch_one(&mut sql)
+        .await?;
+        ensure!(found == i64::try_from(services.len())?, "of {} acknowledged {found} are there", services.len());
+        ensure!(run.failed == 0, "{} requests failed: {:?}", run.failed, run.failure);
+        Ok(())
+    }
+}
+
+/// The n-th task: service and task.
+pub(crate) fn task_of(n: i64) -> (i64, i64) {
+    let place = n * STRIDE % TASKS;
+    (1 + place / PER_SERVICE, 1 + place)
+}
+
+/// The same in SQL, of a column `n`.
+pub(crate) fn task_of_sql() -> String {
+    format!("(n * {STRIDE} % {TASKS})")
+}
+
+/// Bytes on disk of a task that was started and ended, without an extension.
+pub(crate) async fn storage(world: &World, report: &mut Report) -> Result<()> {
+    let mut sql = world.sql().await?;
+    let (per_task, per_end): (f64, f64) = sqlx::query_as(
+        "select pg_total_relation_size('tasks')::float8 / (select count(*) from tasks),
+                pg_total_relation_size('dispositions')::float8 / (select count(*) from dispositions)",
+    )
+    .fetch_one(&mut sql)
+    .await?;
+    report.figure("bytes per completed task", per_task + per_end);
+    Report::note(&format!(
+        "on disk, with indexes: {per_task:.0} bytes per start, {per_end:.0} bytes per end of a task"
+    ));
+    Ok(())
+}
