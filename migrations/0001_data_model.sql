@@ -219,7 +219,8 @@ comment on column tasks.media_type is 'Value of Task.media_type at the start.';
 comment on column tasks.session_id is 'Session of the start event.';
 comment on column tasks.interaction_id is 'Interaction of the start event.';
 
--- End facts.
+-- End facts. They and extensions have no foreign key: it cost 28 % and 15 % of the time of a completion. An end is only
+-- inserted beside its start, and whoever deletes a service deletes what belongs to it.
 
 create table dispositions (
   service_id       bigint      not null,
@@ -238,7 +239,6 @@ create table dispositions (
   session_id       text,
   interaction_id   text,
   constraint dispositions_pk primary key (service_id, element, element_id),
-  constraint dispositions_service_fk foreign key (service_id) references services on delete cascade,
   constraint dispositions_disposition_desc_length check (char_length(disposition_desc) <= 64)
 );
 comment on table dispositions is 'End facts: one row per ended service, state or task, with its business outcome. No row: it is still active.';
@@ -265,7 +265,6 @@ create table extensions (
   schema_id  integer not null,
   records    jsonb   not null,
   constraint extensions_pk primary key (service_id, element, element_id, schema_id),
-  constraint extensions_service_fk foreign key (service_id) references services on delete cascade,
   constraint extensions_records_shape check (jsonb_typeof(records) in ('object', 'array'))
 );
 comment on table extensions is 'What applications attached to elements: one row per element and extension.';

@@ -74,7 +74,7 @@ pub struct DatabaseArgs {
 #[command(next_help_heading = "Group commit")]
 pub struct WriterArgs {
     /// The most events in one transaction
-    #[arg(long, env, default_value_t = 256, value_parser = at_least_one)]
+    #[arg(long, env, default_value_t = 128, value_parser = at_least_one)]
     pub write_batch: usize,
     /// The most events waiting for each writer; more is 503 overloaded
     #[arg(long, env, default_value_t = 2048, value_parser = at_least_one)]

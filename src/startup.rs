@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web;
 use anyhow::{Context, Result, bail};
@@ -19,7 +20,7 @@ use crate::store::Store;
 /// Starts the log.
 pub fn log(settings: &LogArgs) -> Result<()> {
     // What the framework says at its start is said better below.
-    let level = format!("actix_server=warn,{}", settings.log_level);
+    let level = format!("actix_server=warn,sqlx::postgres::notice=warn,{}", settings.log_level);
     let filter = EnvFilter::try_new(level).context("LOG_LEVEL does not parse")?;
     let colour = std::io::stdout().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(colour);
@@ -32,6 +33,7 @@ pub fn log(settings: &LogArgs) -> Result<()> {
 
 /// Runs the service until it is told to stop by SIGTERM or SIGINT, or cannot go on.
 pub async fn run(settings: Settings) -> Result<()> {
+    http::record();
     // Taken before anything is opened, so that a second start on the same address touches nothing.
     let address = settings.http.bind_address;
     let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
@@ -40,10 +42,31 @@ pub async fn run(settings: Settings) -> Result<()> {
     }
     let embedded =
         EmbeddedPostgres::start(&settings.embedded()).await.context("cannot start the embedded PostgreSQL")?;
-    info!("embedded PostgreSQL: psql -h {} -U {NAME} {NAME}", embedded.socket_dir().display());
+    info!("embedded PostgreSQL: psql -h {:?} -U {NAME} {NAME}", embedded.socket_dir());
+    let embedded = Arc::new(embedded);
+    let guard = tokio::spawn(keep_running(Arc::clone(&embedded)));
     let served = serve(&settings, listener, embedded.connect_options(NAME)).await;
+    guard.abort();
     embedded.stop().context("cannot stop the embedded PostgreSQL")?;
     served
+}
+
+/// Looks every second whether the embedded server is there, and starts it again if not: nothing else would.
+async fn keep_running(embedded: Arc<EmbeddedPostgres>) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        if embedded.is_alive() {
+            continue;
+        }
+        warn!("the embedded PostgreSQL has died and is started again");
+        let server = Arc::clone(&embedded);
+        match web::block(move || server.start_again()).await {
+            Ok(Ok(())) => info!("the embedded PostgreSQL runs again"),
+            Ok(Err(error)) => warn!("cannot start the embedded PostgreSQL: {error}"),
+            Err(error) => warn!("cannot start the embedded PostgreSQL: {error}"),
+        }
+    }
 }
 
 async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postgres::PgConnectOptions) -> Result<()> {

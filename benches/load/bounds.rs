@@ -14,9 +14,7 @@ use crate::world::{PER_SERVICE, Payload, World, task_of, task_of_sql};
 /// R1: pgbench, prepared, over the Unix socket: one statement, and one transaction, for each completion.
 pub(crate) async fn pgbench(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
     let mut sql = world.sql().await?;
-    let survey =
-        Payload::OneRecord.body().split_once(r#""Survey":"#).context("a record")?.1.trim_end_matches('}').to_owned()
-            + "}";
+    let survey = survey()?;
     let (place, digest) = (task_of_sql(), "decode(md5('x'), 'hex')");
     let script = format!(
         "with t as materialized (select {place} as place from (select nextval('bench_seq') as n) n),
@@ -84,9 +82,7 @@ fn run_pgbench(world: &World, file: &std::path::Path, clients: u32, seconds: f64
 pub(crate) async fn batched_statement(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
     const BATCH: usize = 256;
     let statement = statement_of("complete_tasks")?;
-    let survey =
-        Payload::OneRecord.body().split_once(r#""Survey":"#).context("a record")?.1.trim_end_matches('}').to_owned()
-            + "}";
+    let survey = survey()?;
     let mut sql = world.sql().await?;
     let version: i64 = sqlx::query_scalar("select metadata_version from deployment").fetch_one(&mut sql).await?;
     let (end, mut completed) = (Instant::now() + Duration::from_secs_f64(seconds), 0);
@@ -125,6 +121,12 @@ pub(crate) async fn batched_statement(world: &World, seconds: f64, report: &mut 
     Report::note(&format!("R_B            the statement alone, batches of {BATCH} {rate:24.0}/s"));
     report.figure("R_B", rate);
     Ok(())
+}
+
+/// The one extension record of a completion. Blanks after the colons, since pgbench takes `:true` for a variable.
+fn survey() -> Result<String> {
+    let (_, record) = Payload::OneRecord.body().split_once(r#""Survey":"#).context("a record")?;
+    Ok(record.trim_end_matches('}').replace("\":", "\": ") + "}")
 }
 
 /// The text of a statement of the store, as it is kept for offline builds.

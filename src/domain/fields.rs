@@ -51,7 +51,7 @@ impl<'a, 'j> Fields<'a, 'j> {
         let text = match self.take(name)? {
             Json::String(text) => text.as_ref(),
             Json::Number(digits) if is_integer(digits) => digits,
-            other => return self.expected(name, "a string", other),
+            other => return self.expected(name, "a string or an integer", other),
         };
         self.of_length(name, text, &length)
     }

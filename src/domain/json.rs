@@ -149,7 +149,10 @@ impl Problem {
         match (self, rest.chars().next()) {
             (Self::Refused(problem), _) => problem,
             (Self::Expected(what), None) => format!("expected {what}, found the end of the body"),
-            (Self::Expected(what), Some(found)) => format!("expected {what}, found `{}`", found.escape_debug()),
+            (Self::Expected(what), Some(found)) => {
+                let found = if found.is_control() { found.escape_default().to_string() } else { found.to_string() };
+                format!("expected {what}, found `{found}`")
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ pub struct ExtensionSelection {
 impl ExtensionSelection {
     /// Adds a comma separated list. Names that nothing bears select nothing.
     pub fn add(&mut self, list: &str) {
-        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty() && !name.contains('\0')) {
             if name == "*" {
                 self.all = true;
             } else {

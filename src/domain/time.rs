@@ -26,7 +26,8 @@ impl Timestamp {
 
     /// Reads RFC 3339 with any offset; the fraction is optional. `None`: it is not that.
     pub fn parse(text: &str) -> Option<Self> {
-        let moment = DateTime::parse_from_rfc3339(text).ok()?;
+        // The parser also takes other characters for a minus.
+        let moment = DateTime::parse_from_rfc3339(text).ok().filter(|_| text.is_ascii())?;
         let cut = Self::cut(moment.to_utc());
         (0..=9999).contains(&cut.0.year()).then_some(cut)
     }
@@ -92,6 +93,7 @@ mod tests {
             assert_eq!(read(text), None, "{text:?}");
         }
         assert_eq!(read("0000-01-01T00:00:00+01:00"), None);
+        assert_eq!(read("2026-02-05T09:11:00−05:00"), None);
     }
 
     #[test]

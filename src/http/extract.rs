@@ -15,6 +15,7 @@ use super::problem::{Code, Problem};
 use crate::domain::ids::{Element, ServiceId, TaskId};
 use crate::domain::json::{JsonError, Members, read_object};
 use crate::domain::query::ExtensionSelection;
+use crate::store::StoreError;
 
 /// How long a body may take to arrive; actix-web itself has a limit for the head of a request alone.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
@@ -47,19 +48,28 @@ macro_rules! from_path {
 from_path!(ServicePath, request => id(request, "service_id").map(Self));
 from_path!(TaskPath, request => id(request, "service_id").and_then(|service| Ok(Self(service, id(request, "task_id")?))));
 from_path!(ElementPath, request => element(request).map(Self));
-from_path!(SchemaPath, request => element(request).map(|element| {
-    Self(element, request.match_info().query("name").to_owned())
+from_path!(SchemaPath, request => element(request).and_then(|element| {
+    match request.match_info().query("name") {
+        // PostgreSQL has no text with NUL, and so no schema of such a name.
+        name if name.contains('\0') => Err(Problem::from(StoreError::UnknownExtension)),
+        name => Ok(Self(element, name.to_owned())),
+    }
 }));
 
 fn id<T: FromStr<Err: std::fmt::Display>>(request: &HttpRequest, name: &str) -> Result<T, Problem> {
     let text = request.match_info().query(name);
-    text.parse().map_err(|error| Problem::new(Code::InvalidId, format!("{name}: {error}, found {text:?}")))
+    text.parse().map_err(|error| Problem::new(Code::InvalidId, format!("{name}: {error}, found {:?}", shown(text))))
+}
+
+/// So much of what a caller sent as an answer repeats.
+fn shown(text: &str) -> &str {
+    text.char_indices().nth(40).map_or(text, |(end, _)| &text[..end])
 }
 
 fn element(request: &HttpRequest) -> Result<Element, Problem> {
     let word = request.match_info().query("elements");
     Element::from_plural(word).ok_or_else(|| {
-        Problem::new(Code::NotFound, format!("extensions are of services, states or tasks, not of {word:?}"))
+        Problem::new(Code::NotFound, format!("extensions are of services, states or tasks, not of {:?}", shown(word)))
     })
 }
 
@@ -111,7 +121,10 @@ fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     }
     let Ok(Some(mime)) = request.mime_type() else { return refuse("Content-Type does not parse") };
     if mime.essence_str() != "application/json" {
-        return refuse("expected Content-Type application/json, or none");
+        return refuse(&format!(
+            "expected Content-Type application/json, or none, found {}",
+            shown(mime.essence_str())
+        ));
     }
     let utf8 = mime.params().all(|(name, value)| name != "charset" || value.as_str().eq_ignore_ascii_case("utf-8"));
     if utf8 { Ok(()) } else { refuse("expected charset utf-8, or none") }
@@ -149,10 +162,13 @@ impl Parameters {
     fn refuse_rest<T>(self, value: T) -> Result<T, Problem> {
         match self.0.first() {
             None => Ok(value),
-            Some((name, _)) => Err(Problem::invalid_query(name, "there is no such parameter here".into())),
+            Some((name, _)) => Err(Problem::invalid_query(shown(name), "there is no such parameter here".into())),
         }
     }
 }
+
+/// An operation without query parameters: one that is there was meant for something.
+pub(super) struct NoParameters;
 
 /// `state_id` in the query string.
 pub(super) struct StateInQuery(pub(super) Option<crate::domain::ids::StateId>);
@@ -161,13 +177,14 @@ impl StateInQuery {
     fn read(request: &HttpRequest) -> Result<Self, Problem> {
         let mut parameters = Parameters::of(request)?;
         let mut states = parameters.take("state_id").into_iter();
-        let state = match (states.next(), states.next()) {
-            (None, _) => None,
-            (Some(text), None) => Some(
-                text.parse().map_err(|error| Problem::invalid_query("state_id", format!("{error}, found {text:?}")))?,
-            ),
-            (Some(_), Some(_)) => return Err(Problem::invalid_query("state_id", "expected one value".into())),
-        };
+        let state =
+            match (states.next(), states.next()) {
+                (None, _) => None,
+                (Some(text), None) => Some(text.parse().map_err(|error| {
+                    Problem::invalid_query("state_id", format!("{error}, found {:?}", shown(&text)))
+                })?),
+                (Some(_), Some(_)) => return Err(Problem::invalid_query("state_id", "expected one value".into())),
+            };
         parameters.refuse_rest(Self(state))
     }
 }
@@ -186,5 +203,6 @@ impl ExtensionsInQuery {
     }
 }
 
+from_path!(NoParameters, request => Parameters::of(request).and_then(|parameters| parameters.refuse_rest(Self)));
 from_path!(StateInQuery, request => Self::read(request));
 from_path!(ExtensionsInQuery, request => Self::read(request));

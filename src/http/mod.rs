@@ -5,6 +5,7 @@ mod events;
 mod extensions;
 mod extract;
 mod health;
+mod metrics;
 mod openapi;
 mod problem;
 mod routes;
@@ -23,6 +24,7 @@ use actix_web::{App, HttpServer, web};
 
 use crate::store::Store;
 
+pub use metrics::record;
 pub use openapi::document;
 pub use problem::{Code, table_of_codes};
 

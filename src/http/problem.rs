@@ -17,6 +17,12 @@ use crate::store::StoreError;
 /// How many of several violations `detail` names; `errors` has them all.
 const NAMED_IN_DETAIL: usize = 10;
 
+/// How many violations `errors` has: a body of a megabyte can have hundreds of thousands.
+const LISTED: usize = 1000;
+
+/// How many characters of a pointer `detail` repeats.
+const SHOWN: usize = 100;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:ident, $title:literal;)+) => {
         /// What kind of error it is; stable, for programs to match on.
@@ -175,7 +181,7 @@ impl Problem {
         }
         let of_violation =
             |Violation { pointer, detail }| ProblemError { pointer: Some(pointer), parameter: None, detail };
-        Self { errors: violations.into_iter().map(of_violation).collect(), ..Self::new(code, detail) }
+        Self { errors: violations.into_iter().take(LISTED).map(of_violation).collect(), ..Self::new(code, detail) }
     }
 
     /// The same problem, where what was refused is a schema rather than an event.
@@ -206,10 +212,11 @@ impl Problem {
     }
 }
 
-/// A pointer without its first slash; the body itself has none.
+/// A pointer without its first slash, cut to what a reader can take in; the body itself has none.
 fn label(pointer: &str) -> &str {
     match pointer.strip_prefix('/') {
-        Some(label) => label,
+        Some("") => "\"\"",
+        Some(label) => label.char_indices().nth(SHOWN).map_or(label, |(end, _)| &label[..end]),
         None => "the body",
     }
 }

@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::openapi::Published;
 use super::problem::{Code, Problem};
-use super::{extensions, health, openapi, services, states, tasks};
+use super::{extensions, health, metrics, openapi, services, states, tasks};
 
 /// The prefix of version 8.5.
 pub(super) const PREFIX: &str = "/genesys/1/cs";
@@ -31,7 +31,9 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(extensions::delete_extension_schema)
         // GET /health/live, /health/ready
         .service(health::live)
-        .service(health::ready);
+        .service(health::ready)
+        // GET /metrics
+        .service(metrics::metrics);
 }
 
 /// All routes, and the answer to what is none of them.

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::elements::{LifecycleBody, created};
 use super::events::EventFields;
-use super::extract::{Body, ExtensionsInQuery, ServicePath};
+use super::extract::{Body, ExtensionsInQuery, NoParameters, ServicePath};
 use super::openapi::{GetServiceProblems, StartServiceProblems};
 use super::problem::Problem;
 use crate::domain::attribute::LongOrString;
@@ -98,6 +98,7 @@ impl From<Service> for ServiceBody {
 pub(super) async fn start_service(
     request: HttpRequest,
     store: web::Data<Store>,
+    _: NoParameters,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object()?;

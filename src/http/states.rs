@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::elements::created;
 use super::events::EventFields;
-use super::extract::{Body, ServicePath};
+use super::extract::{Body, NoParameters, ServicePath};
 use super::openapi::StartProblems;
 use super::problem::Problem;
 use crate::domain::attribute::LongOrString;
@@ -55,6 +55,7 @@ pub(super) async fn start_state(
     request: HttpRequest,
     store: web::Data<Store>,
     service: ServicePath,
+    _: NoParameters,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object()?;

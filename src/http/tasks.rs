@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::elements::{LifecycleBody, created};
 use super::events::{DispositionFields, EventFields};
-use super::extract::{Body, ExtensionsInQuery, ServicePath, StateInQuery, TaskPath};
+use super::extract::{Body, ExtensionsInQuery, NoParameters, ServicePath, StateInQuery, TaskPath};
 use super::openapi::{CompleteTaskProblems, GetTaskProblems, StartProblems};
 use super::problem::Problem;
 use crate::domain::attribute::LongOrString;
@@ -98,6 +98,7 @@ pub(super) async fn start_task(
     request: HttpRequest,
     store: web::Data<Store>,
     service: ServicePath,
+    _: NoParameters,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object()?;

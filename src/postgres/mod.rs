@@ -97,11 +97,12 @@ impl EmbeddedPostgres {
         let binaries = Binaries::find(settings.bin_dir.as_deref(), home.version().as_deref())?;
         let server = Self { home, binaries, account, _lock: lock };
         server.initialize()?;
-        if server.home.data().join("postmaster.pid").exists() && server.is_running() {
+        // Asked of pg_ctl, since the number in an old file may be another process's by now.
+        if server.is_running() {
             server.stop()?;
         }
         server.write_settings()?;
-        server.pg_ctl(&["-w", "-t", "120", "-l", "../server.log", "start"])?;
+        server.start_again()?;
         server.create_database(NAME).await.map_err(EmbeddedError::Database)?;
         Ok(server)
     }
@@ -116,13 +117,35 @@ impl EmbeddedPostgres {
         self.home.socket_dir()
     }
 
-    /// Stops the server, after what runs in it is cancelled, and waits until it has stopped.
+    /// Starts the server on data that are there already.
+    pub fn start_again(&self) -> Result<(), EmbeddedError> {
+        self.pg_ctl(&["-w", "-t", "120", "-l", "../server.log", "start"])
+    }
+
+    /// Whether the server's first process is there.
+    pub fn is_alive(&self) -> bool {
+        let pid_file = fs::read_to_string(self.home.data().join("postmaster.pid")).unwrap_or_default();
+        pid_file.lines().next().is_some_and(|pid| Path::new("/proc").join(pid.trim()).exists())
+    }
+
+    /// Stops the server, after what runs in it is cancelled, and waits until it has stopped. One that has died is
+    /// stopped already.
     pub fn stop(&self) -> Result<(), EmbeddedError> {
+        if !self.is_alive() {
+            return Ok(());
+        }
         self.pg_ctl(&["-w", "-t", "120", "-m", "fast", "stop"])
     }
 
     fn is_running(&self) -> bool {
         self.pg_ctl(&["status"]).is_ok()
+    }
+
+    /// Whether this build of PostgreSQL has a setting's value.
+    fn takes(&self, setting: &str) -> bool {
+        let mut command = self.binaries.command("postgres");
+        command.args(["-D", ".", "-c", setting, "-C", "wal_compression"]).current_dir(self.home.data());
+        self.account.run("postgres", &mut command).is_ok()
     }
 
     fn pg_ctl(&self, arguments: &[&str]) -> Result<(), EmbeddedError> {
@@ -156,7 +179,8 @@ impl EmbeddedPostgres {
             fs::write(&main, text).map_err(|source| file_error("write", &main, source))?;
         }
         let socket_dir = self.home.socket_dir().display().to_string().replace('\'', "''");
-        let text = format!("{SETTINGS}unix_socket_directories = '{socket_dir}'\n");
+        let compression = if self.takes("wal_compression=lz4") { "lz4" } else { "on" };
+        let text = format!("{SETTINGS}wal_compression = {compression}\nunix_socket_directories = '{socket_dir}'\n");
         fs::write(&own, text).map_err(|source| file_error("write", &own, source))?;
         self.account.own(&own)
     }
@@ -179,11 +203,11 @@ impl EmbeddedPostgres {
 const SETTINGS: &str = "\
 # Written by context-services at every start: change postgresql.conf below its include of this file instead.
 listen_addresses = ''
+max_connections = 200
 unix_socket_permissions = 0700
 shared_buffers = 256MB
 max_wal_size = 4GB
 checkpoint_timeout = 15min
-wal_compression = on
 jit = off
 ";
 

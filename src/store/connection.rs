@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 
@@ -38,7 +39,9 @@ pub enum Readiness {
 
 /// Marks connections so that they can be told in `pg_stat_activity`, and keeps statements from waiting for ever.
 pub(super) fn named(options: PgConnectOptions) -> PgConnectOptions {
-    options.application_name("context-services").options([("statement_timeout", "60s"), ("lock_timeout", "30s")])
+    let options = options.application_name("context-services");
+    // PostgreSQL's own log has slow statements, by the names in their first lines.
+    options.options([("statement_timeout", "60s"), ("lock_timeout", "30s")]).disable_statement_logging()
 }
 
 /// Refuses a database, or a role, for which a commit does not mean that the data is on disk.

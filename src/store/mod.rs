@@ -86,6 +86,11 @@ impl Store {
         self.pool.close().await;
     }
 
+    /// Brings those measurements up to date that are looked at rather than counted.
+    pub fn measure(&self) {
+        self.writer.measure();
+    }
+
     /// Waits until a writer has died, which it should not: the process must then stop.
     pub async fn writer_died(&self) {
         self.writer.died().await;

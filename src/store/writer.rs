@@ -6,8 +6,9 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::sync::{mpsc, oneshot};
@@ -92,6 +93,15 @@ impl Command {
 /// What a caller is told: what became of its command, or that the batch failed.
 type Answer = Result<Verdict, StoreError>;
 
+/// Names of what is measured here, for the page of metrics.
+mod measured {
+    pub(super) const WAITING: &str = "context_services_writer_waiting";
+    pub(super) const BATCH: &str = "context_services_writer_batch_commands";
+    pub(super) const FLUSH: &str = "context_services_writer_flush_seconds";
+    pub(super) const REFUSED: &str = "context_services_writer_refused_total";
+    pub(super) const ALONE: &str = "context_services_writer_one_by_one_total";
+}
+
 struct Job {
     write: Write,
     answer: oneshot::Sender<Answer>,
@@ -107,6 +117,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn start(database: &PgConnectOptions, settings: WriterSettings) -> Self {
+        Self::describe();
         let (loops, dead) = (TaskTracker::new(), CancellationToken::new());
         let queues = (0..settings.writers.max(1)).map(|_| {
             let (sender, queue) = mpsc::channel(settings.queue.max(1));
@@ -122,6 +133,23 @@ impl Writer {
         let queues = std::sync::Mutex::new(queues.collect());
         loops.close();
         Self { queues, spread: RandomState::new(), loops, dead }
+    }
+
+    /// Says what the measurements mean.
+    fn describe() {
+        describe_gauge!(measured::WAITING, "Commands waiting to be written.");
+        describe_histogram!(measured::BATCH, "Commands of a transaction.");
+        describe_histogram!(measured::FLUSH, Unit::Seconds, "From the begin of a batch to its commit.");
+        describe_counter!(measured::REFUSED, "Commands that what is on record stood against.");
+        describe_counter!(measured::ALONE, "Commands written again one by one, since their batch failed.");
+    }
+
+    /// Brings those measurements up to date that are looked at rather than counted.
+    pub(super) fn measure(&self) {
+        let queues = self.queues.lock();
+        let waiting = |queue: &mpsc::Sender<Job>| queue.max_capacity() - queue.capacity();
+        let waiting = queues.map_or(0, |queues| queues.iter().map(waiting).sum());
+        gauge!(measured::WAITING).set(u32::try_from(waiting).unwrap_or(u32::MAX));
     }
 
     /// Writes a command; returns when its transaction has committed, or it is known that it did not.
@@ -170,11 +198,15 @@ impl Loop {
     async fn run(mut self) {
         let mut waiting = Vec::with_capacity(self.batch);
         loop {
+            let room = self.batch.saturating_sub(waiting.len());
             if waiting.is_empty() {
-                self.queue.recv_many(&mut waiting, self.batch).await;
-                if waiting.is_empty() {
-                    break;
-                }
+                self.queue.recv_many(&mut waiting, room).await;
+            } else {
+                // Some wait for the batch that has just ended: whoever has come since joins them.
+                waiting.extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(room));
+            }
+            if waiting.is_empty() {
+                break;
             }
             let (batch, later) = divide(waiting);
             waiting = later;
@@ -189,7 +221,11 @@ impl Loop {
     /// Writes a batch and answers its callers. One bad command fails alone.
     async fn flush(&mut self, jobs: Vec<Job>) {
         let (writes, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.write, job.answer)).unzip();
-        let verdicts = match self.commit(&writes).await {
+        let start = Instant::now();
+        let committed = self.commit(&writes).await;
+        histogram!(measured::FLUSH).record(start.elapsed());
+        histogram!(measured::BATCH).record(u32::try_from(writes.len()).unwrap_or(u32::MAX));
+        let verdicts: Vec<Answer> = match committed {
             Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
             Err(error) if writes.len() == 1 => vec![Err(error.into())],
             Err(error) if is_outage(&error) => {
@@ -198,9 +234,12 @@ impl Loop {
             }
             Err(error) => {
                 warn!(error = %error, commands = writes.len(), "a batch failed and is written one by one");
+                counter!(measured::ALONE).increment(writes.len() as u64);
                 self.commit_one_by_one(&writes).await
             }
         };
+        let refused = verdicts.iter().filter(|verdict| matches!(verdict, Ok(Verdict::Refused(_)))).count();
+        counter!(measured::REFUSED).increment(refused as u64);
         for (answer, verdict) in answers.into_iter().zip(verdicts) {
             // A caller that has gone away needs no answer; its command is written all the same.
             drop(answer.send(verdict));

@@ -279,3 +279,34 @@ async fn a_deleted_schema_takes_its_records_with_it_and_a_new_one_starts_empty()
         assert!(std::time::Instant::now() < deadline, "the records are swept in the background");
     }
 }
+
+#[tokio::test]
+async fn a_small_body_does_not_become_a_large_extension() {
+    let app = TestApp::spawn().await;
+    let attributes: Vec<_> = (0..100)
+        .map(|at| json!({"name": format!("a{at}"), "type": "string", "length": 400, "default": "x".repeat(400)}))
+        .collect();
+    app.a_schema(&json!({"name": "Large", "type": "multi-valued", "attributes": attributes})).await;
+    let (_, answer) = end_with(&app, "Large", &json!(vec![json!({}); 1000])).await;
+    assert_eq!(answer.refused(400, "invalid_event").pointers(), ["/Large"]);
+    end_with(&app, "Large", &json!(vec![json!({}); 10])).await.1.is(204);
+}
+
+#[tokio::test]
+async fn rules_of_uniqueness_are_few() {
+    let app = TestApp::spawn().await;
+    let a = json!({"name": "a", "type": "integer"});
+    for unique in [json!(vec!["a"; 17]), json!([vec!["a"; 17]])] {
+        let schema = json!({"name": "X", "type": "multi-valued", "attributes": [a], "unique": unique});
+        app.post(TASKS, &schema).await.refused(400, "invalid_schema");
+    }
+}
+
+#[tokio::test]
+async fn no_extension_has_a_name_with_nul() {
+    let app = TestApp::spawn().await;
+    let path = app.a_task_path().await;
+    app.get(&format!("{TASKS}/%00")).await.refused(404, "unknown_extension");
+    app.delete(&format!("{TASKS}/a%00")).await.refused(404, "unknown_extension");
+    app.get(&format!("{path}?extensions=a%00,b")).await.is(200);
+}

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod documents;
+mod equivalence;
 mod extensions;
 mod fields;
 mod once_only;

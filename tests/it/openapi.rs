@@ -59,6 +59,7 @@ fn every_operation_has_a_name_a_summary_and_its_problems() {
         "get_task",
         "list_extension_schemas",
         "live",
+        "metrics",
         "ready",
         "start_service",
         "start_state",

@@ -146,3 +146,25 @@ async fn a_role_that_gives_up_durability_is_not_ready() {
     let refused = node.await.err().expect("it does not open").to_string();
     assert!(refused.contains("synchronous_commit is off"), "{refused}");
 }
+
+#[tokio::test]
+async fn an_answer_stays_small_whatever_is_wrong() {
+    let app = TestApp::spawn().await;
+    let end = format!("{}/end", app.a_task_path().await);
+    let many: Vec<_> = (0..5000).map(|at| format!("\"k{at}\":1")).collect();
+    let body = format!("{{{}}}", many.join(","));
+    let answer = app.post_text(&end, "application/json", body).await.refused(400, "invalid_event");
+    assert_eq!(answer.pointers().len(), 1000);
+    assert!(answer.body["detail"].as_str().unwrap().ends_with(" and 4990 more"), "{}", answer.body["detail"]);
+    let answer = app.post_text(&end, "application/json", format!("{{\"{}\":1}}", "k".repeat(9999))).await;
+    assert!(answer.refused(400, "invalid_event").body["detail"].as_str().unwrap().len() < 200);
+}
+
+#[tokio::test]
+async fn a_parameter_that_an_event_does_not_have_is_not_ignored() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let start = format!("/services/{service}/tasks/start?state_id=1");
+    app.post(&start, &json!({})).await.refused(400, "invalid_query");
+    app.post("/services/start?ttl=1", &json!({"customer_id": "c"})).await.refused(400, "invalid_query");
+}

@@ -64,6 +64,23 @@ async fn after_kill_9_the_next_start_takes_over() {
 }
 
 #[tokio::test]
+async fn an_embedded_server_that_dies_is_started_again() {
+    let directory = open_directory();
+    let mut program = Program::start(directory.path());
+    let task = journey(&program).await;
+    let pid_file = std::fs::read_to_string(directory.path().join("postgres/data/postmaster.pid")).unwrap();
+    let killed = Command::new("kill").args(["-KILL", pid_file.lines().next().unwrap()]).status().unwrap();
+    assert!(killed.success());
+    program.line_with("the embedded PostgreSQL runs again");
+    // The writer finds out that its connection is gone by using it once.
+    let again = post(&program, &format!("{task}/end"), &json!({"disposition": 10})).await;
+    assert!(again.0 == 204 || again.1["code"] == "database_unavailable", "{again:?}");
+    journey(&program).await;
+    assert_eq!(get(&program, &task).await.0, 200);
+    program.stop();
+}
+
+#[tokio::test]
 async fn a_second_program_on_the_same_data_is_refused_and_the_first_unharmed() {
     let directory = open_directory();
     let program = Program::start(directory.path());
@@ -137,6 +154,25 @@ async fn the_log_has_one_line_per_request_and_never_what_was_sent() {
     let (_, rest) = program.end();
     assert_eq!(rest.iter().filter(|line| line.contains("complete_task")).count(), 1, "{rest:#?}");
     assert!(!rest.iter().chain([&refused]).any(|line| line.contains("secret")), "{refused} {rest:#?}");
+}
+
+#[tokio::test]
+async fn the_writer_is_measured() {
+    let directory = open_directory();
+    let program = Program::start(directory.path());
+    let task = journey(&program).await;
+    assert_eq!(post(&program, &format!("{task}/end"), &json!({"disposition": 11})).await.0, 409);
+    let page = reqwest::get(format!("{}/metrics", program.url)).await.unwrap();
+    assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
+    let text = page.text().await.unwrap();
+    for line in [
+        "context_services_writer_waiting 0",
+        "context_services_writer_batch_commands_count 4",
+        "context_services_writer_flush_seconds_count 4",
+        "context_services_writer_refused_total 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+    }
 }
 
 #[test]

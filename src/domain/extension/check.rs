@@ -9,6 +9,9 @@ use crate::domain::json::{Json, Members, write_all, write_string};
 use crate::domain::metadata::Metadata;
 use crate::domain::violation::{Place, Violations};
 
+/// The most bytes of an extension as it is stored: defaults can make much of a small body.
+const MAX_STORED: usize = 4 * 1024 * 1024;
+
 /// What an application attached to an element under one name, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extension {
@@ -67,6 +70,9 @@ impl Schema {
                 found.add(&place, format!("expected an array of records, found {}", other.found()));
             }
         }
+        if json.len() > MAX_STORED {
+            found.add(&place, format!("at most {MAX_STORED} bytes are allowed, with defaults filled in"));
+        }
         let valid = found.is_empty();
         violations.append_about_metadata(found);
         valid.then_some(json)
@@ -75,6 +81,9 @@ impl Schema {
     fn check_records(&self, records: &[Json<'_>], place: Place<'_>, found: &mut Violations, json: &mut String) {
         let mut seen = vec![HashSet::new(); self.unique().len()];
         write_all(json, ('[', ']'), records.iter().enumerate(), |json, (at, item)| {
+            if json.len() > MAX_STORED {
+                return;
+            }
             let place = place.item(at);
             let Json::Object(record) = item else {
                 found.add(&place, format!("expected a record (an object), found {}", item.found()));

@@ -15,6 +15,8 @@ const MAX_NAME: usize = 26;
 const MAX_ATTRIBUTES: usize = 256;
 const MAX_ATTRIBUTE_NAME: usize = 64;
 const MAX_LENGTH: i64 = 65_535;
+/// The check of `unique` costs rules times records, and its rules a name each.
+const MAX_UNIQUE: usize = 16;
 const DEFAULT_LENGTH: u32 = 255;
 
 /// A schema as it is declared and read back.
@@ -30,6 +32,7 @@ pub struct SchemaDefinition {
     /// Attributes, or arrays of attributes, whose values may not repeat among the records of one element. A record
     /// that lacks one of them repeats nothing.
     #[serde(default)]
+    #[schema(max_items = 16)]
     pub unique: Vec<UniqueDefinition>,
     /// What a record may hold.
     #[schema(min_items = 1, max_items = 256)]
@@ -257,7 +260,11 @@ fn take_length(fields: &mut Fields<'_, '_>, kind: Option<AttributeType>) -> Opti
         Some(Json::String(text)) => text.to_string(),
         Some(other) => return fields.expected(MEMBER, "an integer", other),
     };
-    let length = digits.parse::<i64>().ok().filter(|length| (1..=MAX_LENGTH).contains(length));
+    let length = digits
+        .parse::<i64>()
+        .ok()
+        .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|length| (1..=MAX_LENGTH).contains(length));
     if length.is_none() {
         fields.complain(MEMBER, format!("expected an integer from 1 to {MAX_LENGTH}"));
     }
@@ -278,7 +285,11 @@ fn take_unique(fields: &mut Fields<'_, '_>, attributes: &[AttributeDefinition]) 
     const MEMBER: &str = "unique";
     let items = match fields.take(MEMBER) {
         None => return Vec::new(),
-        Some(Json::Array(items)) => items,
+        Some(Json::Array(items)) if items.len() <= MAX_UNIQUE => items,
+        Some(Json::Array(items)) => {
+            fields.complain(MEMBER, format!("expected at most {MAX_UNIQUE} items, found {}", items.len()));
+            return Vec::new();
+        }
         Some(other) => return fields.expected(MEMBER, "an array", other).unwrap_or_default(),
     };
     let list_place = Place::Body.member(MEMBER);
@@ -299,8 +310,9 @@ fn take_unique(fields: &mut Fields<'_, '_>, attributes: &[AttributeDefinition]) 
     for (at, item) in items.iter().enumerate() {
         let place = list_place.item(at);
         unique.push(match item {
-            Json::Array(names) if names.is_empty() => {
-                fields.violations.add(&place, "expected at least one attribute");
+            Json::Array(names) if !(1..=MAX_UNIQUE).contains(&names.len()) => {
+                let detail = format!("expected 1 to {MAX_UNIQUE} attributes, found {}", names.len());
+                fields.violations.add(&place, detail);
                 continue;
             }
             Json::Array(names) => UniqueDefinition::Several(
