@@ -34,6 +34,7 @@ async fn main() -> Result<()> {
     }
     bounds::pgbench(&world, seconds, &mut report).await?;
     bounds::batched_statement(&world, seconds, &mut report).await?;
+    world.settle().await?;
     floor(&world, seconds, &mut report).await?;
     closed_loop(&world, seconds, &mut report).await?;
     one_by_one(&world, seconds, &mut report).await?;
@@ -47,6 +48,7 @@ async fn main() -> Result<()> {
 async fn peak(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
     for _ in 0..2 {
         bounds::batched_statement(world, seconds, report).await?;
+        world.settle().await?;
         for connections in [8, 64, 256] {
             for writers in ["1", "2", "1", "2"] {
                 let server = Server::start(world, Flavour::Release, &[("WRITERS", writers)])?;

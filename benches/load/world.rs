@@ -1,5 +1,6 @@
 //! The database of the benchmark: an embedded PostgreSQL, filled with tasks that wait to be completed.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -77,6 +78,8 @@ pub(crate) struct World {
     pub(crate) directory: PathBuf,
     postgres: EmbeddedPostgres,
     next: Arc<AtomicI64>,
+    /// Completions, and bytes of WAL, at the last audit.
+    settled: Cell<(i64, f64)>,
 }
 
 impl World {
@@ -85,7 +88,7 @@ impl World {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench");
         let settings = EmbeddedSettings { data_dir: directory.clone(), bin_dir: None };
         let postgres = EmbeddedPostgres::start(&settings).await?;
-        let world = Self { directory, postgres, next: Arc::new(AtomicI64::new(0)) };
+        let world = Self { directory, postgres, next: Arc::new(AtomicI64::new(0)), settled: Cell::default() };
         let mut admin: PgConnection = world.postgres.connect_options("postgres").connect().await?;
         admin.execute("drop database if exists bench with (force)").await?;
         admin.execute("create database bench").await?;
@@ -150,9 +153,19 @@ impl World {
         self.next.fetch_add(count, Ordering::Relaxed)
     }
 
-    /// Each acknowledged completion is there exactly once; beyond those there may only be the ones that were under way
-    /// when the run ended.
+    /// Takes what is in the database as given; the next audit counts from here.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let mut sql = self.sql().await?;
+        let now = sqlx::query_as("select count(*), (pg_current_wal_lsn() - '0/0')::float8 from dispositions");
+        self.settled.set(now.fetch_one(&mut sql).await?);
+        Ok(())
+    }
+
+    /// Each acknowledged completion is there exactly once, and none other: a run ends when all of its requests are
+    /// answered.
+    #[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
     pub(crate) async fn audit(&self, run: &Run) -> Result<()> {
+        ensure!(run.failed == 0, "{} requests failed: {:?}", run.failed, run.failure);
         let mut sql = self.sql().await?;
         let (services, tasks): (Vec<i64>, Vec<i32>) = run.acknowledged.iter().copied().unzip();
         let found: i64 = sqlx::query_scalar(
@@ -163,8 +176,16 @@ impl World {
         .bind(&tasks)
         .fetch_one(&mut sql)
         .await?;
-        ensure!(found == i64::try_from(services.len())?, "of {} acknowledged {found} are there", services.len());
-        ensure!(run.failed == 0, "{} requests failed: {:?}", run.failed, run.failure);
+        let (before, wal_before) = self.settled.get();
+        self.settle().await?;
+        let (after, wal_after) = self.settled.get();
+        let acknowledged = i64::try_from(services.len())?;
+        ensure!(found == acknowledged, "of {acknowledged} acknowledged {found} are there");
+        ensure!(after - before == acknowledged, "{} are there, of {acknowledged} acknowledged", after - before);
+        let wal = (wal_after - wal_before) / acknowledged as f64;
+        Report::note(&format!(
+            "               audited: {acknowledged} acknowledged and there; {wal:.0} bytes of WAL each"
+        ));
         Ok(())
     }
 }
