@@ -6,6 +6,10 @@ use context_services::settings::Settings;
 use context_services::startup;
 use tracing::error;
 
+/// Requests are many small allocations on one thread that are freed on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[actix_web::main]
 async fn main() -> ExitCode {
     match dotenvy::from_path(".env") {
