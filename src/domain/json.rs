@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
             let start = bytes.as_ptr().addr() - self.text.as_ptr().addr();
             let end = start + bytes.len();
             let name_text = self.string(start, end)?;
-            if is_repeated(&members, &mut seen, &name_text) {
+            if is_repeated(&members, &mut seen, name_text.clone()) {
                 let problem = Problem::Refused(format!("the name {name_text:?} stands twice in one object"));
                 return Err(Fault { at: start - 1, problem });
             }
@@ -296,14 +296,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn is_repeated<'a>(members: &Members<'a>, seen: &mut HashSet<Cow<'a, str>>, name: &str) -> bool {
+fn is_repeated<'a>(members: &Members<'a>, seen: &mut HashSet<Cow<'a, str>>, name: Cow<'a, str>) -> bool {
     if members.len() < FEW_MEMBERS {
-        return members.iter().any(|(known, _)| known == name);
+        return members.iter().any(|(known, _)| *known == name);
     }
     if seen.is_empty() {
         seen.extend(members.iter().map(|(known, _)| known.clone()));
     }
-    !seen.insert(Cow::Owned(name.to_owned()))
+    !seen.insert(name)
 }
 
 /// Whether a number of this spelling fits a double, and PostgreSQL's `numeric` without blowing up.

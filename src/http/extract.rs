@@ -6,7 +6,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::web::{Bytes, PayloadConfig};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
@@ -131,13 +130,10 @@ fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 fn unreadable(error: &actix_web::Error) -> Problem {
-    let status = error.as_response_error().status_code();
-    match error.as_error::<PayloadError>() {
-        Some(PayloadError::Overflow) => Problem::new(Code::PayloadTooLarge, "the body is larger than MAX_BODY_BYTES"),
-        _ if status == Code::PayloadTooLarge.entry().1 => {
-            Problem::new(Code::PayloadTooLarge, "the body is larger than MAX_BODY_BYTES")
-        }
-        _ => Problem::new(Code::InvalidJson, "line 1, column 1: the body ended before it was complete"),
+    if error.as_response_error().status_code() == Code::PayloadTooLarge.entry().1 {
+        Problem::new(Code::PayloadTooLarge, "the body is larger than MAX_BODY_BYTES")
+    } else {
+        Problem::new(Code::InvalidJson, "line 1, column 1: the body ended before it was complete")
     }
 }
 

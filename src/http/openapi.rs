@@ -112,7 +112,8 @@ problem_responses! {
     /// What can go wrong when a service starts.
     StartServiceProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType, Overloaded;
     /// What can go wrong when a state or task starts.
-    StartProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, PayloadTooLarge, UnsupportedMediaType, Overloaded;
+    StartProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, PayloadTooLarge,
+        UnsupportedMediaType, Overloaded;
     /// What can go wrong when a task ends.
     CompleteTaskProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownTask,
         AlreadyCompleted, StateMismatch, PayloadTooLarge, UnsupportedMediaType, Overloaded;

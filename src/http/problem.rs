@@ -14,7 +14,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::violation::{Violation, Violations};
 use crate::store::StoreError;
 
-/// How many of several violations `detail` names; `errors` has them all.
+/// How many of several violations `detail` names; `errors` has more.
 const NAMED_IN_DETAIL: usize = 10;
 
 /// How many violations `errors` has: a body of a megabyte can have hundreds of thousands.

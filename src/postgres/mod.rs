@@ -88,13 +88,13 @@ impl EmbeddedPostgres {
     /// Starts the server, on data that are made if they are not there. A server that a killed process left behind is
     /// stopped first.
     pub async fn start(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
-        Binaries::find(settings.bin_dir.as_deref(), None)?;
+        let version = Home(settings.data_dir.join("postgres")).version();
+        let binaries = Binaries::find(settings.bin_dir.as_deref(), version.as_deref())?;
         make_dir(&settings.data_dir, 0o755)?;
         let data_dir = absolute(&settings.data_dir)?;
         let lock = lock(&data_dir)?;
         let account = Account::of_owner(&data_dir.join("postgres"))?;
         let home = Home::prepare(&data_dir, &account)?;
-        let binaries = Binaries::find(settings.bin_dir.as_deref(), home.version().as_deref())?;
         let server = Self { home, binaries, account, _lock: lock };
         server.initialize()?;
         // Asked of pg_ctl, since the number in an old file may be another process's by now.

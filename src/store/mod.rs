@@ -30,10 +30,10 @@ pub use connection::{Readiness, StartError};
 pub use error::StoreError;
 pub use writer::WriterSettings;
 
-use attributes::Values;
+use attributes::{ValueIds, Values};
 use ids::Ids;
 use metadata::MetadataCache;
-use writer::{Write, Writer};
+use writer::{Command, Write, Writer};
 
 /// How often a command is tried again when what it was validated against changes under it.
 const MAX_TRIES: usize = 8;
@@ -98,12 +98,12 @@ impl Store {
 
     /// Reads and validates a command, with newer metadata if that may settle what is wrong with it, and writes it.
     ///
-    /// `prepare` turns the command into a write, and whatever the caller needs to know of it, such as a drawn
-    /// identifier.
+    /// `prepare` gives what is to be written, the rows of its values, and whatever the caller needs to know of it, such
+    /// as a drawn identifier.
     async fn write<C, T>(
         &self,
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
-        prepare: impl AsyncFn(C) -> Result<(Write, T), StoreError>,
+        prepare: impl AsyncFn(C) -> Result<(Command, ValueIds, T), StoreError>,
     ) -> Result<T, StoreError> {
         for _ in 0..MAX_TRIES {
             let metadata = self.metadata.current();
@@ -112,9 +112,8 @@ impl Store {
                 Err(violations) if violations.concerns_metadata() && self.renew(&metadata).await? => continue,
                 Err(violations) => return Err(StoreError::Invalid(violations)),
             };
-            let (mut write, answer) = prepare(command).await?;
-            write.version = metadata.version;
-            match self.writer.write(write).await? {
+            let (command, values, answer) = prepare(command).await?;
+            match self.writer.write(Write { command, values, version: metadata.version }).await? {
                 Verdict::Done => return Ok(answer),
                 Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
                 Verdict::Again => self.renew(&metadata).await.map(drop)?,

@@ -1,10 +1,9 @@
 //! States.
 
-use super::writer::{Command, Write};
+use super::writer::Command;
 use super::{Store, StoreError};
 use crate::domain::event::Context;
 use crate::domain::ids::{Element, StateId};
-use crate::domain::metadata::MetadataVersion;
 use crate::domain::state::StartState;
 use crate::domain::violation::Violations;
 
@@ -19,7 +18,7 @@ impl Store {
             let values = self.start_values(Element::State, &command.event, kind).await?;
             let id = self.draw_state_id().await?;
             let command = Command::StartState(id, Box::new(command));
-            Ok((Write { command, values, version: MetadataVersion::default() }, id))
+            Ok((command, values, id))
         })
         .await
     }

@@ -1,10 +1,9 @@
 //! Tasks.
 
-use super::writer::{Command, Write};
+use super::writer::Command;
 use super::{Store, StoreError};
 use crate::domain::event::Context;
 use crate::domain::ids::{Element, TaskId};
-use crate::domain::metadata::MetadataVersion;
 use crate::domain::task::{CompleteTask, StartTask};
 use crate::domain::violation::Violations;
 
@@ -19,7 +18,7 @@ impl Store {
             let values = self.start_values(Element::Task, &command.event, kind).await?;
             let id = self.draw_task_id().await?;
             let command = Command::StartTask(id, Box::new(command));
-            Ok((Write { command, values, version: MetadataVersion::default() }, id))
+            Ok((command, values, id))
         })
         .await
     }
@@ -33,7 +32,7 @@ impl Store {
         self.write(read, async |command: CompleteTask| {
             let values = self.end_values(Element::Task, &command.event, &command.disposition).await?;
             let command = Command::CompleteTask(Box::new(command));
-            Ok((Write { command, values, version: MetadataVersion::default() }, ()))
+            Ok((command, values, ()))
         })
         .await
     }
