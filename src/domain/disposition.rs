@@ -1,10 +1,9 @@
 //! The business outcome that an end event reports, and the once-only rule of end events (contract §1).
 
 use super::attribute::LongOrString;
-use super::event::Event;
-use super::extension::Extension;
+use super::completion::Complete;
 use super::fields::Fields;
-use super::ids::StateId;
+use super::service::Expiration;
 use super::time::Timestamp;
 
 /// The most characters of `disposition_desc`, in Unicode scalar values.
@@ -53,7 +52,8 @@ pub struct Digest(pub [u8; 16]);
 impl Digest {
     /// The digest of an end event, after defaults are filled in and times are normalised. Extensions count without
     /// regard to their order in the body; records, and numbers, count as written.
-    pub fn of_end(event: &Event, state_id: Option<StateId>, outcome: &Disposition, extensions: &[Extension]) -> Self {
+    pub fn of_end(end: &Complete, expiration: Option<Expiration>) -> Self {
+        let Complete { event, state_id, disposition: outcome, extensions, .. } = end;
         let mut parts = Parts(Vec::with_capacity(256));
         parts.text(event.session_id.as_deref());
         parts.text(event.interaction_id.as_deref());
@@ -70,6 +70,12 @@ impl Digest {
         for (name, extension) in sorted {
             parts.text(Some(&name));
             parts.text(Some(&extension.json));
+        }
+        if let Some(expiration) = expiration {
+            parts.text(Some("expiration"));
+            // A span of time is the same one when it is sent again, though it then ends later.
+            parts.number(expiration.ttl);
+            parts.number(expiration.ttl.is_none().then_some(expiration.at.millis()));
         }
         parts.finish()
     }

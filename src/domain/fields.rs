@@ -41,6 +41,14 @@ impl<'a, 'j> Fields<'a, 'j> {
         })
     }
 
+    /// Complains about every member that nothing took.
+    pub fn refuse_rest(&mut self) {
+        let names: Vec<_> = self.rest().map(|(name, _)| name.to_owned()).collect();
+        for name in names {
+            self.complain(&name, "there is no such field here");
+        }
+    }
+
     /// Complains about the member `name`.
     pub fn complain(&mut self, name: &str, detail: impl Into<String>) {
         self.violations.add(&self.place.member(name), detail);
@@ -83,6 +91,26 @@ impl<'a, 'j> Fields<'a, 'j> {
     /// A 32-bit integer.
     pub fn int(&mut self, name: &str) -> Option<i32> {
         self.integer(name, "a 32-bit integer")
+    }
+
+    /// An object, whose members `read` takes.
+    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Fields<'_, 'j>) -> T) -> Option<T> {
+        match self.take(name)? {
+            Json::Object(members) => {
+                let place = self.place.member(name);
+                let mut fields = Fields::new(members, place);
+                let value = read(&mut fields);
+                let found = fields.violations;
+                self.violations.append(found);
+                Some(value)
+            }
+            other => self.expected(name, "an object", other),
+        }
+    }
+
+    /// Whether the member is there, and not `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.iter().any(|(member, value)| member == name && *value != Json::Null)
     }
 
     /// A number of seconds, 0 or more.

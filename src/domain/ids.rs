@@ -56,6 +56,9 @@ id!(
     i32
 );
 
+/// Names a service, state or task: the service, what it is, and `state_id` or `task_id` (0 for the service itself).
+pub type ElementKey = (ServiceId, Element, i32);
+
 /// The three kinds of things with a lifecycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Element {

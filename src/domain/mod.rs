@@ -4,6 +4,7 @@
 
 pub mod attribute;
 pub mod clock;
+pub mod completion;
 pub mod disposition;
 pub mod element;
 pub mod event;

@@ -1,10 +1,10 @@
 //! Why a well-formed command is not carried out.
 
+use super::completion::Complete;
 use super::disposition::RecordedEnd;
 use super::ids::{Element, StateId};
-use super::task::CompleteTask;
 use super::time::Timestamp;
-use super::violation::Violations;
+use super::violation::{Place, Violations};
 
 /// Why a command was refused by what is on record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,13 +58,13 @@ pub enum Verdict {
 }
 
 impl OnRecord {
-    /// Why a task's end was not recorded. The once-only rule comes before all that is said of the state.
-    pub fn judge_complete_task(&self, command: &CompleteTask) -> Verdict {
+    /// Why an end was not recorded. The once-only rule comes before all that is said of the state.
+    pub fn judge_complete(&self, command: &Complete) -> Verdict {
         if !self.service {
             return Verdict::Refused(Refusal::Unknown(Element::Service));
         }
         if !self.element {
-            return Verdict::Refused(Refusal::Unknown(Element::Task));
+            return Verdict::Refused(Refusal::Unknown(command.key.1));
         }
         if let Some(end) = &self.end {
             let timestamp = command.timestamp_given.then_some(command.event.timestamp);
@@ -76,21 +76,39 @@ impl OnRecord {
         }
         match (command.state_id, self.task_state) {
             (Some(given), Some(has)) if given != has => Verdict::Refused(Refusal::StateMismatch { has, given }),
-            (Some(given), None) if !self.state => Verdict::Refused(unknown_state("state_id", given)),
+            (Some(given), None) if !self.state => {
+                Verdict::Refused(unknown_state(&Place::Body.member("state_id"), given))
+            }
             _ => Verdict::Again,
         }
+    }
+
+    /// Why a transition was not recorded. A state that has ended has no repeat of it: the new state would be another.
+    pub fn judge_transition(&self, from: StateId) -> Verdict {
+        let place = Place::Body.member("from");
+        match &self.end {
+            _ if !self.service => Verdict::Refused(Refusal::Unknown(Element::Service)),
+            _ if !self.element => Verdict::Refused(unknown_state(&place.member("state_id"), from)),
+            Some(end) => Verdict::Refused(Refusal::AlreadyCompleted { ended_at: end.ended_at }),
+            None => Verdict::Again,
+        }
+    }
+
+    /// Why a change of a service was not made.
+    pub fn judge_change(&self) -> Verdict {
+        if self.service { Verdict::Again } else { Verdict::Refused(Refusal::Unknown(Element::Service)) }
     }
 
     /// Why the start of a state or task was not recorded, whose body names a state in `member`.
     pub fn judge_start(&self, member: &str, state: Option<StateId>) -> Verdict {
         match state {
             _ if !self.service => Verdict::Refused(Refusal::Unknown(Element::Service)),
-            Some(state) if !self.state => Verdict::Refused(unknown_state(member, state)),
+            Some(state) if !self.state => Verdict::Refused(unknown_state(&Place::Body.member(member), state)),
             _ => Verdict::Again,
         }
     }
 }
 
-fn unknown_state(member: &str, state: StateId) -> Refusal {
-    Refusal::Invalid(Violations::one(member, format!("expected a state of the service, found {state}")))
+fn unknown_state(place: &Place<'_>, state: StateId) -> Refusal {
+    Refusal::Invalid(Violations::at(place, format!("expected a state of the service, found {state}")))
 }

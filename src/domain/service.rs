@@ -6,10 +6,10 @@ use super::attribute::LongOrString;
 use super::event::{Context, Event, read};
 use super::extension::Extension;
 use super::fields::{Fields, MAX_TEXT};
-use super::ids::Element;
+use super::ids::{Element, ServiceId};
 use super::json::Members;
 use super::time::Timestamp;
-use super::violation::Violations;
+use super::violation::{Place, Violations};
 
 /// The command that starts a service (contract §2, SRV.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl StartService {
                 contact_key: fields.text("contact_key", 1..=MAX_TEXT),
                 service_type: fields.long_or_string("service_type"),
                 est_duration: fields.seconds("est_duration"),
-                expires_at: take_expiration(fields, context.now),
+                expires_at: Expiration::take(fields, context.now).map(|expiration| expiration.at),
                 auto_complete_after: fields.seconds("auto_complete_after"),
             };
             let nobody = details.customer_id.is_none() && details.contact_key.is_none();
@@ -62,16 +62,108 @@ impl StartService {
     }
 }
 
-/// `ttl`, in seconds from now, wins over `expiration_time` (contract §7).
-fn take_expiration(fields: &mut Fields<'_, '_>, now: Timestamp) -> Option<Timestamp> {
-    let ttl = fields.seconds("ttl");
-    let expiration_time = fields.timestamp("expiration_time");
-    let Some(seconds) = ttl else { return expiration_time };
-    let expires = TimeDelta::try_seconds(seconds)
-        .and_then(|ttl| now.to_datetime().checked_add_signed(ttl))
-        .and_then(|moment| Timestamp::parse(&Timestamp::cut(moment).to_string()));
-    if expires.is_none() {
-        fields.complain("ttl", format!("expected seconds until a moment before the year 10000, found {seconds}"));
+/// When a service and all of its data are to be deleted (contract §7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiration {
+    /// The moment.
+    pub at: Timestamp,
+    /// The seconds from now by which it was given.
+    pub ttl: Option<i64>,
+}
+
+impl Expiration {
+    /// Takes `ttl`, in seconds from now, which wins, or `expiration_time`.
+    pub(super) fn take(fields: &mut Fields<'_, '_>, now: Timestamp) -> Option<Self> {
+        let ttl = fields.seconds("ttl");
+        let expiration_time = fields.timestamp("expiration_time");
+        let Some(seconds) = ttl else { return expiration_time.map(|at| Self { at, ttl }) };
+        let at = TimeDelta::try_seconds(seconds)
+            .and_then(|ttl| now.to_datetime().checked_add_signed(ttl))
+            .and_then(|moment| Timestamp::parse(&Timestamp::cut(moment).to_string()));
+        if at.is_none() {
+            fields.complain("ttl", format!("expected seconds until a moment before the year 10000, found {seconds}"));
+        }
+        at.map(|at| Self { at, ttl })
     }
-    expires
+}
+
+/// The command that gives a service another customer, and replaces those start-event fields that it has (contract §2,
+/// SRV.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssociateService {
+    /// Which service.
+    pub service_id: ServiceId,
+    /// Whose service it is from now on.
+    pub customer_id: String,
+    /// The fields of the start event that are given.
+    pub event: Event,
+    /// Whether the event's timestamp is one of them.
+    pub timestamp_given: bool,
+    /// What kind of service.
+    pub service_type: Option<LongOrString>,
+    /// Estimated duration in seconds.
+    pub est_duration: Option<i64>,
+    /// When the service and all of its data are to be deleted.
+    pub expires_at: Option<Timestamp>,
+    /// Seconds since its last event after which it is to be ended.
+    pub auto_complete_after: Option<i64>,
+    /// What the application attached; replaces what was recorded under the same names.
+    pub extensions: Vec<Extension>,
+}
+
+impl AssociateService {
+    /// Reads the body; all of it may be absent.
+    pub fn read(
+        (service_id, customer_id): (ServiceId, &str),
+        body: &Members<'_>,
+        context: Context<'_>,
+    ) -> Result<Self, Violations> {
+        let (event, own, extensions) = read(Element::Service, body, context, |fields| {
+            (
+                fields.take("timestamp").is_some(),
+                fields.long_or_string("service_type"),
+                fields.seconds("est_duration"),
+                Expiration::take(fields, context.now).map(|expiration| expiration.at),
+                fields.seconds("auto_complete_after"),
+            )
+        })?;
+        let (timestamp_given, service_type, est_duration, expires_at, auto_complete_after) = own;
+        let customer_id = customer_id.to_owned();
+        Ok(Self {
+            service_id,
+            customer_id,
+            event,
+            timestamp_given,
+            service_type,
+            est_duration,
+            expires_at,
+            auto_complete_after,
+            extensions,
+        })
+    }
+}
+
+/// The command that says anew when a service and all of its data are to be deleted (contract §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpdateExpiration {
+    /// Which service.
+    pub service_id: ServiceId,
+    /// The moment.
+    pub expires_at: Timestamp,
+}
+
+impl UpdateExpiration {
+    /// Reads the body, which must have `ttl` or `expiration_time` and nothing else.
+    pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
+        let mut fields = Fields::new(body, Place::Body);
+        let expiration = Expiration::take(&mut fields, context.now);
+        fields.refuse_rest();
+        let Some(expiration) = expiration else {
+            if fields.violations.is_empty() {
+                fields.complain("ttl", "ttl or expiration_time must be given");
+            }
+            return Err(fields.violations);
+        };
+        fields.violations.or(Self { service_id, expires_at: expiration.at })
+    }
 }

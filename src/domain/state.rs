@@ -1,8 +1,11 @@
 //! States: the stages of a service.
 
 use super::attribute::LongOrString;
+use super::completion::Complete;
+use super::disposition::Disposition;
 use super::event::{Context, Event, read};
 use super::extension::Extension;
+use super::fields::Fields;
 use super::ids::{Element, ServiceId, StateId};
 use super::json::Members;
 use super::violation::Violations;
@@ -41,4 +44,56 @@ impl StartState {
         })?;
         Ok(Self { service_id, event, details, extensions })
     }
+}
+
+/// The command that ends a state and starts the one that follows it, both or neither (contract §2, SRV.7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransitionState {
+    /// The end of the former state.
+    pub from: Complete,
+    /// The start of the next.
+    pub to: StartState,
+}
+
+impl TransitionState {
+    /// Reads the body: `from` and `to` with the fields of their own; the event's fields go to both, extensions to the
+    /// new state. Whether the former state exists is for the store to find.
+    pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
+        let (event, (given, from, to), extensions) = read(Element::State, body, context, |fields| {
+            (fields.take("timestamp").is_some(), take_from(fields), take_to(fields))
+        })?;
+        // Without one, reading has failed.
+        let Some((state_id, disposition)) = from else { return Err(Violations::one("from", "must be given")) };
+        let key = (service_id, Element::State, state_id.0);
+        let from = Complete::new(key, event.clone(), given, disposition).digested();
+        let (state_type, est_duration) = to;
+        let details = StateDetails { previous_state_id: Some(state_id), state_type, est_duration };
+        Ok(Self { from, to: StartState { service_id, event, details, extensions } })
+    }
+}
+
+fn take_from(fields: &mut Fields<'_, '_>) -> Option<(StateId, Disposition)> {
+    let read = fields.object("from", |fields| {
+        let before = fields.violations.len();
+        let state = fields.int("state_id");
+        if state.is_none() && fields.violations.len() == before {
+            fields.complain("state_id", "must be given: the state that ends");
+        }
+        let disposition = Disposition::take(fields);
+        fields.refuse_rest();
+        state.map(|state| (StateId(state), disposition))
+    });
+    if read.is_none() && !fields.has("from") {
+        fields.complain("from", "must be given: an object with the state_id of the state that ends");
+    }
+    read.flatten()
+}
+
+fn take_to(fields: &mut Fields<'_, '_>) -> (Option<LongOrString>, Option<i64>) {
+    let read = fields.object("to", |fields| {
+        let read = (fields.long_or_string("state_type"), fields.seconds("est_duration"));
+        fields.refuse_rest();
+        read
+    });
+    read.unwrap_or_default()
 }

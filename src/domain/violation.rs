@@ -26,6 +26,13 @@ impl Violations {
         violations
     }
 
+    /// A single complaint about a place in the body.
+    pub fn at(place: &Place<'_>, detail: impl Into<String>) -> Self {
+        let mut violations = Self::default();
+        violations.add(place, detail);
+        violations
+    }
+
     /// Adds a complaint.
     pub fn add(&mut self, place: &Place<'_>, detail: impl Into<String>) {
         self.list.push(Violation { pointer: place.to_string(), detail: detail.into() });

@@ -11,7 +11,8 @@ use actix_web::web::{Bytes, PayloadConfig};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::problem::{Code, Problem};
-use crate::domain::ids::{Element, ServiceId, TaskId};
+use crate::domain::fields::MAX_TEXT;
+use crate::domain::ids::{Element, ServiceId, StateId, TaskId};
 use crate::domain::json::{JsonError, Members, read_object};
 use crate::domain::query::ExtensionSelection;
 use crate::store::StoreError;
@@ -21,6 +22,12 @@ const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The path names a service.
 pub(super) struct ServicePath(pub(super) ServiceId);
+
+/// The path names a state.
+pub(super) struct StatePath(pub(super) ServiceId, pub(super) StateId);
+
+/// The path names a customer, and perhaps a service.
+pub(super) struct CustomerPath(pub(super) String);
 
 /// The path names a task.
 pub(super) struct TaskPath(pub(super) ServiceId, pub(super) TaskId);
@@ -45,6 +52,10 @@ macro_rules! from_path {
 }
 
 from_path!(ServicePath, request => id(request, "service_id").map(Self));
+from_path!(StatePath, request => {
+    id(request, "service_id").and_then(|service| Ok(Self(service, id(request, "state_id")?)))
+});
+from_path!(CustomerPath, request => key(request, "customer_id").map(Self));
 from_path!(TaskPath, request => id(request, "service_id").and_then(|service| Ok(Self(service, id(request, "task_id")?))));
 from_path!(ElementPath, request => element(request).map(Self));
 from_path!(SchemaPath, request => element(request).and_then(|element| {
@@ -58,6 +69,15 @@ from_path!(SchemaPath, request => element(request).and_then(|element| {
 fn id<T: FromStr<Err: std::fmt::Display>>(request: &HttpRequest, name: &str) -> Result<T, Problem> {
     let text = request.match_info().query(name);
     text.parse().map_err(|error| Problem::new(Code::InvalidId, format!("{name}: {error}, found {:?}", shown(text))))
+}
+
+/// A customer or contact key, which may be what an event's field may be.
+fn key(request: &HttpRequest, name: &str) -> Result<String, Problem> {
+    let text = request.match_info().query(name);
+    if (1..=MAX_TEXT).contains(&text.chars().count()) && !text.contains('\0') {
+        return Ok(text.to_owned());
+    }
+    Err(Problem::new(Code::InvalidId, format!("{name}: expected 1 to {MAX_TEXT} characters without NUL")))
 }
 
 /// So much of what a caller sent as an answer repeats.

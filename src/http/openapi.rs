@@ -117,6 +117,20 @@ problem_responses! {
     /// What can go wrong when a task ends.
     CompleteTaskProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownTask,
         AlreadyCompleted, StateMismatch, PayloadTooLarge, UnsupportedMediaType, Overloaded;
+    /// What can go wrong when a state ends.
+    CompleteStateProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownState,
+        AlreadyCompleted, PayloadTooLarge, UnsupportedMediaType, Overloaded;
+    /// What can go wrong when a state ends and another starts.
+    TransitionProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, AlreadyCompleted,
+        PayloadTooLarge, UnsupportedMediaType, Overloaded;
+    /// What can go wrong when a service ends.
+    CompleteServiceProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, AlreadyCompleted,
+        PayloadTooLarge, UnsupportedMediaType, Overloaded;
+    /// What can go wrong when a service is changed.
+    AssociateServiceProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, PayloadTooLarge,
+        UnsupportedMediaType, Overloaded;
+    /// What can go wrong when a service is deleted.
+    DeleteServiceProblems: InvalidId, InvalidQuery, UnknownService, Overloaded;
     /// What can go wrong when a service is queried.
     GetServiceProblems: InvalidId, InvalidQuery, UnknownService;
     /// What can go wrong when a task is queried.

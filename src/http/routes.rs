@@ -15,11 +15,18 @@ pub(super) const PREFIX: &str = "/genesys/1/cs";
 /// Routes that are in the OpenAPI document. Their paths stand at the handlers, whose names are the operations'.
 pub(super) fn api(config: &mut ServiceConfig<'_>) {
     config
-        // POST /services/start · GET /services/{service_id}
+        // POST /services/start, /services/{service_id}/end, /customers/{customer_id}/services/{service_id}
         .service(services::start_service)
+        .service(services::complete_service)
+        .service(services::associate_service)
+        // GET, PUT, DELETE /services/{service_id}
         .service(services::get_service)
-        // POST /services/{service_id}/states/start
+        .service(services::update_expiration)
+        .service(services::delete_service)
+        // POST /services/{service_id}/states/start, …/transition, …/{state_id}/end
         .service(states::start_state)
+        .service(states::transition_state)
+        .service(states::complete_state)
         // POST /services/{service_id}/tasks/start, …/{task_id}/end · GET …/{task_id}
         .service(tasks::start_task)
         .service(tasks::complete_task)

@@ -1,18 +1,21 @@
 //! Services over HTTP.
 
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::elements::{LifecycleBody, created};
-use super::events::EventFields;
-use super::extract::{Body, ExtensionsInQuery, NoParameters, ServicePath};
-use super::openapi::{GetServiceProblems, StartServiceProblems};
+use super::events::{DispositionFields, EventFields};
+use super::extract::{Body, CustomerPath, ExtensionsInQuery, NoParameters, ServicePath};
+use super::openapi::{
+    AssociateServiceProblems, CompleteServiceProblems, DeleteServiceProblems, GetServiceProblems, StartServiceProblems,
+};
 use super::problem::Problem;
 use crate::domain::attribute::LongOrString;
+use crate::domain::completion::Complete;
 use crate::domain::element::Service;
 use crate::domain::ids::ServiceId;
-use crate::domain::service::StartService;
+use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::store::Store;
 
 /// The start event of a service. `customer_id` or `contact_key` (or both) must be given. Any other member is an
@@ -43,6 +46,49 @@ pub(super) struct StartServiceBody {
     /// Seconds since the service's last event after which it is to be ended.
     #[schema(minimum = 0)]
     auto_complete_after: Option<i64>,
+}
+
+/// The fields of a start event that are to be replaced. Any other member is an extension of services, and replaces all
+/// that was recorded for it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `domain::service` reads member by member")]
+pub(super) struct AssociateServiceBody {
+    #[serde(flatten)]
+    event: EventFields,
+    /// What kind of service: a 64-bit integer, or 1 to 255 characters.
+    service_type: Option<LongOrString>,
+    /// Estimated duration in seconds.
+    #[schema(minimum = 0)]
+    est_duration: Option<i64>,
+    #[serde(flatten)]
+    expiration: ExpirationBody,
+    /// Seconds since the service's last event after which it is to be ended.
+    #[schema(minimum = 0)]
+    auto_complete_after: Option<i64>,
+}
+
+/// The end event of a service. Any other member is an extension of services, and replaces all that was recorded for it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `domain::completion` reads member by member")]
+pub(super) struct CompleteServiceBody {
+    #[serde(flatten)]
+    event: EventFields,
+    #[serde(flatten)]
+    disposition: DispositionFields,
+    #[serde(flatten)]
+    expiration: ExpirationBody,
+}
+
+/// When a service and all of its data are to be deleted.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `domain::service` reads member by member")]
+pub(super) struct ExpirationBody {
+    /// Seconds from now; wins over `expiration_time`.
+    #[schema(minimum = 0, example = 86400)]
+    ttl: Option<i64>,
+    /// The moment.
+    #[schema(format = DateTime)]
+    expiration_time: Option<String>,
 }
 
 /// The identifier of a new service.
@@ -125,4 +171,93 @@ pub(super) async fn get_service(
 ) -> Result<HttpResponse, Problem> {
     let service = store.get_service(service.0, &extensions.0).await?;
     Ok(HttpResponse::Ok().json(ServiceBody::from(service)))
+}
+
+/// Associate Service.
+///
+/// Gives a service another customer; the last association wins, and the former customer no longer lists it. Fields of
+/// the start event that the body has are replaced, `timestamp` included; an absent or empty body is `{}`.
+#[utoipa::path(
+    tag = "Services",
+    params(
+        ("customer_id" = String, Path, description = "Whose service it is from now on: 1 to 255 characters"),
+        ("service_id" = i64, Path, description = "The service"),
+    ),
+    request_body(content = Option<AssociateServiceBody>, example = json!({"media_type": "voice"})),
+    responses((status = 204, description = "The service is the customer's"), AssociateServiceProblems)
+)]
+#[post("/customers/{customer_id}/services/{service_id}")]
+pub(super) async fn associate_service(
+    store: web::Data<Store>,
+    customer: CustomerPath,
+    service: ServicePath,
+    _: NoParameters,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let event = body.object_or_empty()?;
+    store.associate_service(|context| AssociateService::read((service.0, &customer.0), &event, context)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Complete Service.
+///
+/// Ends a service, once: the same event again answers 204 and writes nothing, another one is 409 `already_completed`.
+/// Its states and tasks do not end with it, and it still takes late events. An absent or empty body is `{}`.
+#[utoipa::path(
+    tag = "Services",
+    params(("service_id" = i64, Path, description = "The service")),
+    request_body(content = Option<CompleteServiceBody>, example = json!({"disposition": 10})),
+    responses((status = 204, description = "The end of the service is on disk"), CompleteServiceProblems)
+)]
+#[post("/services/{service_id}/end")]
+pub(super) async fn complete_service(
+    store: web::Data<Store>,
+    service: ServicePath,
+    _: NoParameters,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let event = body.object_or_empty()?;
+    store.complete(|context| Complete::service(service.0, &event, context)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Update Expiration.
+///
+/// Says anew when a service and all of its data are to be deleted.
+#[utoipa::path(
+    tag = "Services",
+    params(("service_id" = i64, Path, description = "The service")),
+    request_body(content = ExpirationBody, example = json!({"ttl": 86400})),
+    responses((status = 200, description = "The expiration is on record", body = serde_json::Value, example = json!({})),
+        AssociateServiceProblems)
+)]
+#[put("/services/{service_id}")]
+pub(super) async fn update_expiration(
+    store: web::Data<Store>,
+    service: ServicePath,
+    _: NoParameters,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let fields = body.object()?;
+    store.update_expiration(|context| UpdateExpiration::read(service.0, &fields, context)).await?;
+    Ok(HttpResponse::Ok().json(serde_json::json!({})))
+}
+
+/// Delete Service.
+///
+/// The service, its states, tasks, dispositions and extensions are gone.
+#[utoipa::path(
+    tag = "Services",
+    params(("service_id" = i64, Path, description = "The service")),
+    responses((status = 200, description = "The service is gone", body = serde_json::Value, example = json!({})),
+        DeleteServiceProblems)
+)]
+#[delete("/services/{service_id}")]
+pub(super) async fn delete_service(
+    store: web::Data<Store>,
+    service: ServicePath,
+    _: NoParameters,
+) -> Result<HttpResponse, Problem> {
+    store.delete_service(service.0).await?;
+    Ok(HttpResponse::Ok().json(serde_json::json!({})))
 }

@@ -5,13 +5,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::elements::created;
-use super::events::EventFields;
-use super::extract::{Body, NoParameters, ServicePath};
-use super::openapi::StartProblems;
+use super::events::{DispositionFields, EventFields};
+use super::extract::{Body, NoParameters, ServicePath, StatePath};
+use super::openapi::{CompleteStateProblems, StartProblems, TransitionProblems};
 use super::problem::Problem;
 use crate::domain::attribute::LongOrString;
+use crate::domain::completion::Complete;
 use crate::domain::ids::StateId;
-use crate::domain::state::StartState;
+use crate::domain::state::{StartState, TransitionState};
 use crate::store::Store;
 
 /// The start event of a state. Any other member is an extension of states.
@@ -22,6 +23,52 @@ pub(super) struct StartStateBody {
     event: EventFields,
     /// The state that it follows; must be a state of the service.
     previous_state_id: Option<i32>,
+    /// What kind of state: a 64-bit integer, or 1 to 255 characters.
+    #[schema(example = "payment")]
+    state_type: Option<LongOrString>,
+    /// Estimated duration in seconds.
+    #[schema(minimum = 0)]
+    est_duration: Option<i64>,
+}
+
+/// The end event of a state. Any other member is an extension of states, and replaces all that was recorded for it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `domain::completion` reads member by member")]
+pub(super) struct CompleteStateBody {
+    #[serde(flatten)]
+    event: EventFields,
+    #[serde(flatten)]
+    disposition: DispositionFields,
+}
+
+/// The end of a state and the start of the next. The event's fields go to both; any other member is an extension of the
+/// new state.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `domain::state` reads member by member")]
+pub(super) struct TransitionStateBody {
+    #[serde(flatten)]
+    event: EventFields,
+    /// The state that ends.
+    from: TransitionFromBody,
+    /// The state that starts.
+    to: Option<TransitionToBody>,
+}
+
+/// The state that ends.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `domain::state` reads member by member")]
+pub(super) struct TransitionFromBody {
+    /// A state of the service that has not ended.
+    #[schema(example = 24)]
+    state_id: i32,
+    #[serde(flatten)]
+    disposition: DispositionFields,
+}
+
+/// The state that starts.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `domain::state` reads member by member")]
+pub(super) struct TransitionToBody {
     /// What kind of state: a 64-bit integer, or 1 to 255 characters.
     #[schema(example = "payment")]
     state_type: Option<LongOrString>,
@@ -60,5 +107,60 @@ pub(super) async fn start_state(
 ) -> Result<HttpResponse, Problem> {
     let event = body.object()?;
     let state_id = store.start_state(|context| StartState::read(service.0, &event, context)).await?;
+    Ok(created(&request, &format!("/services/{}/states/{state_id}", service.0), &StartedStateBody { state_id }))
+}
+
+/// Complete State.
+///
+/// Ends a state, once: the same event again answers 204 and writes nothing, another one is 409 `already_completed`.
+/// An absent or empty body is `{}`. Its tasks do not end with it.
+#[utoipa::path(
+    tag = "States",
+    params(
+        ("service_id" = i64, Path, description = "The service"),
+        ("state_id" = i32, Path, description = "The state"),
+    ),
+    request_body(content = Option<CompleteStateBody>, example = json!({"disposition": 10, "disposition_desc": "PAID"})),
+    responses((status = 204, description = "The end of the state is on disk"), CompleteStateProblems)
+)]
+#[post("/services/{service_id}/states/{state_id}/end")]
+pub(super) async fn complete_state(
+    store: web::Data<Store>,
+    state: StatePath,
+    _: NoParameters,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let event = body.object_or_empty()?;
+    store.complete(|context| Complete::state((state.0, state.1), &event, context)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// State Transition.
+///
+/// Ends a state and starts the one that follows it, in one transaction. The state of `from` must not have ended, else
+/// it is 409 `already_completed`, a repeat of the same transition included. `previous_state_id` of the new state is
+/// `from.state_id`.
+#[utoipa::path(
+    tag = "States",
+    params(("service_id" = i64, Path, description = "The service")),
+    request_body(content = TransitionStateBody, example = json!({
+        "interaction_id": "0000CSS0FXZUP6UR", "from": {"state_id": 24, "disposition": 10}, "to": {"state_type": "payment"}
+    })),
+    responses(
+        (status = 201, description = "The end and the start are on record", body = StartedStateBody,
+            headers(("Location" = String, description = "Path of the new state, under the prefix of the call"))),
+        TransitionProblems,
+    )
+)]
+#[post("/services/{service_id}/states/transition")]
+pub(super) async fn transition_state(
+    request: HttpRequest,
+    store: web::Data<Store>,
+    service: ServicePath,
+    _: NoParameters,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let event = body.object()?;
+    let state_id = store.transition_state(|context| TransitionState::read(service.0, &event, context)).await?;
     Ok(created(&request, &format!("/services/{}/states/{state_id}", service.0), &StartedStateBody { state_id }))
 }

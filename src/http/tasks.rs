@@ -10,9 +10,10 @@ use super::extract::{Body, ExtensionsInQuery, NoParameters, ServicePath, StateIn
 use super::openapi::{CompleteTaskProblems, GetTaskProblems, StartProblems};
 use super::problem::Problem;
 use crate::domain::attribute::LongOrString;
+use crate::domain::completion::Complete;
 use crate::domain::element::Task;
 use crate::domain::ids::{ServiceId, StateId, TaskId};
-use crate::domain::task::{CompleteTask, StartTask};
+use crate::domain::task::StartTask;
 use crate::store::Store;
 
 /// The start event of a task. Any other member is an extension of tasks.
@@ -33,7 +34,7 @@ pub(super) struct StartTaskBody {
 
 /// The end event of a task. Any other member is an extension of tasks, and replaces all that was recorded for it.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `domain::task` reads member by member")]
+#[expect(dead_code, reason = "describes what `domain::completion` reads member by member")]
 pub(super) struct CompleteTaskBody {
     #[serde(flatten)]
     event: EventFields,
@@ -137,7 +138,7 @@ pub(super) async fn complete_task(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete_task(|context| CompleteTask::read((task.0, task.1), state.0, &event, context)).await?;
+    store.complete(|context| Complete::task((task.0, task.1), state.0, &event, context)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -1,10 +1,11 @@
 //! States.
 
+use super::attributes::ValueIds;
 use super::writer::Command;
 use super::{Store, StoreError};
 use crate::domain::event::Context;
 use crate::domain::ids::{Element, StateId};
-use crate::domain::state::StartState;
+use crate::domain::state::{StartState, TransitionState};
 use crate::domain::violation::Violations;
 
 impl Store {
@@ -19,6 +20,23 @@ impl Store {
             let id = self.draw_state_id().await?;
             let command = Command::StartState(id, Box::new(command));
             Ok((command, values, id))
+        })
+        .await
+    }
+
+    /// Ends a state and starts the one that follows it, with an identifier drawn for it, both or neither. `read` gives
+    /// the command (contract §2, SRV.7).
+    pub async fn transition_state(
+        &self,
+        read: impl Fn(Context<'_>) -> Result<TransitionState, Violations>,
+    ) -> Result<StateId, StoreError> {
+        self.write(read, async |command: TransitionState| {
+            let kind = command.to.details.state_type.as_ref();
+            let start = self.start_values(Element::State, &command.to.event, kind).await?;
+            let end = self.end_values(Element::State, &command.from.event, &command.from.disposition).await?;
+            let values = ValueIds { disposition: end.disposition, ..start };
+            let id = self.draw_state_id().await?;
+            Ok((Command::TransitionState(id, Box::new(command)), values, id))
         })
         .await
     }

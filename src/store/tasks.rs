@@ -2,9 +2,10 @@
 
 use super::writer::Command;
 use super::{Store, StoreError};
+use crate::domain::completion::Complete;
 use crate::domain::event::Context;
 use crate::domain::ids::{Element, TaskId};
-use crate::domain::task::{CompleteTask, StartTask};
+use crate::domain::task::StartTask;
 use crate::domain::violation::Violations;
 
 impl Store {
@@ -23,16 +24,12 @@ impl Store {
         .await
     }
 
-    /// Ends a task, once. `read` gives the command (contract §2, SRV.9); the rows are those of
-    /// `batch::tasks`.
-    pub async fn complete_task(
-        &self,
-        read: impl Fn(Context<'_>) -> Result<CompleteTask, Violations>,
-    ) -> Result<(), StoreError> {
-        self.write(read, async |command: CompleteTask| {
-            let values = self.end_values(Element::Task, &command.event, &command.disposition).await?;
-            let command = Command::CompleteTask(Box::new(command));
-            Ok((command, values, ()))
+    /// Ends a service, state or task, once. `read` gives the command (contract §2, SRV.3, SRV.6, SRV.9); the rows are
+    /// those of `batch::ends`.
+    pub async fn complete(&self, read: impl Fn(Context<'_>) -> Result<Complete, Violations>) -> Result<(), StoreError> {
+        self.write(read, async |command: Complete| {
+            let values = self.end_values(command.key.1, &command.event, &command.disposition).await?;
+            Ok((Command::Complete(Box::new(command)), values, ()))
         })
         .await
     }

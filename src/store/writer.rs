@@ -20,13 +20,14 @@ use super::attributes::ValueIds;
 use super::batch;
 use super::connection::PATIENCE;
 use super::error::{StoreError, is_outage};
+use crate::domain::completion::Complete;
 use crate::domain::extension::Extension;
-use crate::domain::ids::{Element, ServiceId, StateId, TaskId};
+use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::refusal::Verdict;
-use crate::domain::service::StartService;
-use crate::domain::state::StartState;
-use crate::domain::task::{CompleteTask, StartTask};
+use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
+use crate::domain::state::{StartState, TransitionState};
+use crate::domain::task::StartTask;
 
 /// How long a caller waits for room in the queue.
 const QUEUE_PATIENCE: Duration = Duration::from_millis(500);
@@ -60,19 +61,25 @@ pub(super) enum Command {
     StartService(ServiceId, Box<StartService>),
     StartState(StateId, Box<StartState>),
     StartTask(TaskId, Box<StartTask>),
-    CompleteTask(Box<CompleteTask>),
+    Complete(Box<Complete>),
+    TransitionState(StateId, Box<TransitionState>),
+    AssociateService(Box<AssociateService>),
+    UpdateExpiration(UpdateExpiration),
+    DeleteService(ServiceId),
 }
 
-/// The element that a command is about: a batch holds at most one command for each.
-pub(super) type Key = (ServiceId, Element, i32);
-
 impl Command {
-    pub(super) fn key(&self) -> Key {
+    /// The element that the command is about: a batch holds at most one command for each. A transition is about the
+    /// state that ends; nobody else knows the one that starts.
+    pub(super) fn key(&self) -> ElementKey {
         match self {
-            Self::StartService(service, _) => (*service, Element::Service, 0),
+            Self::StartService(service, _) | Self::DeleteService(service) => (*service, Element::Service, 0),
             Self::StartState(state, command) => (command.service_id, Element::State, state.0),
             Self::StartTask(task, command) => (command.service_id, Element::Task, task.0),
-            Self::CompleteTask(command) => (command.service_id, Element::Task, command.task_id.0),
+            Self::Complete(command) => command.key,
+            Self::TransitionState(_, command) => command.from.key,
+            Self::AssociateService(command) => (command.service_id, Element::Service, 0),
+            Self::UpdateExpiration(command) => (command.service_id, Element::Service, 0),
         }
     }
 
@@ -81,8 +88,16 @@ impl Command {
             Self::StartService(_, command) => &command.extensions,
             Self::StartState(_, command) => &command.extensions,
             Self::StartTask(_, command) => &command.extensions,
-            Self::CompleteTask(command) => &command.extensions,
+            Self::Complete(command) => &command.extensions,
+            Self::TransitionState(_, command) => &command.to.extensions,
+            Self::AssociateService(command) => &command.extensions,
+            Self::UpdateExpiration(_) | Self::DeleteService(_) => &[],
         }
+    }
+
+    /// Whether the command is about all elements of a service, and so has a batch to itself.
+    const fn stands_alone(&self) -> bool {
+        matches!(self, Self::DeleteService(_))
     }
 
     fn bytes(&self) -> usize {
@@ -276,14 +291,22 @@ impl Loop {
     }
 }
 
-/// What a batch takes of those that wait, in order: one command per element, and not too many bytes.
-fn divide(waiting: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+/// What a batch takes of those that wait, in order: one command per element, and not too many bytes. A command that
+/// stands alone goes after all that came before it, and ahead of all that came later.
+fn divide(mut waiting: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+    let after = match waiting.iter().position(|job| job.write.command.stands_alone()) {
+        Some(0) => waiting.split_off(1),
+        Some(at) => waiting.split_off(at),
+        None => Vec::new(),
+    };
     let mut keys = HashSet::with_capacity(waiting.len());
     let (mut bytes, mut full) = (0, false);
-    waiting.into_iter().partition(|job| {
+    let (batch, mut later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|job| {
         bytes += job.write.command.bytes();
         full |= bytes > BATCH_BYTES && !keys.is_empty();
         // The key counts even of a command that waits, so that a third one does not overtake it.
         keys.insert(job.write.command.key()) && !full
-    })
+    });
+    later.extend(after);
+    (batch, later)
 }

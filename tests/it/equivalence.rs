@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
-use context_services::domain::ids::{ServiceId, TaskId};
+use context_services::domain::completion::Complete;
+use context_services::domain::event::Context;
+use context_services::domain::ids::{ServiceId, StateId, TaskId};
 use context_services::domain::json::read_object;
-use context_services::domain::state::StartState;
-use context_services::domain::task::{CompleteTask, StartTask};
+use context_services::domain::service::AssociateService;
+use context_services::domain::state::{StartState, TransitionState};
+use context_services::domain::task::StartTask;
 use context_services::store::WriterSettings;
 use futures::future::join_all;
 use proptest::prelude::*;
@@ -26,6 +29,10 @@ const TASKS: usize = 3;
 enum Command {
     StartState { service: usize, previous: Option<usize> },
     StartTask { service: usize, state: Option<usize>, body: usize },
+    CompleteService { service: usize, body: usize },
+    CompleteState { service: usize, state: usize, body: usize },
+    TransitionState { service: usize, state: usize, body: usize },
+    AssociateService { service: usize, customer: usize, body: usize },
     CompleteTask { service: usize, task: usize, state: Option<usize>, body: usize },
 }
 
@@ -45,6 +52,13 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         1 => (0..=SERVICES, state()).prop_map(|(service, previous)| Command::StartState { service, previous }),
         2 => (0..=SERVICES, state(), body()).prop_map(|(service, state, body)| Command::StartTask { service, state, body }),
+        1 => (0..=SERVICES, body()).prop_map(|(service, body)| Command::CompleteService { service, body }),
+        1 => (0..=SERVICES, 0..9_usize, body())
+            .prop_map(|(service, customer, body)| Command::AssociateService { service, customer, body }),
+        2 => (0..=SERVICES, 0..=STATES, body())
+            .prop_map(|(service, state, body)| Command::CompleteState { service, state, body }),
+        2 => (0..=SERVICES, 0..=STATES, body())
+            .prop_map(|(service, state, body)| Command::TransitionState { service, state, body }),
         5 => (0..=SERVICES, 0..=TASKS, state(), body())
             .prop_map(|(service, task, state, body)| Command::CompleteTask { service, task, state, body }),
     ]
@@ -101,15 +115,40 @@ impl World {
                 let service = ServiceId(self.service(service));
                 format!("{:?}", app.store.start_task(|context| StartTask::read(service, &members, context)).await)
             }
+            Command::CompleteService { service, body } => {
+                let members = read_object(BODIES[body].as_bytes()).unwrap();
+                let service = ServiceId(self.service(service));
+                format!("{:?}", app.store.complete(|context| Complete::service(service, &members, context)).await)
+            }
+            Command::AssociateService { service, customer, body } => {
+                let members = read_object(BODIES[body].as_bytes()).unwrap();
+                let (service, customer) = (ServiceId(self.service(service)), format!("customer {customer}"));
+                let read = |context: Context<'_>| AssociateService::read((service, &customer), &members, context);
+                format!("{:?}", app.store.associate_service(read).await)
+            }
+            Command::CompleteState { service, state, body } => {
+                let members = read_object(BODIES[body].as_bytes()).unwrap();
+                let state = StateId(i32::try_from(self.state(service, state)).unwrap());
+                let path = (ServiceId(self.service(service)), state);
+                format!("{:?}", app.store.complete(|context| Complete::state(path, &members, context)).await)
+            }
+            Command::TransitionState { service, state, body } => {
+                let mut body: Value = serde_json::from_str(BODIES[body]).unwrap();
+                let disposition = body.as_object_mut().unwrap().remove("disposition");
+                body["from"] = json!({"state_id": self.state(service, state), "disposition": disposition});
+                let body = body.to_string();
+                let members = read_object(body.as_bytes()).unwrap();
+                let service = ServiceId(self.service(service));
+                let read = |context: Context<'_>| TransitionState::read(service, &members, context);
+                format!("{:?}", app.store.transition_state(read).await)
+            }
             Command::CompleteTask { service, task, state, body } => {
                 let body = with(body, "state_id", state.map(|state| self.state(service, state)));
                 let members = read_object(body.as_bytes()).unwrap();
                 let task = TaskId(i32::try_from(self.task(service, task)).unwrap());
                 let path = (ServiceId(self.service(service)), task);
-                let read = |context: context_services::domain::event::Context<'_>| {
-                    CompleteTask::read(path, None, &members, context)
-                };
-                format!("{:?}", app.store.complete_task(read).await)
+                let read = |context: Context<'_>| Complete::task(path, None, &members, context);
+                format!("{:?}", app.store.complete(read).await)
             }
         }
     }
@@ -117,12 +156,19 @@ impl World {
 
 async fn node(writer: WriterSettings) -> TestApp {
     let app = TestApp::with_writer(Arc::new(Database::create().await), writer).await;
-    app.a_schema(&survey()).await;
+    for elements in ["services", "states", "tasks"] {
+        app.post(&format!("/metadata/{elements}/extensions"), &survey()).await.is(201);
+    }
     // Values are learned before, so that both nodes draw identifiers in the order of the commands.
     let path = app.a_task_path().await;
     let start = format!("{}/start", path.rsplit_once('/').unwrap().0);
     app.post(&start, &json!({"media_type": "voice"})).await.is(201);
     app.post(&format!("{path}/end"), &json!({"disposition": 10})).await.is(204);
+    let service = app.start("/services/start", &json!({"contact_key": "k", "media_type": "voice"})).await;
+    let start = format!("/services/{service}/states/start");
+    let state = app.start(&start, &json!({"media_type": "voice"})).await;
+    app.post(&format!("/services/{service}/states/{state}/end"), &json!({"disposition": 10})).await.is(204);
+    app.post(&format!("/services/{service}/end"), &json!({"disposition": 10})).await.is(204);
     app
 }
 

@@ -89,7 +89,7 @@ async fn unknown_routes_and_methods_are_told_apart() {
         app.get(path).await.refused(404, "not_found");
     }
     for (method, path, allow) in [
-        (Method::PUT, "/services/start", "GET, POST"),
+        (Method::PATCH, "/services/start", "DELETE, GET, POST, PUT"),
         (Method::GET, "/services/1/tasks/1/end", "POST"),
         (Method::PATCH, "/genesys/1/cs/services/1/tasks/1", "GET"),
         (Method::PUT, "/metadata/tasks/extensions", "GET, POST"),

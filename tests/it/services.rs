@@ -1,4 +1,4 @@
-//! Start Service, Service by ID.
+//! Start, Associate, Complete and Delete Service, Update Expiration, Service by ID.
 
 use serde_json::json;
 
@@ -65,4 +65,120 @@ async fn the_expiration_is_recorded_and_ttl_wins() {
     assert_eq!(app.value::<i64>("select auto_complete_after from services").await, 5);
     let refused = app.post("/services/start", &json!({"customer_id": "c", "ttl": i64::MAX})).await;
     assert_eq!(refused.refused(400, "invalid_event").pointers(), ["/ttl"]);
+}
+
+#[tokio::test]
+async fn a_service_ends_once_and_still_takes_late_events() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let (path, task) = (format!("/services/{service}"), app.a_task(service).await);
+    app.clock.advance(490_250);
+    let end = json!({"disposition": 10, "disposition_desc": "SUCCESS", "ttl": 60});
+    app.post(&format!("{path}/end"), &end).await.is(204);
+    app.clock.advance(1000);
+    app.post(&format!("{path}/end"), &end).await.is(204);
+    let refused = app.post(&format!("{path}/end"), &json!({"disposition": 10})).await;
+    refused.refused(409, "already_completed");
+    let read = app.get(&path).await.body;
+    assert_eq!(read["completed"], json!({"timestamp": "2026-02-05T09:19:10.250Z"}));
+    assert_eq!((&read["duration"], &read["disposition"]), (&json!(490_250), &json!(10)));
+    let expires: String = app.value("select to_json(expires_at at time zone 'UTC') #>> '{}' from services").await;
+    assert_eq!(expires, "2026-02-05T09:20:10.25", "of the event that ended it, not of its repeat");
+
+    app.post(&format!("{path}/tasks/{task}/end"), &json!({})).await.is(204);
+    app.a_state(service).await;
+    app.a_task(service).await;
+    app.post("/services/77/end", &json!({})).await.refused(404, "unknown_service");
+    app.send(reqwest::Method::POST, &format!("/services/{}/end", app.a_service().await), None).await.is(204);
+}
+
+#[tokio::test]
+async fn associating_gives_a_service_to_the_last_customer_and_replaces_given_fields() {
+    let app = TestApp::spawn().await;
+    let schema = json!({"name": "Origin", "type": "single-valued", "attributes": [{"name": "page", "type": "string"}]});
+    app.post("/metadata/services/extensions", &schema).await.is(201);
+    let start = json!({"contact_key": "pin-77", "session_id": "a", "service_type": 12, "Origin": {"page": "/a"}});
+    let service = app.start("/services/start", &start).await;
+    app.clock.advance(1000);
+    app.send(reqwest::Method::POST, &format!("/customers/first/services/{service}"), None).await.is(204);
+    let body = json!({"session_id": "b", "est_duration": 9, "origin": {"page": "/b"}});
+    app.post(&format!("/customers/00%20K7/services/{service}"), &body).await.is(204);
+    let read = app.get(&format!("/services/{service}?extensions=*")).await.body;
+    assert_eq!(
+        read,
+        json!({"service_id": service, "customer_id": "00 K7", "contact_key": "pin-77", "service_type": 12,
+            "est_duration": 9, "started": {"timestamp": START, "session_id": "b"}, "Origin": {"page": "/b"}})
+    );
+    let at = json!({"timestamp": "2026-02-05T08:00:00Z"});
+    app.post(&format!("/customers/c/services/{service}"), &at).await.is(204);
+    assert_eq!(app.get(&format!("/services/{service}")).await.body["started"]["timestamp"], "2026-02-05T08:00:00.000Z");
+
+    let keys = app.post(&format!("/customers/c/services/{service}"), &json!({"customer_id": "d"})).await;
+    assert_eq!(keys.refused(400, "invalid_event").pointers(), ["/customer_id"]);
+    app.post("/customers/c/services/77", &json!({})).await.refused(404, "unknown_service");
+    let long = format!("/customers/{}/services/{service}", "x".repeat(256));
+    app.post(&long, &json!({})).await.refused(400, "invalid_id");
+}
+
+#[tokio::test]
+async fn the_expiration_is_updated() {
+    let app = TestApp::spawn().await;
+    let path = format!("/services/{}", app.a_service().await);
+    let updated = app.put(&path, &json!({"ttl": 60, "expiration_time": "2030-01-01T00:00:00Z"})).await.is(200);
+    assert_eq!(updated.body, json!({}));
+    let expires = "select to_json(expires_at at time zone 'UTC') #>> '{}' from services";
+    assert_eq!(app.value::<String>(expires).await, "2026-02-05T09:12:00");
+    app.put(&path, &json!({"expiration_time": "2030-01-01T00:00:00Z"})).await.is(200);
+    assert_eq!(app.value::<String>(expires).await, "2030-01-01T00:00:00");
+    for (body, pointer) in [(json!({}), "/ttl"), (json!({"ttl": -1}), "/ttl"), (json!({"ttl": 1, "x": 1}), "/x")] {
+        assert_eq!(app.put(&path, &body).await.refused(400, "invalid_event").pointers(), [pointer]);
+    }
+    app.put("/services/77", &json!({"ttl": 1})).await.refused(404, "unknown_service");
+}
+
+#[tokio::test]
+async fn deleting_a_service_leaves_nothing_of_it_and_all_of_its_neighbour() {
+    let app = TestApp::spawn().await;
+    app.reference_schemas().await;
+    let mut paths = Vec::new();
+    for _ in 0..2 {
+        let service = app.a_service().await;
+        let state = app.a_state(service).await;
+        let end = crate::support::world::reference_end(state);
+        app.post(&format!("/services/{service}/tasks/{}/end", app.a_task(service).await), &end).await.is(204);
+        app.post(&format!("/services/{service}/states/{state}/end"), &json!({})).await.is(204);
+        app.post(&format!("/services/{service}/end"), &json!({})).await.is(204);
+        paths.push(format!("/services/{service}"));
+    }
+    assert_eq!(app.delete(&paths[0]).await.is(200).body, json!({}));
+    app.get(&paths[0]).await.refused(404, "unknown_service");
+    app.delete(&paths[0]).await.refused(404, "unknown_service");
+    app.post(&format!("{}/tasks/start", paths[0]), &json!({})).await.refused(404, "unknown_service");
+    app.get(&paths[1]).await.is(200);
+    let counts = "select concat_ws(',', (select count(*) from services), (select count(*) from states),
+        (select count(*) from tasks), (select count(*) from dispositions), (select count(*) from extensions))";
+    assert_eq!(app.value::<String>(counts).await, "1,1,1,3,2");
+}
+
+#[tokio::test]
+async fn what_two_nodes_write_of_a_service_while_it_is_deleted_does_not_outlive_it() {
+    let app = TestApp::spawn().await;
+    let node = app.another_node().await;
+    for _ in 0..10 {
+        let service = app.a_service().await;
+        let tasks = futures::future::join_all((0..20).map(|_| app.a_task(service))).await;
+        let ends: Vec<_> = tasks.iter().map(|task| format!("/services/{service}/tasks/{task}/end")).collect();
+        let (empty, path) = (json!({}), format!("/services/{service}"));
+        let ending = futures::future::join_all(ends.iter().map(|end| node.post(end, &empty)));
+        let (answers, deleted) = tokio::join!(ending, app.delete(&path));
+        deleted.is(200);
+        assert!(answers.iter().all(|answer| matches!(answer.status, 204 | 404)), "{answers:?}");
+    }
+    let mut left = 1_i64;
+    while left > 0 {
+        // The remains are deleted when the transactions that saw the service have ended.
+        left = app
+            .value("select count(*) from dispositions where service_id not in (select service_id from services)")
+            .await;
+    }
 }

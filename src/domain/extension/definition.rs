@@ -120,7 +120,7 @@ impl SchemaDefinition {
         let kind = take_word(&mut fields, "type", &KINDS);
         let attributes = take_attributes(&mut fields);
         let unique = take_unique(&mut fields, attributes.as_deref().unwrap_or_default());
-        refuse_rest(&mut fields);
+        fields.refuse_rest();
         match (name, kind, attributes) {
             (Some(name), Some(kind), Some(attributes)) => fields.violations.or(Self { name, kind, unique, attributes }),
             _ => Err(fields.violations),
@@ -219,7 +219,7 @@ impl AttributeDefinition {
         let length = take_length(&mut fields, kind);
         let mandatory = take_mandatory(&mut fields);
         let default = fields.take("default");
-        refuse_rest(&mut fields);
+        fields.refuse_rest();
         let (Some(name), Some(kind)) = (name, kind) else { return Err(fields.violations) };
         let mut attribute = Self { name, kind, length, mandatory, default: None };
         if let Some(value) = default {
@@ -322,13 +322,6 @@ fn take_unique(fields: &mut Fields<'_, '_>, attributes: &[AttributeDefinition]) 
         });
     }
     unique
-}
-
-fn refuse_rest(fields: &mut Fields<'_, '_>) {
-    let names: Vec<_> = fields.rest().map(|(name, _)| name.to_owned()).collect();
-    for name in names {
-        fields.complain(&name, "there is no such field here");
-    }
 }
 
 fn complain_if_silent(fields: &mut Fields<'_, '_>, before: usize, name: &str, detail: &str) {

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::completion::Complete;
 use crate::domain::event::Event;
 use crate::domain::extension::Extension;
-use crate::domain::ids::{Element, ServiceId};
-use crate::domain::task::CompleteTask;
+use crate::domain::ids::{Element, ElementKey};
 use crate::store::attributes::ValueIds;
 
 /// The database's enumeration `element`.
@@ -63,7 +63,7 @@ impl<'a> EventColumns<'a> {
     }
 }
 
-/// The ends of tasks.
+/// The ends of elements of one kind.
 #[derive(Default)]
 pub(super) struct EndColumns<'a> {
     pub(super) event: EventColumns<'a>,
@@ -77,15 +77,15 @@ pub(super) struct EndColumns<'a> {
 }
 
 impl<'a> EndColumns<'a> {
-    pub(super) fn push(&mut self, command: &'a CompleteTask, values: &ValueIds) {
+    pub(super) fn push(&mut self, command: &'a Complete, values: &ValueIds) {
         self.event.push(&command.event, values);
-        self.service_id.push(command.service_id.0);
-        self.element_id.push(command.task_id.0);
+        self.service_id.push(command.key.0.0);
+        self.element_id.push(command.key.2);
         self.state_id.push(command.state_id.map(|state| state.0));
         self.disposition.push(values.disposition);
         self.disposition_desc.push(command.disposition.description.as_deref());
         self.digest.push(&command.digest.0);
-        self.extensions.push(command.service_id, command.task_id.0, &command.extensions);
+        self.extensions.push(command.key, &command.extensions);
     }
 }
 
@@ -99,7 +99,7 @@ pub(super) struct ExtensionColumns<'a> {
 }
 
 impl<'a> ExtensionColumns<'a> {
-    pub(super) fn push(&mut self, service: ServiceId, element_id: i32, extensions: &'a [Extension]) {
+    pub(super) fn push(&mut self, (service, _, element_id): ElementKey, extensions: &'a [Extension]) {
         for extension in extensions {
             self.service_id.push(service.0);
             self.element_id.push(element_id);

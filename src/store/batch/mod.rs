@@ -4,6 +4,7 @@
 //! comes back was written; why the rest was not is read afterwards.
 
 mod columns;
+mod ends;
 mod refusals;
 mod services;
 mod states;
@@ -14,13 +15,14 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{Acquire, PgConnection};
 use tracing::warn;
 
-use super::writer::{Command, Key, Write};
-use crate::domain::ids::{Element, ServiceId, StateId, TaskId};
+use super::writer::{Command, Write};
+use crate::domain::completion::Complete;
+use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::refusal::{Refusal, Verdict};
-use crate::domain::service::StartService;
-use crate::domain::state::StartState;
-use crate::domain::task::{CompleteTask, StartTask};
+use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
+use crate::domain::state::{StartState, TransitionState};
+use crate::domain::task::StartTask;
 use crate::store::attributes::ValueIds;
 
 pub(super) use columns::ElementColumn;
@@ -35,7 +37,13 @@ struct Batch<'a> {
     start_services: Vec<Row<'a, ServiceId, StartService>>,
     start_states: Vec<Row<'a, StateId, StartState>>,
     start_tasks: Vec<Row<'a, TaskId, StartTask>>,
-    complete_tasks: Vec<(&'a CompleteTask, &'a ValueIds)>,
+    complete_services: Vec<(&'a Complete, &'a ValueIds)>,
+    complete_states: Vec<(&'a Complete, &'a ValueIds)>,
+    complete_tasks: Vec<(&'a Complete, &'a ValueIds)>,
+    transition_states: Vec<Row<'a, StateId, TransitionState>>,
+    associate_services: Vec<(&'a AssociateService, &'a ValueIds)>,
+    update_expirations: Vec<UpdateExpiration>,
+    delete_services: Vec<ServiceId>,
 }
 
 /// Writes all commands in one transaction and says what became of each.
@@ -62,8 +70,12 @@ pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> R
     Ok(writes.iter().map(verdict).collect())
 }
 
-/// A single command whose service was deleted while it was being written is refused; any other failure stays one.
+/// A single command whose service was deleted while it was being written is refused, and one that has drawn an
+/// identifier that is taken tries another; any other failure stays one.
 fn alone_refused(writes: &[Write], error: sqlx::Error) -> Result<Vec<Verdict>, sqlx::Error> {
+    if writes.len() == 1 && matches!(error, sqlx::Error::RowNotFound) {
+        return Ok(vec![Verdict::Again]);
+    }
     let constraint = error.as_database_error().and_then(|refusal| refusal.constraint());
     let service_is_gone = constraint.is_some_and(|name| name.ends_with("_service_fk"));
     if writes.len() == 1 && service_is_gone {
@@ -80,10 +92,55 @@ impl<'a> Batch<'a> {
                 Command::StartService(id, command) => batch.start_services.push((*id, command.as_ref(), values)),
                 Command::StartState(id, command) => batch.start_states.push((*id, command.as_ref(), values)),
                 Command::StartTask(id, command) => batch.start_tasks.push((*id, command.as_ref(), values)),
-                Command::CompleteTask(command) => batch.complete_tasks.push((command.as_ref(), values)),
+                Command::Complete(command) => batch.completions(command.key.1).push((command.as_ref(), values)),
+                Command::TransitionState(id, command) => batch.transition_states.push((*id, command.as_ref(), values)),
+                Command::AssociateService(command) => batch.associate_services.push((command.as_ref(), values)),
+                Command::UpdateExpiration(command) => batch.update_expirations.push(*command),
+                Command::DeleteService(service) => batch.delete_services.push(*service),
             }
         }
         batch
+    }
+
+    fn completions(&mut self, of: Element) -> &mut Vec<(&'a Complete, &'a ValueIds)> {
+        match of {
+            Element::Service => &mut self.complete_services,
+            Element::State => &mut self.complete_states,
+            Element::Task => &mut self.complete_tasks,
+        }
+    }
+
+    /// How many statements there are to run.
+    fn statements(&self) -> usize {
+        let Self {
+            start_services,
+            start_states,
+            start_tasks,
+            complete_services,
+            complete_states,
+            complete_tasks,
+            transition_states,
+            associate_services,
+            update_expirations,
+            delete_services,
+        } = self;
+        // A transition takes two.
+        [
+            start_services.is_empty(),
+            start_states.is_empty(),
+            start_tasks.is_empty(),
+            complete_services.is_empty(),
+            complete_states.is_empty(),
+            complete_tasks.is_empty(),
+            transition_states.is_empty(),
+            transition_states.is_empty(),
+            associate_services.is_empty(),
+            update_expirations.is_empty(),
+            delete_services.is_empty(),
+        ]
+        .into_iter()
+        .filter(|empty| !empty)
+        .count()
     }
 
     /// Runs the statements that have something to do. A single one is its own transaction, without round trips for its
@@ -92,14 +149,8 @@ impl<'a> Batch<'a> {
         &self,
         connection: &mut PgConnection,
         version: MetadataVersion,
-    ) -> Result<HashSet<Key>, sqlx::Error> {
-        let kinds = [
-            self.start_services.is_empty(),
-            self.start_states.is_empty(),
-            self.start_tasks.is_empty(),
-            self.complete_tasks.is_empty(),
-        ];
-        if kinds.iter().filter(|empty| !**empty).count() == 1 {
+    ) -> Result<HashSet<ElementKey>, sqlx::Error> {
+        if self.statements() == 1 {
             return self.run(connection, version).await;
         }
         let mut transaction = connection.begin().await?;
@@ -108,20 +159,30 @@ impl<'a> Batch<'a> {
         Ok(written)
     }
 
-    async fn run(&self, connection: &mut PgConnection, version: MetadataVersion) -> Result<HashSet<Key>, sqlx::Error> {
+    /// Starts come before ends, which may be of what they start.
+    async fn run(
+        &self,
+        connection: &mut PgConnection,
+        version: MetadataVersion,
+    ) -> Result<HashSet<ElementKey>, sqlx::Error> {
         let mut written = HashSet::new();
-        if !self.start_services.is_empty() {
-            written.extend(services::start_services(connection, &self.start_services, version).await?);
+        macro_rules! run {
+            ($rows:ident, $statement:path $(, $version:expr)?) => {
+                if !self.$rows.is_empty() {
+                    written.extend($statement(&mut *connection, &self.$rows $(, $version)?).await?);
+                }
+            };
         }
-        if !self.start_states.is_empty() {
-            written.extend(states::start_states(connection, &self.start_states, version).await?);
-        }
-        if !self.start_tasks.is_empty() {
-            written.extend(tasks::start_tasks(connection, &self.start_tasks, version).await?);
-        }
-        if !self.complete_tasks.is_empty() {
-            written.extend(tasks::complete_tasks(connection, &self.complete_tasks, version).await?);
-        }
+        run!(start_services, services::start_services, version);
+        run!(associate_services, services::associate_services, version);
+        run!(update_expirations, services::update_expirations);
+        run!(start_states, states::start_states, version);
+        run!(transition_states, ends::transition_states, version);
+        run!(start_tasks, tasks::start_tasks, version);
+        run!(complete_services, ends::complete_services, version);
+        run!(complete_states, ends::complete_states, version);
+        run!(complete_tasks, ends::complete_tasks, version);
+        run!(delete_services, services::delete_services);
         Ok(written)
     }
 }

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use crate::domain::disposition::RecordedEnd;
-use crate::domain::ids::StateId;
+use crate::domain::ids::{Element, ElementKey, StateId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::refusal::{OnRecord, Verdict};
 use crate::domain::time::Timestamp;
-use crate::store::writer::{Command, Key, Write};
+use crate::store::writer::{Command, Write};
 
 use super::columns::ElementColumn;
 
@@ -17,10 +17,10 @@ impl Command {
     /// The state that the body names, which must exist.
     fn named_state(&self) -> Option<StateId> {
         match self {
-            Self::StartService(..) => None,
             Self::StartState(_, command) => command.details.previous_state_id,
             Self::StartTask(_, command) => command.details.state_id,
-            Self::CompleteTask(command) => command.state_id,
+            Self::Complete(command) => command.state_id,
+            _ => None,
         }
     }
 
@@ -31,7 +31,9 @@ impl Command {
                 on_record.judge_start("previous_state_id", command.details.previous_state_id)
             }
             Self::StartTask(_, command) => on_record.judge_start("state_id", command.details.state_id),
-            Self::CompleteTask(command) => on_record.judge_complete_task(command),
+            Self::Complete(command) => on_record.judge_complete(command),
+            Self::TransitionState(_, command) => on_record.judge_transition(StateId(command.from.key.2)),
+            Self::AssociateService(_) | Self::UpdateExpiration(_) | Self::DeleteService(_) => on_record.judge_change(),
         }
     }
 }
@@ -42,7 +44,7 @@ pub(super) async fn explain(
     connection: &mut PgConnection,
     missing: &[&Write],
     version: MetadataVersion,
-) -> Result<HashMap<Key, Verdict>, sqlx::Error> {
+) -> Result<HashMap<ElementKey, Verdict>, sqlx::Error> {
     if missing.is_empty() {
         return Ok(HashMap::new());
     }
@@ -54,13 +56,14 @@ pub(super) async fn explain(
     let rows = sqlx::query!(
         r#"-- explain_refusals
         select g.n as "n!", s.service_id is not null as "service!", p.state_id is not null as "state!",
-          t.task_id is not null as "task!", t.state_id as "task_state?", d.ended_at as "ended_at?",
+          coalesce(t.task_id, o.state_id) is not null as "element!", t.state_id as "task_state?", d.ended_at as "ended_at?",
           d.digest as "digest?", (select metadata_version from deployment) as "version!"
         from unnest($1::bigint[], $2::element[], $3::int[], $4::int[])
           with ordinality as g(service_id, element, element_id, state_id, n)
         left join services s on s.service_id = g.service_id
         left join states p on p.service_id = g.service_id and p.state_id = g.state_id
         left join tasks t on g.element = 'task' and t.service_id = g.service_id and t.task_id = g.element_id
+        left join states o on g.element = 'state' and o.service_id = g.service_id and o.state_id = g.element_id
         left join dispositions d
           on d.service_id = g.service_id and d.element = g.element and d.element_id = g.element_id
         order by g.n"#,
@@ -79,7 +82,7 @@ pub(super) async fn explain(
         let on_record = OnRecord {
             service: row.service,
             state: row.state,
-            element: row.task,
+            element: row.element || key.1 == Element::Service,
             task_state: row.task_state.map(StateId),
             end: end.map(|(at, digest)| RecordedEnd { ended_at: Timestamp::cut(at), digest }),
         };

@@ -4,21 +4,20 @@ use sqlx::PgConnection;
 
 use super::Row;
 use super::columns::{EventColumns, ExtensionColumns};
-use crate::domain::ids::{Element, ServiceId, StateId};
+use crate::domain::ids::{Element, ElementKey, ServiceId, StateId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::state::StartState;
-use crate::store::writer::Key;
 
 /// Inserts states of services that exist, after states that exist, and gives the keys of those that were.
 pub(super) async fn start_states(
     connection: &mut PgConnection,
     rows: &[Row<'_, StateId, StartState>],
     version: MetadataVersion,
-) -> Result<Vec<Key>, sqlx::Error> {
+) -> Result<Vec<ElementKey>, sqlx::Error> {
     let (mut events, mut extensions) = (EventColumns::default(), ExtensionColumns::default());
     for (id, command, values) in rows {
         events.push(&command.event, values);
-        extensions.push(command.service_id, id.0, &command.extensions);
+        extensions.push((command.service_id, Element::State, id.0), &command.extensions);
     }
     let details = || rows.iter().map(|(_, command, _)| &command.details);
     let service_id: Vec<_> = rows.iter().map(|(_, command, _)| command.service_id.0).collect();

@@ -3,23 +3,21 @@
 use sqlx::PgConnection;
 
 use super::Row;
-use super::columns::{EndColumns, EventColumns, ExtensionColumns};
-use crate::domain::ids::{Element, ServiceId, TaskId};
+use super::columns::{EventColumns, ExtensionColumns};
+use crate::domain::ids::{Element, ElementKey, ServiceId, TaskId};
 use crate::domain::metadata::MetadataVersion;
-use crate::domain::task::{CompleteTask, StartTask};
-use crate::store::attributes::ValueIds;
-use crate::store::writer::Key;
+use crate::domain::task::StartTask;
 
 /// Inserts tasks of services and states that exist, and gives the keys of those that were.
 pub(super) async fn start_tasks(
     connection: &mut PgConnection,
     rows: &[Row<'_, TaskId, StartTask>],
     version: MetadataVersion,
-) -> Result<Vec<Key>, sqlx::Error> {
+) -> Result<Vec<ElementKey>, sqlx::Error> {
     let (mut events, mut extensions) = (EventColumns::default(), ExtensionColumns::default());
     for (id, command, values) in rows {
         events.push(&command.event, values);
-        extensions.push(command.service_id, id.0, &command.extensions);
+        extensions.push((command.service_id, Element::Task, id.0), &command.extensions);
     }
     let details = || rows.iter().map(|(_, command, _)| &command.details);
     let service_id: Vec<_> = rows.iter().map(|(_, command, _)| command.service_id.0).collect();
@@ -73,68 +71,4 @@ pub(super) async fn start_tasks(
     .fetch_all(connection)
     .await?;
     Ok(inserted.into_iter().map(|row| (ServiceId(row.service_id), Element::Task, row.task_id)).collect())
-}
-
-/// Inserts the ends of tasks that exist, have not ended, and have the state that the event names or can adopt it. What
-/// the event attaches replaces what was recorded under the same names. Gives the keys of those that ended now.
-pub(super) async fn complete_tasks(
-    connection: &mut PgConnection,
-    rows: &[(&CompleteTask, &ValueIds)],
-    version: MetadataVersion,
-) -> Result<Vec<Key>, sqlx::Error> {
-    let mut ends = EndColumns::default();
-    for (command, values) in rows {
-        ends.push(command, values);
-    }
-    let inserted = sqlx::query!(
-        r#"-- complete_tasks
-        with ended as (
-          insert into dispositions (service_id, element, element_id, ended_at, session_id, interaction_id,
-            application_type, application_id, resource_type, resource_id, media_type, state_id, disposition,
-            disposition_desc, digest)
-          select g.service_id, 'task', g.task_id, g.ended_at, g.session_id, g.interaction_id, g.application_type,
-            g.application_id, g.resource_type, g.resource_id, g.media_type, g.state_id, g.disposition,
-            g.disposition_desc, g.digest
-          from unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::int[], $7::bigint[],
-            $8::int[], $9::bigint[], $10::int[], $11::int[], $12::int[], $13::text[], $14::bytea[])
-            as g(service_id, task_id, ended_at, session_id, interaction_id, application_type, application_id,
-              resource_type, resource_id, media_type, state_id, disposition, disposition_desc, digest)
-          join tasks t on t.service_id = g.service_id and t.task_id = g.task_id
-          where $15 = (select metadata_version from deployment)
-            and (g.state_id is null or g.state_id = t.state_id or t.state_id is null and exists (
-              select from states s where s.service_id = g.service_id and s.state_id = g.state_id))
-          on conflict do nothing
-          returning service_id, element_id
-        ), recorded as (
-          insert into extensions (service_id, element, element_id, schema_id, records)
-          select x.service_id, 'task', x.element_id, x.schema_id, x.records::jsonb
-          from unnest($16::bigint[], $17::int[], $18::int[], $19::text[])
-            as x(service_id, element_id, schema_id, records)
-          join ended using (service_id, element_id)
-          on conflict (service_id, element, element_id, schema_id) do update set records = excluded.records
-        )
-        select service_id, element_id from ended"#,
-        &ends.service_id,
-        &ends.element_id,
-        &ends.event.at,
-        &ends.event.session_id as _,
-        &ends.event.interaction_id as _,
-        &ends.event.application_type as _,
-        &ends.event.application_id as _,
-        &ends.event.resource_type as _,
-        &ends.event.resource_id as _,
-        &ends.event.media_type as _,
-        &ends.state_id as _,
-        &ends.disposition as _,
-        &ends.disposition_desc as _,
-        &ends.digest as _,
-        version.0,
-        &ends.extensions.service_id,
-        &ends.extensions.element_id,
-        &ends.extensions.schema_id,
-        &ends.extensions.records as _,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(inserted.into_iter().map(|row| (ServiceId(row.service_id), Element::Task, row.element_id)).collect())
 }

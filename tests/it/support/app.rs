@@ -75,6 +75,11 @@ impl TestApp {
         self.send(Method::GET, path, None).await
     }
 
+    /// Puts something in its place.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PUT, path, Some(("application/json", body.to_string()))).await
+    }
+
     /// Deletes something.
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, None).await
