@@ -43,6 +43,40 @@ pub struct Service {
     pub contact_key: Option<String>,
     /// Its start, end and extensions.
     pub lifecycle: Lifecycle,
+    /// Its states, as far as they were asked for.
+    pub states: ByStatus<State>,
+    /// Its tasks, those within states too, as far as they were asked for.
+    pub tasks: ByStatus<Task>,
+}
+
+/// A state on record.
+#[derive(Debug)]
+pub struct State {
+    /// Whose state.
+    pub service_id: ServiceId,
+    /// Which one.
+    pub state_id: StateId,
+    /// The state of the same service that it follows.
+    pub previous_state_id: Option<StateId>,
+    /// Its start, end and extensions.
+    pub lifecycle: Lifecycle,
+    /// Its tasks, as far as they were asked for.
+    pub tasks: ByStatus<Task>,
+}
+
+/// Nested elements, in order of start and identifier; none: not asked for.
+#[derive(Debug)]
+pub struct ByStatus<T> {
+    /// Those that are active.
+    pub active: Option<Vec<T>>,
+    /// Those that are completed.
+    pub completed: Option<Vec<T>>,
+}
+
+impl<T> Default for ByStatus<T> {
+    fn default() -> Self {
+        Self { active: None, completed: None }
+    }
 }
 
 /// A task on record.

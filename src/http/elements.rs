@@ -57,6 +57,22 @@ impl From<Lifecycle> for LifecycleBody {
     }
 }
 
+/// What leaves out `service_id` where it is nested in something that says it.
+pub(super) trait Nest {
+    /// Leaves it out.
+    fn nest(&mut self);
+}
+
+/// Elements that are nested in another.
+pub(super) fn nested<T, B: From<T> + Nest>(elements: Vec<T>) -> Vec<B> {
+    let nest = |element: T| {
+        let mut body = B::from(element);
+        body.nest();
+        body
+    };
+    elements.into_iter().map(nest).collect()
+}
+
 /// 201 with the place of what was created, under the prefix of the call.
 pub(super) fn created(request: &HttpRequest, path: &str, body: &impl Serialize) -> HttpResponse {
     let prefix = if request.path().starts_with(PREFIX) { PREFIX } else { "" };

@@ -9,12 +9,12 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::{Bytes, PayloadConfig};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use percent_encoding::percent_decode_str;
 
 use super::problem::{Code, Problem};
 use crate::domain::fields::MAX_TEXT;
 use crate::domain::ids::{Element, ServiceId, StateId, TaskId};
 use crate::domain::json::{JsonError, Members, read_object};
-use crate::domain::query::ExtensionSelection;
 use crate::store::StoreError;
 
 /// How long a body may take to arrive; actix-web itself has a limit for the head of a request alone.
@@ -29,6 +29,9 @@ pub(super) struct StatePath(pub(super) ServiceId, pub(super) StateId);
 /// The path names a customer, and perhaps a service.
 pub(super) struct CustomerPath(pub(super) String);
 
+/// The path names a contact key.
+pub(super) struct ContactPath(pub(super) String);
+
 /// The path names a task.
 pub(super) struct TaskPath(pub(super) ServiceId, pub(super) TaskId);
 
@@ -38,6 +41,7 @@ pub(super) struct ElementPath(pub(super) Element);
 /// The path names an extension schema.
 pub(super) struct SchemaPath(pub(super) Element, pub(super) String);
 
+/// An extractor that needs no body.
 macro_rules! from_path {
     ($type:ty, $request:ident => $read:expr) => {
         impl FromRequest for $type {
@@ -51,11 +55,14 @@ macro_rules! from_path {
     };
 }
 
+pub(super) use from_path;
+
 from_path!(ServicePath, request => id(request, "service_id").map(Self));
 from_path!(StatePath, request => {
     id(request, "service_id").and_then(|service| Ok(Self(service, id(request, "state_id")?)))
 });
 from_path!(CustomerPath, request => key(request, "customer_id").map(Self));
+from_path!(ContactPath, request => key(request, "contact_key").map(Self));
 from_path!(TaskPath, request => id(request, "service_id").and_then(|service| Ok(Self(service, id(request, "task_id")?))));
 from_path!(ElementPath, request => element(request).map(Self));
 from_path!(SchemaPath, request => element(request).and_then(|element| {
@@ -73,15 +80,19 @@ fn id<T: FromStr<Err: std::fmt::Display>>(request: &HttpRequest, name: &str) -> 
 
 /// A customer or contact key, which may be what an event's field may be.
 fn key(request: &HttpRequest, name: &str) -> Result<String, Problem> {
-    let text = request.match_info().query(name);
-    if (1..=MAX_TEXT).contains(&text.chars().count()) && !text.contains('\0') {
-        return Ok(text.to_owned());
+    // The router leaves `%2F`, `%25` and `%2B` as they are.
+    let decoded = percent_decode_str(request.match_info().query(name)).decode_utf8();
+    if let Ok(text) = decoded
+        && (1..=MAX_TEXT).contains(&text.chars().count())
+        && !text.contains('\0')
+    {
+        return Ok(text.into_owned());
     }
     Err(Problem::new(Code::InvalidId, format!("{name}: expected 1 to {MAX_TEXT} characters without NUL")))
 }
 
 /// So much of what a caller sent as an answer repeats.
-fn shown(text: &str) -> &str {
+pub(super) fn shown(text: &str) -> &str {
     text.char_indices().nth(40).map_or(text, |(end, _)| &text[..end])
 }
 
@@ -156,69 +167,3 @@ fn unreadable(error: &actix_web::Error) -> Problem {
         Problem::new(Code::InvalidJson, "line 1, column 1: the body ended before it was complete")
     }
 }
-
-/// The parameters of a query string, as they are taken; one that nothing takes is refused.
-pub(super) struct Parameters(Vec<(String, String)>);
-
-impl Parameters {
-    fn of(request: &HttpRequest) -> Result<Self, Problem> {
-        serde_urlencoded::from_str(request.query_string())
-            .map(Self)
-            .map_err(|error| Problem::new(Code::InvalidQuery, format!("the query string does not parse: {error}")))
-    }
-
-    /// All values of a parameter, in order.
-    fn take(&mut self, name: &str) -> Vec<String> {
-        let (taken, rest) = std::mem::take(&mut self.0).into_iter().partition(|(known, _)| known == name);
-        self.0 = rest;
-        let taken: Vec<(String, String)> = taken;
-        taken.into_iter().map(|(_, value)| value).collect()
-    }
-
-    fn refuse_rest<T>(self, value: T) -> Result<T, Problem> {
-        match self.0.first() {
-            None => Ok(value),
-            Some((name, _)) => Err(Problem::invalid_query(shown(name), "there is no such parameter here".into())),
-        }
-    }
-}
-
-/// An operation without query parameters: one that is there was meant for something.
-pub(super) struct NoParameters;
-
-/// `state_id` in the query string.
-pub(super) struct StateInQuery(pub(super) Option<crate::domain::ids::StateId>);
-
-impl StateInQuery {
-    fn read(request: &HttpRequest) -> Result<Self, Problem> {
-        let mut parameters = Parameters::of(request)?;
-        let mut states = parameters.take("state_id").into_iter();
-        let state =
-            match (states.next(), states.next()) {
-                (None, _) => None,
-                (Some(text), None) => Some(text.parse().map_err(|error| {
-                    Problem::invalid_query("state_id", format!("{error}, found {:?}", shown(&text)))
-                })?),
-                (Some(_), Some(_)) => return Err(Problem::invalid_query("state_id", "expected one value".into())),
-            };
-        parameters.refuse_rest(Self(state))
-    }
-}
-
-/// Which extensions a query includes.
-pub(super) struct ExtensionsInQuery(pub(super) ExtensionSelection);
-
-impl ExtensionsInQuery {
-    fn read(request: &HttpRequest) -> Result<Self, Problem> {
-        let mut parameters = Parameters::of(request)?;
-        let mut selection = ExtensionSelection::default();
-        for list in parameters.take("extensions") {
-            selection.add(&list);
-        }
-        parameters.refuse_rest(Self(selection))
-    }
-}
-
-from_path!(NoParameters, request => Parameters::of(request).and_then(|parameters| parameters.refuse_rest(Self)));
-from_path!(StateInQuery, request => Self::read(request));
-from_path!(ExtensionsInQuery, request => Self::read(request));

@@ -8,6 +8,7 @@ mod health;
 mod metrics;
 mod openapi;
 mod problem;
+mod query;
 mod routes;
 mod services;
 mod states;

@@ -133,6 +133,12 @@ problem_responses! {
     DeleteServiceProblems: InvalidId, InvalidQuery, UnknownService, Overloaded;
     /// What can go wrong when a service is queried.
     GetServiceProblems: InvalidId, InvalidQuery, UnknownService;
+    /// What can go wrong when a state is queried.
+    GetStateProblems: InvalidId, InvalidQuery, UnknownService, UnknownState;
+    /// What can go wrong when services are listed.
+    ListServicesProblems: InvalidId, InvalidQuery;
+    /// What can go wrong when states or tasks of a service are listed.
+    ListOfServiceProblems: InvalidId, InvalidQuery, UnknownService;
     /// What can go wrong when a task is queried.
     GetTaskProblems: InvalidId, InvalidQuery, UnknownService, UnknownTask;
     /// What can go wrong when a schema is created.

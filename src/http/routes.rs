@@ -19,6 +19,14 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(services::start_service)
         .service(services::complete_service)
         .service(services::associate_service)
+        // GET /customers/{customer_id}/services, …/active, …/completed · the same of /services/anonymous/{contact_key},
+        // which goes before the routes of a service
+        .service(services::list_services)
+        .service(services::list_active_services)
+        .service(services::list_completed_services)
+        .service(services::list_anonymous_services)
+        .service(services::list_active_anonymous_services)
+        .service(services::list_completed_anonymous_services)
         // GET, PUT, DELETE /services/{service_id}
         .service(services::get_service)
         .service(services::update_expiration)
@@ -27,9 +35,18 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(states::start_state)
         .service(states::transition_state)
         .service(states::complete_state)
-        // POST /services/{service_id}/tasks/start, …/{task_id}/end · GET …/{task_id}
+        // GET /services/{service_id}/states, …/active, …/completed, …/{state_id}
+        .service(states::list_states)
+        .service(states::list_active_states)
+        .service(states::list_completed_states)
+        .service(states::get_state)
+        // POST /services/{service_id}/tasks/start, …/{task_id}/end
         .service(tasks::start_task)
         .service(tasks::complete_task)
+        // GET /services/{service_id}/tasks, …/active, …/completed, …/{task_id}
+        .service(tasks::list_tasks)
+        .service(tasks::list_active_tasks)
+        .service(tasks::list_completed_tasks)
         .service(tasks::get_task)
         // POST, GET /metadata/{services|states|tasks}/extensions · GET, DELETE …/{name}
         .service(extensions::create_extension_schema)

@@ -4,17 +4,25 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::elements::{LifecycleBody, created};
+use super::elements::{LifecycleBody, created, nested};
 use super::events::{DispositionFields, EventFields};
-use super::extract::{Body, CustomerPath, ExtensionsInQuery, NoParameters, ServicePath};
+use super::extract::{Body, ContactPath, CustomerPath, ServicePath};
 use super::openapi::{
-    AssociateServiceProblems, CompleteServiceProblems, DeleteServiceProblems, GetServiceProblems, StartServiceProblems,
+    AssociateServiceProblems, CompleteServiceProblems, DeleteServiceProblems, GetServiceProblems, ListServicesProblems,
+    StartServiceProblems,
 };
 use super::problem::Problem;
+use super::query::{
+    ExtensionsParameter, ListInQuery, NestedStatesParameters, NestedTasksParameters, NoParameters, PageParameters,
+    SERVICE, ServiceFilterParameters, ViewInQuery, listed,
+};
+use super::states::StateBody;
+use super::tasks::TaskBody;
 use crate::domain::attribute::LongOrString;
 use crate::domain::completion::Complete;
 use crate::domain::element::Service;
 use crate::domain::ids::ServiceId;
+use crate::domain::query::{Filter, Listed, Owner, Status};
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::store::Store;
 
@@ -114,6 +122,18 @@ pub(super) struct ServiceBody {
     service_type: Option<LongOrString>,
     #[serde(flatten)]
     lifecycle: LifecycleBody,
+    /// Active states, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_states: Option<Vec<StateBody>>,
+    /// Completed states, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_states: Option<Vec<StateBody>>,
+    /// Active tasks, those within states too, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_tasks: Option<Vec<TaskBody>>,
+    /// Completed tasks, those within states too, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_tasks: Option<Vec<TaskBody>>,
 }
 
 impl From<Service> for ServiceBody {
@@ -124,6 +144,10 @@ impl From<Service> for ServiceBody {
             contact_key: service.contact_key,
             service_type: service.lifecycle.kind.take(),
             lifecycle: service.lifecycle.into(),
+            active_states: service.states.active.map(nested),
+            completed_states: service.states.completed.map(nested),
+            active_tasks: service.tasks.active.map(nested),
+            completed_tasks: service.tasks.completed.map(nested),
         }
     }
 }
@@ -157,9 +181,7 @@ pub(super) async fn start_service(
     tag = "Services",
     params(
         ("service_id" = i64, Path, description = "The service"),
-        ("extensions" = Option<String>, Query, description = "Extensions to include: names in any case, comma \
-            separated or repeated; `*` is all; none unless given. A name that no extension has includes nothing.",
-            example = "*"),
+        NestedStatesParameters, NestedTasksParameters, ExtensionsParameter,
     ),
     responses((status = 200, description = "The service", body = ServiceBody), GetServiceProblems)
 )]
@@ -167,10 +189,61 @@ pub(super) async fn start_service(
 pub(super) async fn get_service(
     store: web::Data<Store>,
     service: ServicePath,
-    extensions: ExtensionsInQuery,
+    view: ViewInQuery<SERVICE>,
 ) -> Result<HttpResponse, Problem> {
-    let service = store.get_service(service.0, &extensions.0).await?;
+    let service = store.get_service(service.0, &view.0).await?;
     Ok(HttpResponse::Ok().json(ServiceBody::from(service)))
+}
+
+/// The three lists of services that belong to someone.
+macro_rules! lists_of_services {
+    ($($name:ident, $path:tt, $status:expr, $parameter:tt, $owner:ident($of:ident), $summary:tt;)+) => {
+        $(
+            #[doc = $summary]
+            ///
+            /// The newest `limit` services, in ascending order of start and identifier. Where older ones remain, `Link` has
+            /// their address as `rel="prev"`. The array is empty where nothing matches.
+            #[utoipa::path(
+                tag = "Services",
+                params(
+                    ($parameter = String, Path, description = "Whose services"),
+                    ServiceFilterParameters, PageParameters, NestedStatesParameters, NestedTasksParameters,
+                    ExtensionsParameter,
+                ),
+                responses(
+                    (status = 200, description = "The services", body = [ServiceBody],
+                        headers(("Link" = Option<String>, description = "Where older services are"))),
+                    ListServicesProblems,
+                )
+            )]
+            #[get($path)]
+            pub(super) async fn $name(
+                request: HttpRequest,
+                store: web::Data<Store>,
+                owner: $of,
+                query: ListInQuery<SERVICE>,
+            ) -> Result<HttpResponse, Problem> {
+                let ListInQuery(filter, view) = query;
+                let (of, filter) = (Listed::Services(Owner::$owner(owner.0)), Filter { status: $status, ..filter });
+                Ok(listed::<_, ServiceBody>(&request, store.list_services(&of, &filter, &view).await?))
+            }
+        )+
+    };
+}
+
+lists_of_services! {
+    list_services, "/customers/{customer_id}/services", None, "customer_id", Customer(CustomerPath),
+        "Services of a customer.";
+    list_active_services, "/customers/{customer_id}/services/active", Some(Status::Active), "customer_id",
+        Customer(CustomerPath), "Active services of a customer.";
+    list_completed_services, "/customers/{customer_id}/services/completed", Some(Status::Completed), "customer_id",
+        Customer(CustomerPath), "Completed services of a customer.";
+    list_anonymous_services, "/services/anonymous/{contact_key}", None, "contact_key", Anonymous(ContactPath),
+        "Services of a contact key that have no customer.";
+    list_active_anonymous_services, "/services/anonymous/{contact_key}/active", Some(Status::Active), "contact_key",
+        Anonymous(ContactPath), "Active services of a contact key that have no customer.";
+    list_completed_anonymous_services, "/services/anonymous/{contact_key}/completed", Some(Status::Completed),
+        "contact_key", Anonymous(ContactPath), "Completed services of a contact key that have no customer.";
 }
 
 /// Associate Service.

@@ -1,17 +1,26 @@
 //! States over HTTP.
 
-use actix_web::{HttpRequest, HttpResponse, post, web};
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::elements::created;
+use super::elements::{LifecycleBody, Nest, created, nested};
 use super::events::{DispositionFields, EventFields};
-use super::extract::{Body, NoParameters, ServicePath, StatePath};
-use super::openapi::{CompleteStateProblems, StartProblems, TransitionProblems};
+use super::extract::{Body, ServicePath, StatePath};
+use super::openapi::{
+    CompleteStateProblems, GetStateProblems, ListOfServiceProblems, StartProblems, TransitionProblems,
+};
 use super::problem::Problem;
+use super::query::{
+    ExtensionsParameter, ListInQuery, NestedTasksParameters, NoParameters, PageParameters, STATE,
+    StateFilterParameters, ViewInQuery, listed,
+};
+use super::tasks::TaskBody;
 use crate::domain::attribute::LongOrString;
 use crate::domain::completion::Complete;
-use crate::domain::ids::StateId;
+use crate::domain::element::State;
+use crate::domain::ids::{ServiceId, StateId};
+use crate::domain::query::{Filter, Status};
 use crate::domain::state::{StartState, TransitionState};
 use crate::store::Store;
 
@@ -82,6 +91,52 @@ pub(super) struct TransitionToBody {
 pub(super) struct StartedStateBody {
     #[schema(value_type = i32, example = 24)]
     state_id: StateId,
+}
+
+/// A state on record.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StateBody {
+    /// The service; absent where the state is nested in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, example = 95)]
+    service_id: Option<ServiceId>,
+    #[schema(value_type = i32, example = 24)]
+    state_id: StateId,
+    /// What kind of state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_type: Option<LongOrString>,
+    /// The state that it follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i32>, example = 23)]
+    previous_state_id: Option<StateId>,
+    #[serde(flatten)]
+    lifecycle: LifecycleBody,
+    /// Active tasks of the state, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_tasks: Option<Vec<TaskBody>>,
+    /// Completed tasks of the state, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_tasks: Option<Vec<TaskBody>>,
+}
+
+impl From<State> for StateBody {
+    fn from(mut state: State) -> Self {
+        Self {
+            service_id: Some(state.service_id),
+            state_id: state.state_id,
+            state_type: state.lifecycle.kind.take(),
+            previous_state_id: state.previous_state_id,
+            lifecycle: state.lifecycle.into(),
+            active_tasks: state.tasks.active.map(nested),
+            completed_tasks: state.tasks.completed.map(nested),
+        }
+    }
+}
+
+impl Nest for StateBody {
+    fn nest(&mut self) {
+        self.service_id = None;
+    }
 }
 
 /// Start State.
@@ -163,4 +218,66 @@ pub(super) async fn transition_state(
     let event = body.object()?;
     let state_id = store.transition_state(|context| TransitionState::read(service.0, &event, context)).await?;
     Ok(created(&request, &format!("/services/{}/states/{state_id}", service.0), &StartedStateBody { state_id }))
+}
+
+/// State by ID.
+#[utoipa::path(
+    tag = "States",
+    params(
+        ("service_id" = i64, Path, description = "The service"),
+        ("state_id" = i32, Path, description = "The state"),
+        NestedTasksParameters, ExtensionsParameter,
+    ),
+    responses((status = 200, description = "The state", body = StateBody), GetStateProblems)
+)]
+#[get("/services/{service_id}/states/{state_id}")]
+pub(super) async fn get_state(
+    store: web::Data<Store>,
+    state: StatePath,
+    view: ViewInQuery<STATE>,
+) -> Result<HttpResponse, Problem> {
+    let state = store.get_state((state.0, state.1), &view.0).await?;
+    Ok(HttpResponse::Ok().json(StateBody::from(state)))
+}
+
+/// The three lists of the states of a service.
+macro_rules! lists_of_states {
+    ($($name:ident, $path:tt, $status:expr, $summary:tt;)+) => {
+        $(
+            #[doc = $summary]
+            ///
+            /// The newest `limit` states, in ascending order of start and identifier. Where older ones remain, `Link` has
+            /// their address as `rel="prev"`.
+            #[utoipa::path(
+                tag = "States",
+                params(
+                    ("service_id" = i64, Path, description = "The service"),
+                    StateFilterParameters, PageParameters, NestedTasksParameters, ExtensionsParameter,
+                ),
+                responses(
+                    (status = 200, description = "The states", body = [StateBody],
+                        headers(("Link" = Option<String>, description = "Where older states are"))),
+                    ListOfServiceProblems,
+                )
+            )]
+            #[get($path)]
+            pub(super) async fn $name(
+                request: HttpRequest,
+                store: web::Data<Store>,
+                service: ServicePath,
+                query: ListInQuery<STATE>,
+            ) -> Result<HttpResponse, Problem> {
+                let ListInQuery(filter, view) = query;
+                let filter = Filter { status: $status, ..filter };
+                Ok(listed::<_, StateBody>(&request, store.list_states(service.0, &filter, &view).await?))
+            }
+        )+
+    };
+}
+
+lists_of_states! {
+    list_states, "/services/{service_id}/states", None, "States of a service.";
+    list_active_states, "/services/{service_id}/states/active", Some(Status::Active), "Active states of a service.";
+    list_completed_states, "/services/{service_id}/states/completed", Some(Status::Completed),
+        "Completed states of a service.";
 }

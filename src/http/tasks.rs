@@ -4,15 +4,20 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::elements::{LifecycleBody, created};
+use super::elements::{LifecycleBody, Nest, created};
 use super::events::{DispositionFields, EventFields};
-use super::extract::{Body, ExtensionsInQuery, NoParameters, ServicePath, StateInQuery, TaskPath};
-use super::openapi::{CompleteTaskProblems, GetTaskProblems, StartProblems};
+use super::extract::{Body, ServicePath, TaskPath};
+use super::openapi::{CompleteTaskProblems, GetTaskProblems, ListOfServiceProblems, StartProblems};
 use super::problem::Problem;
+use super::query::{
+    ExtensionsParameter, ListInQuery, NoParameters, PageParameters, StateInQuery, TASK, TaskFilterParameters,
+    ViewInQuery, listed,
+};
 use crate::domain::attribute::LongOrString;
 use crate::domain::completion::Complete;
 use crate::domain::element::Task;
 use crate::domain::ids::{ServiceId, StateId, TaskId};
+use crate::domain::query::{Filter, Status};
 use crate::domain::task::StartTask;
 use crate::store::Store;
 
@@ -54,8 +59,10 @@ pub(super) struct StartedTaskBody {
 /// A task on record.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TaskBody {
-    #[schema(value_type = i64, example = 95)]
-    service_id: ServiceId,
+    /// The service; absent where the task is nested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, example = 95)]
+    service_id: Option<ServiceId>,
     #[schema(value_type = i32, example = 3)]
     task_id: TaskId,
     /// The state it is a step of; absent: of the service itself.
@@ -72,12 +79,18 @@ pub(super) struct TaskBody {
 impl From<Task> for TaskBody {
     fn from(mut task: Task) -> Self {
         Self {
-            service_id: task.service_id,
+            service_id: Some(task.service_id),
             task_id: task.task_id,
             state_id: task.state_id,
             task_type: task.lifecycle.kind.take(),
             lifecycle: task.lifecycle.into(),
         }
+    }
+}
+
+impl Nest for TaskBody {
+    fn nest(&mut self) {
+        self.service_id = None;
     }
 }
 
@@ -148,9 +161,7 @@ pub(super) async fn complete_task(
     params(
         ("service_id" = i64, Path, description = "The service"),
         ("task_id" = i32, Path, description = "The task"),
-        ("extensions" = Option<String>, Query, description = "Extensions to include: names in any case, comma \
-            separated or repeated; `*` is all; none unless given. A name that no extension has includes nothing.",
-            example = "*"),
+        ExtensionsParameter,
     ),
     responses((status = 200, description = "The task", body = TaskBody), GetTaskProblems)
 )]
@@ -158,8 +169,50 @@ pub(super) async fn complete_task(
 pub(super) async fn get_task(
     store: web::Data<Store>,
     task: TaskPath,
-    extensions: ExtensionsInQuery,
+    view: ViewInQuery<TASK>,
 ) -> Result<HttpResponse, Problem> {
-    let task = store.get_task((task.0, task.1), &extensions.0).await?;
+    let task = store.get_task((task.0, task.1), &view.0).await?;
     Ok(HttpResponse::Ok().json(TaskBody::from(task)))
+}
+
+/// The three lists of the tasks of a service.
+macro_rules! lists_of_tasks {
+    ($($name:ident, $path:tt, $status:expr, $summary:tt;)+) => {
+        $(
+            #[doc = $summary]
+            ///
+            /// The newest `limit` tasks, those within states too, in ascending order of start and identifier. Where older
+            /// ones remain, `Link` has their address as `rel="prev"`.
+            #[utoipa::path(
+                tag = "Tasks",
+                params(
+                    ("service_id" = i64, Path, description = "The service"),
+                    TaskFilterParameters, PageParameters, ExtensionsParameter,
+                ),
+                responses(
+                    (status = 200, description = "The tasks", body = [TaskBody],
+                        headers(("Link" = Option<String>, description = "Where older tasks are"))),
+                    ListOfServiceProblems,
+                )
+            )]
+            #[get($path)]
+            pub(super) async fn $name(
+                request: HttpRequest,
+                store: web::Data<Store>,
+                service: ServicePath,
+                query: ListInQuery<TASK>,
+            ) -> Result<HttpResponse, Problem> {
+                let ListInQuery(filter, view) = query;
+                let filter = Filter { status: $status, ..filter };
+                Ok(listed::<_, TaskBody>(&request, store.list_tasks(service.0, &filter, &view).await?))
+            }
+        )+
+    };
+}
+
+lists_of_tasks! {
+    list_tasks, "/services/{service_id}/tasks", None, "Tasks of a service.";
+    list_active_tasks, "/services/{service_id}/tasks/active", Some(Status::Active), "Active tasks of a service.";
+    list_completed_tasks, "/services/{service_id}/tasks/completed", Some(Status::Completed),
+        "Completed tasks of a service.";
 }

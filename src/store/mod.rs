@@ -33,6 +33,7 @@ pub use writer::WriterSettings;
 use attributes::{ValueIds, Values};
 use ids::Ids;
 use metadata::MetadataCache;
+use queries::KnownMeanings;
 use writer::{Command, Write, Writer};
 
 /// How often a command is tried again when what it was validated against changes under it.
@@ -55,6 +56,7 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     ids: Ids,
     values: Values,
+    meanings: KnownMeanings,
     metadata: MetadataCache,
     writer: Writer,
 }
@@ -75,7 +77,15 @@ impl Store {
         connection::check_durability(&pool).await?;
         let metadata = MetadataCache::load(&pool).await.map_err(StartError::Unreachable)?;
         let writer = Writer::start(&database, settings.writer);
-        let store = Self { ids: Ids::default(), values: Values::default(), pool, clock, metadata, writer };
+        let store = Self {
+            ids: Ids::default(),
+            values: Values::default(),
+            meanings: KnownMeanings::default(),
+            pool,
+            clock,
+            metadata,
+            writer,
+        };
         store.resume_sweeping().await.map_err(StartError::Unreachable)?;
         Ok(store)
     }

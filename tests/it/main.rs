@@ -11,6 +11,7 @@ mod once_only;
 mod openapi;
 mod problems;
 mod program;
+mod queries;
 mod readme;
 mod reporting;
 mod services;

@@ -60,8 +60,21 @@ fn every_operation_has_a_name_a_summary_and_its_problems() {
         "delete_service",
         "get_extension_schema",
         "get_service",
+        "get_state",
         "get_task",
+        "list_active_anonymous_services",
+        "list_active_services",
+        "list_active_states",
+        "list_active_tasks",
+        "list_anonymous_services",
+        "list_completed_anonymous_services",
+        "list_completed_services",
+        "list_completed_states",
+        "list_completed_tasks",
         "list_extension_schemas",
+        "list_services",
+        "list_states",
+        "list_tasks",
         "live",
         "metrics",
         "ready",
@@ -104,6 +117,7 @@ async fn every_documented_operation_is_routed_under_both_prefixes() {
     for (method, path, _) in operations(&document) {
         let path = path.replace("{service_id}", "1").replace("{task_id}", "1").replace("{elements}", "tasks");
         let path = path.replace("{name}", "Survey").replace("{state_id}", "1").replace("{customer_id}", "00K7");
+        let path = path.replace("{contact_key}", "k");
         for prefix in ["", "/genesys/1/cs"] {
             let method = method.to_uppercase().parse().unwrap();
             let answer = app.send(method, &format!("{prefix}{path}"), None).await;

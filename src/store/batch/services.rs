@@ -128,11 +128,9 @@ pub(super) async fn associate_services(
             application_type = coalesce(g.application_type, s.application_type),
             application_id = coalesce(g.application_id, s.application_id),
             resource_type = coalesce(g.resource_type, s.resource_type),
-            resource_id = coalesce(g.resource_id, s.resource_id),
-            media_type = coalesce(g.media_type, s.media_type),
+            resource_id = coalesce(g.resource_id, s.resource_id), media_type = coalesce(g.media_type, s.media_type),
             service_type = coalesce(g.service_type, s.service_type),
-            est_duration = coalesce(g.est_duration, s.est_duration),
-            expires_at = coalesce(g.expires_at, s.expires_at),
+            est_duration = coalesce(g.est_duration, s.est_duration), expires_at = coalesce(g.expires_at, s.expires_at),
             auto_complete_after = coalesce(g.auto_complete_after, s.auto_complete_after)
           from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::int[],
             $8::bigint[], $9::int[], $10::text[], $11::bool[], $12::int[], $13::bigint[], $14::timestamptz[],

@@ -1,0 +1,277 @@
+//! Query strings: which parameters an operation takes, and what they mean (contract §3).
+
+use std::future::{Ready, ready};
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::IntoParams;
+
+use super::extract::{from_path, shown};
+use super::problem::{Code, Problem};
+use crate::domain::ids::{Element, StateId};
+use crate::domain::query::{Cursor, Filter, Nested, Page, Span, View};
+use crate::domain::time::Timestamp;
+
+/// Elements that a list gives unless told.
+const DEFAULT_LIMIT: u32 = 1000;
+
+/// The most elements that a list gives.
+const MAX_LIMIT: u32 = 10_000;
+
+/// Which extensions are included.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read parameter by parameter")]
+pub(super) struct ExtensionsParameter {
+    /// Extensions to include: names in any case, comma separated or repeated; `*` is all; none unless given. A name that
+    /// no extension has includes nothing. `State.Survey` and `Task.*` choose for nested states and tasks.
+    #[param(example = "*")]
+    extensions: Option<String>,
+}
+
+/// Which tasks are nested.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read parameter by parameter")]
+pub(super) struct NestedTasksParameters {
+    /// Whether active tasks are nested; false unless given.
+    active_tasks: Option<bool>,
+    /// Whether completed tasks are nested; false unless given.
+    completed_tasks: Option<bool>,
+}
+
+/// Which states are nested.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read parameter by parameter")]
+pub(super) struct NestedStatesParameters {
+    /// Whether active states are nested; false unless given.
+    active_states: Option<bool>,
+    /// Whether completed states are nested; false unless given.
+    completed_states: Option<bool>,
+}
+
+/// Which part of a list is given.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read parameter by parameter")]
+pub(super) struct PageParameters {
+    /// The most elements: the newest, in ascending order of start and identifier.
+    #[param(minimum = 1, maximum = 10_000, default = 1000)]
+    limit: Option<u32>,
+    /// The elements before this place in the list, as `Link` of an answer gives it.
+    before: Option<String>,
+}
+
+/// What a list of services is narrowed to.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read parameter by parameter")]
+pub(super) struct ServiceFilterParameters {
+    /// Numbers or names, comma separated or repeated.
+    service_types: Option<String>,
+    /// Services that started at this moment or later.
+    #[param(format = DateTime)]
+    started_from: Option<String>,
+    /// Services that started before this moment.
+    #[param(format = DateTime)]
+    started_to: Option<String>,
+    /// Services that ended at this moment or later.
+    #[param(format = DateTime)]
+    completed_from: Option<String>,
+    /// Services that ended before this moment.
+    #[param(format = DateTime)]
+    completed_to: Option<String>,
+}
+
+/// What a list of states is narrowed to.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read parameter by parameter")]
+pub(super) struct StateFilterParameters {
+    /// Numbers or names, comma separated or repeated.
+    state_types: Option<String>,
+}
+
+/// What a list of tasks is narrowed to.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read parameter by parameter")]
+pub(super) struct TaskFilterParameters {
+    /// Numbers or names, comma separated or repeated.
+    task_types: Option<String>,
+    /// Identifiers of states, comma separated or repeated.
+    state_id: Option<String>,
+}
+
+/// The parameters of a query string, as they are taken; one that nothing takes is refused.
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        serde_urlencoded::from_str(request.query_string())
+            .map(Self)
+            .map_err(|error| Problem::new(Code::InvalidQuery, format!("the query string does not parse: {error}")))
+    }
+
+    /// All values of a parameter, in order.
+    fn take(&mut self, name: &str) -> Vec<String> {
+        let (taken, rest) = std::mem::take(&mut self.0).into_iter().partition(|(known, _)| known == name);
+        self.0 = rest;
+        let taken: Vec<(String, String)> = taken;
+        taken.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The one value of a parameter.
+    fn one(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        let mut values = self.take(name);
+        let value = values.pop();
+        if values.is_empty() { Ok(value) } else { Err(Problem::invalid_query(name, "expected one value".into())) }
+    }
+
+    fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, name: &str) -> Result<Option<T>, Problem> {
+        self.one(name)?.map(|text| parse(name, &text)).transpose()
+    }
+
+    /// The items of a list that is comma separated, or repeated.
+    fn list(&mut self, name: &str) -> Result<Vec<String>, Problem> {
+        let values = self.take(name);
+        let items: Vec<_> = values.iter().flat_map(|list| list.split(',')).map(|item| item.trim().to_owned()).collect();
+        match items.iter().find(|item| item.is_empty() || item.contains('\0')) {
+            None => Ok(items),
+            Some(_) => Err(Problem::invalid_query(name, "expected items separated by commas".into())),
+        }
+    }
+
+    fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        let moment = Timestamp::parse(&text);
+        let detail = || format!("expected a date and time such as 2026-02-05T09:11:00Z, found {:?}", shown(&text));
+        moment.map(Some).ok_or_else(|| Problem::invalid_query(name, detail()))
+    }
+
+    fn span(&mut self, from: &str, to: &str) -> Result<Span, Problem> {
+        Ok(Span { from: self.moment(from)?, to: self.moment(to)? })
+    }
+
+    fn nested(&mut self, active: &str, completed: &str) -> Result<Nested, Problem> {
+        Ok(Nested {
+            active: self.parsed(active)?.unwrap_or_default(),
+            completed: self.parsed(completed)?.unwrap_or_default(),
+        })
+    }
+
+    /// What is given of elements of one kind beside themselves.
+    fn view(&mut self, element: Element) -> Result<View, Problem> {
+        let mut view = View::default();
+        if element == Element::Service {
+            view.states = self.nested("active_states", "completed_states")?;
+        }
+        if element != Element::Task {
+            view.tasks = self.nested("active_tasks", "completed_tasks")?;
+        }
+        for list in self.take("extensions") {
+            view.extensions.add(element, &list);
+        }
+        Ok(view)
+    }
+
+    fn filter(&mut self, element: Element) -> Result<Filter, Problem> {
+        let limit = self.parsed("limit")?.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(Problem::invalid_query("limit", format!("expected 1 to {MAX_LIMIT}, found {limit}")));
+        }
+        let types = self.list(&format!("{}_types", element.singular()))?;
+        let mut filter = Filter { types, limit, before: self.parsed::<Cursor>("before")?, ..Filter::default() };
+        if element == Element::Service {
+            filter.started = self.span("started_from", "started_to")?;
+            filter.completed = self.span("completed_from", "completed_to")?;
+        }
+        if element == Element::Task {
+            let states = self.list("state_id")?;
+            filter.states = states.iter().map(|text| parse("state_id", text)).collect::<Result<_, _>>()?;
+        }
+        Ok(filter)
+    }
+
+    fn refuse_rest<T>(self, value: T) -> Result<T, Problem> {
+        match self.0.first() {
+            None => Ok(value),
+            Some((name, _)) => Err(Problem::invalid_query(shown(name), "there is no such parameter here".into())),
+        }
+    }
+}
+
+fn parse<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error| Problem::invalid_query(name, format!("{error}, found {:?}", shown(text))))
+}
+
+/// An operation without query parameters: one that is there was meant for something.
+pub(super) struct NoParameters;
+
+/// `state_id` in the query string.
+pub(super) struct StateInQuery(pub(super) Option<StateId>);
+
+impl StateInQuery {
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut parameters = Parameters::of(request)?;
+        let state = parameters.parsed("state_id")?;
+        parameters.refuse_rest(Self(state))
+    }
+}
+
+/// What is given of one service, state or task.
+pub(super) struct ViewInQuery<const ELEMENT: usize>(pub(super) View);
+
+impl<const ELEMENT: usize> ViewInQuery<ELEMENT> {
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut parameters = Parameters::of(request)?;
+        let view = parameters.view(Element::ALL[ELEMENT])?;
+        parameters.refuse_rest(Self(view))
+    }
+}
+
+/// What a list of services, states or tasks is narrowed to, and what is given of each.
+pub(super) struct ListInQuery<const ELEMENT: usize>(pub(super) Filter, pub(super) View);
+
+impl<const ELEMENT: usize> ListInQuery<ELEMENT> {
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut parameters = Parameters::of(request)?;
+        let (view, filter) = (parameters.view(Element::ALL[ELEMENT])?, parameters.filter(Element::ALL[ELEMENT])?);
+        parameters.refuse_rest(Self(filter, view))
+    }
+}
+
+/// Which element a query is of, as a parameter of types.
+pub(super) const SERVICE: usize = Element::Service as usize;
+pub(super) const STATE: usize = Element::State as usize;
+pub(super) const TASK: usize = Element::Task as usize;
+
+from_path!(NoParameters, request => Parameters::of(request).and_then(|parameters| parameters.refuse_rest(Self)));
+from_path!(StateInQuery, request => Self::read(request));
+from_path!(ViewInQuery<SERVICE>, request => Self::read(request));
+from_path!(ViewInQuery<STATE>, request => Self::read(request));
+from_path!(ViewInQuery<TASK>, request => Self::read(request));
+from_path!(ListInQuery<SERVICE>, request => Self::read(request));
+from_path!(ListInQuery<STATE>, request => Self::read(request));
+from_path!(ListInQuery<TASK>, request => Self::read(request));
+
+/// 200 with a part of a list; where older elements remain, `Link` says where they are.
+pub(super) fn listed<T, B: From<T> + Serialize>(request: &HttpRequest, page: Page<T>) -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    if let Some(link) = page.older.and_then(|older| link(request, older)) {
+        answer.insert_header((header::LINK, link));
+    }
+    answer.json(page.elements.into_iter().map(B::from).collect::<Vec<_>>())
+}
+
+fn link(request: &HttpRequest, older: Cursor) -> Option<HeaderValue> {
+    let mut parameters: Vec<(String, String)> = serde_urlencoded::from_str(request.query_string()).ok()?;
+    parameters.retain(|(name, _)| name != "before");
+    parameters.push(("before".into(), older.to_string()));
+    let query = serde_urlencoded::to_string(parameters).ok()?;
+    HeaderValue::from_str(&format!("<{}?{query}>; rel=\"prev\"", request.uri().path())).ok()
+}

@@ -1,0 +1,307 @@
+//! Queries. Whatever an answer holds, it costs a fixed number of statements, and all of them see one moment.
+
+mod rows;
+mod values;
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::value::RawValue;
+use sqlx::types::Json;
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::batch::ElementColumn;
+use super::{Store, StoreError};
+use crate::domain::element::{ByStatus, Lifecycle, Service, State, Task};
+use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
+use crate::domain::query::{ExtensionSelections, Filter, Listed, Nested, Page, View};
+use crate::domain::refusal::Refusal;
+
+use rows::ElementRow;
+use values::Meanings;
+
+pub(super) use values::KnownMeanings;
+
+impl Store {
+    /// One service (contract §3, SRV.14).
+    pub async fn get_service(&self, id: ServiceId, view: &View) -> Result<Service, StoreError> {
+        let mut moment = self.moment().await?;
+        let row = rows::one(&mut moment, (id, Element::Service, 0)).await?;
+        let row = row.ok_or(Refusal::Unknown(Element::Service))?;
+        self.services(&mut moment, vec![row], view)
+            .await?
+            .pop()
+            .ok_or_else(|| Refusal::Unknown(Element::Service).into())
+    }
+
+    /// One state of a service (contract §3, SRV.15).
+    pub async fn get_state(&self, (service, id): (ServiceId, StateId), view: &View) -> Result<State, StoreError> {
+        let mut moment = self.moment().await?;
+        let row = one_of_service(&mut moment, (service, Element::State, id.0)).await?;
+        self.states(&mut moment, service, vec![row], view)
+            .await?
+            .pop()
+            .ok_or_else(|| Refusal::Unknown(Element::State).into())
+    }
+
+    /// One task of a service (contract §3, SRV.16).
+    pub async fn get_task(&self, (service, id): (ServiceId, TaskId), view: &View) -> Result<Task, StoreError> {
+        let mut moment = self.moment().await?;
+        let row = one_of_service(&mut moment, (service, Element::Task, id.0)).await?;
+        self.tasks(&mut moment, vec![row], view).await?.pop().ok_or_else(|| Refusal::Unknown(Element::Task).into())
+    }
+
+    /// Services of a customer, or of an anonymous caller (contract §3, SRV.10, SRV.11).
+    pub async fn list_services(
+        &self,
+        listed: &Listed,
+        filter: &Filter,
+        view: &View,
+    ) -> Result<Page<Service>, StoreError> {
+        let mut moment = self.moment().await?;
+        let (rows, older) = page(&mut moment, listed, filter).await?;
+        Ok(Page { elements: self.services(&mut moment, rows, view).await?, older })
+    }
+
+    /// States of a service (contract §3, SRV.12).
+    pub async fn list_states(
+        &self,
+        service: ServiceId,
+        filter: &Filter,
+        view: &View,
+    ) -> Result<Page<State>, StoreError> {
+        let mut moment = self.moment().await?;
+        let (rows, older) = page(&mut moment, &Listed::States(service), filter).await?;
+        Ok(Page { elements: self.states(&mut moment, service, rows, view).await?, older })
+    }
+
+    /// Tasks of a service (contract §3, SRV.13).
+    pub async fn list_tasks(&self, service: ServiceId, filter: &Filter, view: &View) -> Result<Page<Task>, StoreError> {
+        let mut moment = self.moment().await?;
+        let (rows, older) = page(&mut moment, &Listed::Tasks(service), filter).await?;
+        Ok(Page { elements: self.tasks(&mut moment, rows, view).await?, older })
+    }
+
+    /// A transaction whose statements all see the same moment.
+    async fn moment(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin_with("begin isolation level repeatable read read only").await?)
+    }
+
+    async fn services(
+        &self,
+        moment: &mut PgConnection,
+        rows: Vec<ElementRow>,
+        view: &View,
+    ) -> Result<Vec<Service>, StoreError> {
+        let ids: Vec<_> = rows.iter().map(|row| row.service_id).collect();
+        let mut nested = async |element, of: Nested| {
+            if !of.any() {
+                return Ok(Vec::new());
+            }
+            rows::of_services(&mut *moment, element, ids.clone(), of.only()).await
+        };
+        let (states, tasks) = (nested(Element::State, view.states).await?, nested(Element::Task, view.tasks).await?);
+        let of_kinds = [(Element::Service, &rows), (Element::State, &states), (Element::Task, &tasks)];
+        let mut beside = self.beside(moment, &of_kinds, &view.extensions).await?;
+        let (mut states, mut tasks) = (by_owner(states, of_service), by_owner(tasks, of_service));
+        let service = |row: ElementRow| {
+            let states = states.remove(&row.service_id).unwrap_or_default();
+            let tasks = tasks.remove(&row.service_id).unwrap_or_default();
+            Service {
+                service_id: ServiceId(row.service_id),
+                customer_id: row.customer_id.clone(),
+                contact_key: row.contact_key.clone(),
+                states: beside.by_status(view.states, states, |beside, row| beside.state(row, ByStatus::default())),
+                tasks: beside.by_status(view.tasks, tasks, Beside::task),
+                lifecycle: beside.lifecycle(Element::Service, row),
+            }
+        };
+        Ok(rows.into_iter().map(service).collect())
+    }
+
+    async fn states(
+        &self,
+        moment: &mut PgConnection,
+        service: ServiceId,
+        rows: Vec<ElementRow>,
+        view: &View,
+    ) -> Result<Vec<State>, StoreError> {
+        let ids: Vec<_> = rows.iter().map(|row| StateId(row.element_id)).collect();
+        let tasks = if view.tasks.any() {
+            rows::of_states(&mut *moment, service, &ids, view.tasks.only()).await?
+        } else {
+            Vec::new()
+        };
+        let of_kinds = [(Element::State, &rows), (Element::Task, &tasks)];
+        let mut beside = self.beside(moment, &of_kinds, &view.extensions).await?;
+        let mut tasks = by_owner(tasks, |row| row.state_id.unwrap_or_default());
+        let state = |row: ElementRow| {
+            let tasks = tasks.remove(&row.element_id).unwrap_or_default();
+            let tasks = beside.by_status(view.tasks, tasks, Beside::task);
+            beside.state(row, tasks)
+        };
+        Ok(rows.into_iter().map(state).collect())
+    }
+
+    async fn tasks(
+        &self,
+        moment: &mut PgConnection,
+        rows: Vec<ElementRow>,
+        view: &View,
+    ) -> Result<Vec<Task>, StoreError> {
+        let mut beside = self.beside(moment, &[(Element::Task, &rows)], &view.extensions).await?;
+        Ok(rows.into_iter().map(|row| beside.task(row)).collect())
+    }
+
+    /// Reads what rows refer to: what their values mean, and the extensions that were asked for.
+    async fn beside(
+        &self,
+        moment: &mut PgConnection,
+        rows: &[(Element, &Vec<ElementRow>)],
+        selections: &ExtensionSelections,
+    ) -> Result<Beside, StoreError> {
+        let all = || rows.iter().flat_map(|(element, rows)| rows.iter().map(|row| (*element, row)));
+        let values = all().flat_map(|(_, row)| row.values()).collect();
+        let keys = all().filter(|(element, _)| !selections.of(*element).is_empty());
+        let keys: Vec<_> = keys.map(|(element, row)| row.key(element)).collect();
+        let meanings = self.meanings.of(&mut *moment, values).await?;
+        Ok(Beside { meanings, extensions: extensions(moment, &keys, selections).await? })
+    }
+}
+
+/// The row of a state or task; refused where it, or its service, is not there.
+async fn one_of_service(moment: &mut PgConnection, key: ElementKey) -> Result<ElementRow, StoreError> {
+    if let Some(row) = rows::one(&mut *moment, key).await? {
+        return Ok(row);
+    }
+    expect_service(moment, key.0).await?;
+    Err(Refusal::Unknown(key.1).into())
+}
+
+async fn expect_service(moment: &mut PgConnection, id: ServiceId) -> Result<(), StoreError> {
+    let exists = sqlx::query_scalar!(
+        r#"-- service_exists
+        select exists (select from services where service_id = $1) as "exists!""#,
+        id.0
+    )
+    .fetch_one(moment)
+    .await?;
+    if exists { Ok(()) } else { Err(Refusal::Unknown(Element::Service).into()) }
+}
+
+/// The rows of a page in ascending order, and where the older ones end. A service that is listed must exist.
+async fn page(
+    moment: &mut PgConnection,
+    listed: &Listed,
+    filter: &Filter,
+) -> Result<(Vec<ElementRow>, Option<crate::domain::query::Cursor>), StoreError> {
+    let mut rows = rows::listed(&mut *moment, listed, filter).await?;
+    if let (Listed::States(service) | Listed::Tasks(service), true) = (listed, rows.is_empty()) {
+        expect_service(moment, *service).await?;
+    }
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let older = rows.last().filter(|_| more).map(|oldest| oldest.cursor(rows::element_of(listed)));
+    rows.reverse();
+    Ok((rows, older))
+}
+
+async fn extensions(
+    moment: &mut PgConnection,
+    keys: &[ElementKey],
+    selections: &ExtensionSelections,
+) -> Result<Extensions, StoreError> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let [service, state, task] = Element::ALL.map(|element| selections.of(element));
+    let rows = sqlx::query!(
+        r#"-- query_extensions
+        select x.service_id, x.element as "element: ElementColumn", x.element_id, e.name,
+          x.records as "records: Json<Box<RawValue>>"
+        from unnest($1::bigint[], $2::element[], $3::int[]) as k(service_id, element, element_id)
+        join extensions x on x.service_id = k.service_id and x.element = k.element and x.element_id = k.element_id
+        join extension_schemas e on e.schema_id = x.schema_id and e.deleted_at is null
+        where case x.element
+          when 'service' then $4 or lower(e.name) = any($5)
+          when 'state' then $6 or lower(e.name) = any($7)
+          else $8 or lower(e.name) = any($9) end"#,
+        &keys.iter().map(|key| key.0.0).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.1.into()).collect::<Vec<ElementColumn>>() as _,
+        &keys.iter().map(|key| key.2).collect::<Vec<_>>(),
+        service.all,
+        &service.names,
+        state.all,
+        &state.names,
+        task.all,
+        &task.names,
+    )
+    .fetch_all(moment)
+    .await?;
+    let mut extensions = Extensions::new();
+    for row in rows {
+        let key = (ServiceId(row.service_id), row.element.into(), row.element_id);
+        extensions.entry(key).or_default().insert(row.name, row.records.0);
+    }
+    Ok(extensions)
+}
+
+type Extensions = HashMap<ElementKey, BTreeMap<String, Box<RawValue>>>;
+
+/// What rows refer to.
+struct Beside {
+    meanings: Meanings,
+    extensions: Extensions,
+}
+
+impl Beside {
+    fn lifecycle(&mut self, element: Element, row: ElementRow) -> Lifecycle {
+        let extensions = self.extensions.remove(&row.key(element)).unwrap_or_default();
+        row.lifecycle(&self.meanings, extensions)
+    }
+
+    fn state(&mut self, row: ElementRow, tasks: ByStatus<Task>) -> State {
+        State {
+            service_id: ServiceId(row.service_id),
+            state_id: StateId(row.element_id),
+            previous_state_id: row.state_id.map(StateId),
+            lifecycle: self.lifecycle(Element::State, row),
+            tasks,
+        }
+    }
+
+    fn task(&mut self, row: ElementRow) -> Task {
+        Task {
+            service_id: ServiceId(row.service_id),
+            task_id: TaskId(row.element_id),
+            state_id: row.state_id.map(StateId),
+            lifecycle: self.lifecycle(Element::Task, row),
+        }
+    }
+
+    fn by_status<T>(
+        &mut self,
+        asked: Nested,
+        rows: Vec<ElementRow>,
+        element: impl Fn(&mut Self, ElementRow) -> T,
+    ) -> ByStatus<T> {
+        let (active, completed): (Vec<_>, Vec<_>) = rows.into_iter().partition(ElementRow::is_active);
+        let mut all = |rows: Vec<ElementRow>| rows.into_iter().map(|row| element(self, row)).collect();
+        ByStatus { active: asked.active.then(|| all(active)), completed: asked.completed.then(|| all(completed)) }
+    }
+}
+
+const fn of_service(row: &ElementRow) -> i64 {
+    row.service_id
+}
+
+fn by_owner<K: Eq + std::hash::Hash>(
+    rows: Vec<ElementRow>,
+    owner: impl Fn(&ElementRow) -> K,
+) -> HashMap<K, Vec<ElementRow>> {
+    let mut grouped = HashMap::<K, Vec<ElementRow>>::new();
+    for row in rows {
+        grouped.entry(owner(&row)).or_default().push(row);
+    }
+    grouped
+}

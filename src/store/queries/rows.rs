@@ -1,0 +1,282 @@
+//! Rows of services, states and tasks with their ends: one text for each table, narrowed by what a query asks for.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
+
+use super::values::Meanings;
+use crate::domain::disposition::Disposition;
+use crate::domain::element::Lifecycle;
+use crate::domain::event::Event;
+use crate::domain::ids::{Element, ElementKey, ServiceId, StateId};
+use crate::domain::query::{Cursor, Filter, Listed, Owner, Span, Status};
+use crate::domain::time::Timestamp;
+
+/// Columns that the three tables have in common, and those of the end.
+macro_rules! select {
+    ($name:literal, $id:literal, $own:literal, $element:literal, $table:literal) => {
+        concat!(
+            "-- ",
+            $name,
+            "\nselect s.service_id, ",
+            $id,
+            " as element_id, ",
+            $own,
+            ", s.est_duration, s.started_at,
+              s.session_id, s.interaction_id, s.application_type, s.application_id, s.resource_type, s.resource_id,
+              s.media_type, d.ended_at, d.session_id as end_session_id, d.interaction_id as end_interaction_id,
+              d.application_type as end_application_type, d.application_id as end_application_id,
+              d.resource_type as end_resource_type, d.resource_id as end_resource_id,
+              d.media_type as end_media_type, d.disposition, d.disposition_desc
+            from ",
+            $table,
+            " s
+            left join dispositions d
+              on d.service_id = s.service_id and d.element = '",
+            $element,
+            "' and d.element_id = ",
+            $id,
+            "
+            where "
+        )
+    };
+}
+
+const SERVICES: &str = select!(
+    "query_services",
+    "0",
+    "s.service_type as kind, null::int as state_id, s.customer_id, s.contact_key",
+    "service",
+    "services"
+);
+const STATES: &str = select!(
+    "query_states",
+    "s.state_id",
+    "s.state_type as kind, s.previous_state_id as state_id, null::text as customer_id, null::text as contact_key",
+    "state",
+    "states"
+);
+const TASKS: &str = select!(
+    "query_tasks",
+    "s.task_id",
+    "s.task_type as kind, coalesce(s.state_id, d.state_id) as state_id, null::text as customer_id,
+     null::text as contact_key",
+    "task",
+    "tasks"
+);
+
+/// A service, state or task with its end. Values are rows of `business_attribute_values`.
+#[derive(Debug, FromRow)]
+pub(super) struct ElementRow {
+    pub(super) service_id: i64,
+    /// `state_id` or `task_id`; 0 for the service itself.
+    pub(super) element_id: i32,
+    /// The state before a state, or that of a task.
+    pub(super) state_id: Option<i32>,
+    pub(super) customer_id: Option<String>,
+    pub(super) contact_key: Option<String>,
+    kind: Option<i32>,
+    est_duration: Option<i64>,
+    started_at: DateTime<Utc>,
+    session_id: Option<String>,
+    interaction_id: Option<String>,
+    application_type: Option<i32>,
+    application_id: Option<i64>,
+    resource_type: Option<i32>,
+    resource_id: Option<i64>,
+    media_type: Option<i32>,
+    ended_at: Option<DateTime<Utc>>,
+    end_session_id: Option<String>,
+    end_interaction_id: Option<String>,
+    end_application_type: Option<i32>,
+    end_application_id: Option<i64>,
+    end_resource_type: Option<i32>,
+    end_resource_id: Option<i64>,
+    end_media_type: Option<i32>,
+    disposition: Option<i32>,
+    disposition_desc: Option<String>,
+}
+
+impl ElementRow {
+    pub(super) const fn key(&self, element: Element) -> ElementKey {
+        (ServiceId(self.service_id), element, self.element_id)
+    }
+
+    pub(super) const fn is_active(&self) -> bool {
+        self.ended_at.is_none()
+    }
+
+    /// The row's place in a list of its kind.
+    pub(super) fn cursor(&self, element: Element) -> Cursor {
+        let id = if element == Element::Service { self.service_id } else { self.element_id.into() };
+        Cursor { started: Timestamp::cut(self.started_at), id }
+    }
+
+    /// The values that the row refers to.
+    pub(super) fn values(&self) -> impl Iterator<Item = i32> {
+        let start = [self.kind, self.application_type, self.resource_type, self.media_type];
+        let end = [self.disposition, self.end_application_type, self.end_resource_type, self.end_media_type];
+        start.into_iter().chain(end).flatten()
+    }
+
+    pub(super) fn lifecycle(self, meanings: &Meanings, extensions: BTreeMap<String, Box<RawValue>>) -> Lifecycle {
+        let started = Event {
+            timestamp: Timestamp::cut(self.started_at),
+            session_id: self.session_id,
+            interaction_id: self.interaction_id,
+            application_type: meanings.of(self.application_type),
+            application_id: self.application_id,
+            resource_type: meanings.of(self.resource_type),
+            resource_id: self.resource_id,
+            media_type: meanings.of(self.media_type),
+        };
+        let completed = self.ended_at.map(|at| Event {
+            timestamp: Timestamp::cut(at),
+            session_id: self.end_session_id,
+            interaction_id: self.end_interaction_id,
+            application_type: meanings.of(self.end_application_type),
+            application_id: self.end_application_id,
+            resource_type: meanings.of(self.end_resource_type),
+            resource_id: self.end_resource_id,
+            media_type: meanings.of(self.end_media_type),
+        });
+        let outcome = Disposition { value: meanings.of(self.disposition), description: self.disposition_desc };
+        Lifecycle {
+            kind: meanings.of(self.kind),
+            est_duration: self.est_duration,
+            started,
+            completed: completed.map(|event| (event, outcome)),
+            extensions,
+        }
+    }
+}
+
+/// The row of one element.
+pub(super) async fn one(
+    connection: &mut PgConnection,
+    (service, element, id): ElementKey,
+) -> Result<Option<ElementRow>, sqlx::Error> {
+    let mut query = QueryBuilder::new(text(element));
+    query.push("s.service_id = ").push_bind(service.0);
+    if element != Element::Service {
+        query.push(" and ").push(id_of(element)).push(" = ").push_bind(id);
+    }
+    query.build_query_as().fetch_optional(connection).await
+}
+
+/// The newest rows of a list, in descending order, and one more than the limit where there are more.
+pub(super) async fn listed(
+    connection: &mut PgConnection,
+    listed: &Listed,
+    filter: &Filter,
+) -> Result<Vec<ElementRow>, sqlx::Error> {
+    let element = element_of(listed);
+    let mut query = QueryBuilder::new(text(element));
+    match listed {
+        Listed::Services(Owner::Customer(customer)) => query.push("s.customer_id = ").push_bind(customer),
+        Listed::Services(Owner::Anonymous(key)) => {
+            query.push("s.customer_id is null and s.contact_key = ").push_bind(key)
+        }
+        Listed::States(service) | Listed::Tasks(service) => query.push("s.service_id = ").push_bind(service.0),
+    };
+    push_status(&mut query, filter.status);
+    if !filter.types.is_empty() {
+        let numbers: Vec<i64> = filter.types.iter().filter_map(|text| text.parse().ok()).collect();
+        query.push(" and ").push(kind_of(element));
+        query.push(" in (select value_id from business_attribute_values where dbid = any(").push_bind(numbers);
+        query.push(") or name = any(").push_bind(&filter.types).push("))");
+    }
+    if !filter.states.is_empty() {
+        let states: Vec<_> = filter.states.iter().map(|state| state.0).collect();
+        query.push(" and coalesce(s.state_id, d.state_id) = any(").push_bind(states).push(")");
+    }
+    push_span(&mut query, "s.started_at", filter.started);
+    push_span(&mut query, "d.ended_at", filter.completed);
+    let id = id_of(element);
+    if let Some(before) = filter.before {
+        query.push(" and (s.started_at, ").push(id).push(") < (").push_bind(before.started.to_datetime());
+        query.push(", ").push_bind(before.id).push(")");
+    }
+    query.push(" order by s.started_at desc, ").push(id).push(" desc limit ").push_bind(i64::from(filter.limit) + 1);
+    query.build_query_as().fetch_all(connection).await
+}
+
+/// States or tasks of services, in order.
+pub(super) async fn of_services(
+    connection: &mut PgConnection,
+    element: Element,
+    services: Vec<i64>,
+    only: Option<Status>,
+) -> Result<Vec<ElementRow>, sqlx::Error> {
+    let mut query = QueryBuilder::new(text(element));
+    query.push("s.service_id = any(").push_bind(services).push(")");
+    push_status(&mut query, only);
+    query.push(" order by s.started_at, ").push(id_of(element));
+    query.build_query_as().fetch_all(connection).await
+}
+
+/// Tasks of states of one service, in order.
+pub(super) async fn of_states(
+    connection: &mut PgConnection,
+    service: ServiceId,
+    states: &[StateId],
+    only: Option<Status>,
+) -> Result<Vec<ElementRow>, sqlx::Error> {
+    let states: Vec<_> = states.iter().map(|state| state.0).collect();
+    let mut query = QueryBuilder::new(TASKS);
+    query.push("s.service_id = ").push_bind(service.0);
+    query.push(" and coalesce(s.state_id, d.state_id) = any(").push_bind(states).push(")");
+    push_status(&mut query, only);
+    query.push(" order by s.started_at, s.task_id");
+    query.build_query_as().fetch_all(connection).await
+}
+
+pub(super) const fn element_of(listed: &Listed) -> Element {
+    match listed {
+        Listed::Services(_) => Element::Service,
+        Listed::States(_) => Element::State,
+        Listed::Tasks(_) => Element::Task,
+    }
+}
+
+const fn text(element: Element) -> &'static str {
+    match element {
+        Element::Service => SERVICES,
+        Element::State => STATES,
+        Element::Task => TASKS,
+    }
+}
+
+const fn id_of(element: Element) -> &'static str {
+    match element {
+        Element::Service => "s.service_id",
+        Element::State => "s.state_id",
+        Element::Task => "s.task_id",
+    }
+}
+
+const fn kind_of(element: Element) -> &'static str {
+    match element {
+        Element::Service => "s.service_type",
+        Element::State => "s.state_type",
+        Element::Task => "s.task_type",
+    }
+}
+
+fn push_status(query: &mut QueryBuilder<'_, Postgres>, status: Option<Status>) {
+    match status {
+        Some(Status::Active) => query.push(" and d.service_id is null"),
+        Some(Status::Completed) => query.push(" and d.service_id is not null"),
+        None => query,
+    };
+}
+
+fn push_span(query: &mut QueryBuilder<'_, Postgres>, column: &str, span: Span) {
+    for (comparison, moment) in [(" >= ", span.from), (" < ", span.to)] {
+        if let Some(moment) = moment {
+            query.push(" and ").push(column).push(comparison).push_bind(moment.to_datetime());
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Queries: lists, nesting, filters, paging.
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+
+use crate::support::TestApp;
+
+/// The identifiers of a list, in order.
+fn ids(list: &Value, member: &str) -> Vec<i64> {
+    list.as_array().unwrap().iter().map(|element| element[member].as_i64().unwrap()).collect()
+}
+
+async fn listed(app: &TestApp, path: &str, member: &str) -> Vec<i64> {
+    ids(&app.get(path).await.is(200).body, member)
+}
+
+/// Ends something.
+async fn end(app: &TestApp, path: &str) {
+    app.post(&format!("{path}/end"), &json!({})).await.is(204);
+}
+
+#[tokio::test]
+async fn a_service_has_its_states_and_tasks_nested_as_asked() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let path = format!("/services/{service}");
+    let (first, second) = (app.a_state(service).await, app.a_state(service).await);
+    end(&app, &format!("{path}/states/{first}")).await;
+    let in_state = app.start(&format!("{path}/tasks/start"), &json!({"state_id": second, "task_type": "a"})).await;
+    let (active, ended) = (app.a_task(service).await, app.a_task(service).await);
+    app.post(&format!("{path}/tasks/{ended}/end"), &json!({"state_id": first, "disposition": 10})).await.is(204);
+    app.clock.advance(1000);
+
+    let plain = app.get(&path).await.is(200).body;
+    for member in ["active_states", "completed_states", "active_tasks", "completed_tasks"] {
+        assert!(plain.get(member).is_none(), "{member} is only given when asked for");
+    }
+    let all = "active_states=true&completed_states=true&active_tasks=true&completed_tasks=true";
+    let nested = app.get(&format!("{path}?{all}")).await.is(200).body;
+    assert_eq!(ids(&nested["active_states"], "state_id"), [second]);
+    assert_eq!(ids(&nested["completed_states"], "state_id"), [first]);
+    assert_eq!(ids(&nested["active_tasks"], "task_id"), [in_state, active], "those within states too");
+    let ended_task = &nested["completed_tasks"][0];
+    assert_eq!((&ended_task["state_id"], &ended_task["disposition"]), (&json!(first), &json!(10)));
+    assert!(ended_task.get("service_id").is_none(), "nested elements leave it out");
+    let some = app.get(&format!("{path}?completed_tasks=TRUE")).await;
+    some.refused(400, "invalid_query");
+    let some = app.get(&format!("{path}?completed_tasks=true&active_states=false")).await.is(200).body;
+    assert_eq!(ids(&some["completed_tasks"], "task_id"), [ended]);
+    assert!(some.get("active_tasks").is_none() && some.get("active_states").is_none());
+
+    let state = app.get(&format!("{path}/states/{first}?active_tasks=true&completed_tasks=true")).await.is(200).body;
+    assert_eq!((ids(&state["completed_tasks"], "task_id"), &state["active_tasks"]), (vec![ended], &json!([])));
+    assert_eq!(state["service_id"], service);
+    let states = app.get(&format!("{path}/states?active_tasks=true")).await.is(200).body;
+    assert_eq!(ids(&states[1]["active_tasks"], "task_id"), [in_state]);
+    assert_eq!(states[0]["active_tasks"], json!([]));
+}
+
+#[tokio::test]
+async fn states_and_tasks_are_listed_by_status_type_and_state() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let path = format!("/services/{service}");
+    let state = app.start(&format!("{path}/states/start"), &json!({"state_type": 8})).await;
+    let named = app.start(&format!("{path}/states/start"), &json!({"state_type": "payment"})).await;
+    end(&app, &format!("{path}/states/{named}")).await;
+    let number = app.start(&format!("{path}/tasks/start"), &json!({"task_type": 12, "state_id": state})).await;
+    let name = app.start(&format!("{path}/tasks/start"), &json!({"task_type": "12"})).await;
+    let other = app.a_task(service).await;
+    end(&app, &format!("{path}/tasks/{name}")).await;
+
+    for (query, expected) in [
+        ("states", vec![state, named]),
+        ("states/active", vec![state]),
+        ("states/completed", vec![named]),
+        ("states?state_types=payment,9", vec![named]),
+        ("states?state_types=8&state_types=payment", vec![state, named]),
+        ("states/active?state_types=payment", vec![]),
+    ] {
+        assert_eq!(listed(&app, &format!("{path}/{query}"), "state_id").await, expected, "{query}");
+    }
+    for (query, expected) in [
+        ("tasks", vec![number, name, other]),
+        ("tasks/active", vec![number, other]),
+        ("tasks/completed", vec![name]),
+        ("tasks?task_types=12", vec![number, name]),
+        (&format!("tasks?state_id={state}"), vec![number]),
+        (&format!("tasks?state_id={state},{named}&task_types=13"), vec![]),
+    ] {
+        assert_eq!(listed(&app, &format!("{path}/{query}"), "task_id").await, expected, "{query}");
+    }
+    assert_eq!(app.get(&format!("{path}/states/{named}")).await.is(200).body["state_type"], "payment");
+    app.get("/services/77/tasks").await.refused(404, "unknown_service");
+    app.get("/services/77/states/active").await.refused(404, "unknown_service");
+    app.get("/services/77/states/1").await.refused(404, "unknown_service");
+    app.get(&format!("{path}/states/77")).await.refused(404, "unknown_state");
+    let empty = app.a_service().await;
+    assert_eq!(app.get(&format!("/services/{empty}/tasks")).await.is(200).body, json!([]));
+}
+
+#[tokio::test]
+async fn services_are_found_by_customer_and_by_contact_key_while_they_have_no_customer() {
+    let app = TestApp::spawn().await;
+    let anonymous = app.start("/services/start", &json!({"contact_key": "pin/77 +%"})).await;
+    let key = "/services/anonymous/pin%2F77%20+%25";
+    let known = app.start("/services/start", &json!({"customer_id": "ä/b", "contact_key": "pin/77 +%"})).await;
+    let customer = "/customers/%C3%A4%2Fb/services";
+    assert_eq!(listed(&app, key, "service_id").await, [anonymous]);
+    assert_eq!(listed(&app, customer, "service_id").await, [known]);
+
+    app.post(&format!("{customer}/{anonymous}"), &json!({})).await.is(204);
+    end(&app, &format!("/services/{known}")).await;
+    assert_eq!(app.get(key).await.is(200).body, json!([]));
+    assert_eq!(listed(&app, customer, "service_id").await, [anonymous, known]);
+    assert_eq!(listed(&app, &format!("{customer}/active"), "service_id").await, [anonymous]);
+    assert_eq!(listed(&app, &format!("{customer}/completed"), "service_id").await, [known]);
+    app.post(&format!("/customers/last/services/{anonymous}"), &json!({})).await.is(204);
+    assert_eq!(listed(&app, customer, "service_id").await, [known], "the last association wins");
+
+    assert_eq!(app.get("/customers/nobody/services").await.is(200).body, json!([]));
+    for word in ["states", "tasks", "active", "start"] {
+        let service = app.start("/services/start", &json!({"contact_key": word})).await;
+        assert_eq!(listed(&app, &format!("/services/anonymous/{word}"), "service_id").await, [service]);
+        assert_eq!(listed(&app, &format!("/services/anonymous/{word}/active"), "service_id").await, [service]);
+        assert_eq!(app.get(&format!("/services/anonymous/{word}/completed")).await.is(200).body, json!([]));
+    }
+}
+
+#[tokio::test]
+async fn extensions_are_chosen_for_each_kind_of_element() {
+    let app = TestApp::spawn().await;
+    let schema =
+        |name: &str| json!({"name": name, "type": "single-valued", "attributes": [{"name": "a", "type": "json"}]});
+    for elements in ["services", "states", "tasks"] {
+        for name in ["One", "Two"] {
+            app.post(&format!("/metadata/{elements}/extensions"), &schema(name)).await.is(201);
+        }
+    }
+    let both = json!({"customer_id": "c", "one": {"a": 1}, "two": {"a": 2}});
+    let service = app.start("/services/start", &both).await;
+    let both = json!({"one": {"a": 1}, "two": {"a": 2}});
+    app.start(&format!("/services/{service}/states/start"), &both).await;
+    app.start(&format!("/services/{service}/tasks/start"), &both).await;
+    for (query, [of_service, of_state, of_task]) in [
+        ("", ["", "", ""]),
+        ("&extensions=ONE", ["One", "", ""]),
+        ("&extensions=*", ["OneTwo", "", ""]),
+        ("&extensions=State.one,task.*", ["", "One", "OneTwo"]),
+        ("&extensions=Service.Two&extensions=Task.Two,Nothing", ["Two", "", "Two"]),
+    ] {
+        let path = format!("/services/{service}?active_states=true&active_tasks=true{query}");
+        let read = app.get(&path).await.is(200).body;
+        for (element, expected) in
+            [(&read, of_service), (&read["active_states"][0], of_state), (&read["active_tasks"][0], of_task)]
+        {
+            let names: String = ["One", "Two"].into_iter().filter(|name| element.get(name).is_some()).collect();
+            assert_eq!(names, expected, "{query}: {element}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_does_not_parse_or_does_not_exist_is_refused() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    for (path, parameter) in [
+        ("/customers/c/services?limit=0", "limit"),
+        ("/customers/c/services?limit=10001", "limit"),
+        ("/customers/c/services?limit=x", "limit"),
+        ("/customers/c/services?limit=1&limit=2", "limit"),
+        ("/customers/c/services?before=x", "before"),
+        ("/customers/c/services?before=99999999999999999.1", "before"),
+        ("/customers/c/services?started_from=yesterday", "started_from"),
+        ("/customers/c/services?completed_to=2026-02-05", "completed_to"),
+        ("/customers/c/services?active_tasks=1", "active_tasks"),
+        ("/customers/c/services?service_types=", "service_types"),
+        ("/customers/c/services?task_types=1", "task_types"),
+        (&format!("/services/{service}/tasks?state_id=x"), "state_id"),
+        (&format!("/services/{service}/tasks?state_id=1,,2"), "state_id"),
+        (&format!("/services/{service}/tasks?active_tasks=true"), "active_tasks"),
+        (&format!("/services/{service}/states?started_from=2026-02-05T00:00:00Z"), "started_from"),
+        (&format!("/services/{service}?limit=1"), "limit"),
+    ] {
+        let refused = app.get(path).await.refused(400, "invalid_query");
+        assert_eq!(refused.body["errors"][0]["parameter"], parameter, "{path}");
+    }
+}
+
+/// A service as the plain model has it.
+#[derive(Debug, Clone)]
+struct Model {
+    /// Minutes after noon.
+    started: i64,
+    ended: Option<i64>,
+    kind: Option<usize>,
+}
+
+const KINDS: [&str; 3] = ["hotel", "flight", "12"];
+
+/// What a query asks for.
+#[derive(Debug, Clone)]
+struct Asked {
+    status: usize,
+    kinds: Vec<usize>,
+    spans: [Option<i64>; 4],
+    limit: usize,
+}
+
+const PARAMETERS: [&str; 4] = ["started_from", "started_to", "completed_from", "completed_to"];
+
+fn model() -> impl Strategy<Value = Model> {
+    let minutes = || 0..8_i64;
+    (minutes(), prop::option::of(minutes()), prop::option::of(0..KINDS.len()))
+        .prop_map(|(started, ended, kind)| Model { started, ended, kind })
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let moment = || prop::option::weighted(0.3, 0..9_i64);
+    let kinds = prop::collection::vec(0..KINDS.len(), 0..3);
+    (0..3_usize, kinds, [moment(), moment(), moment(), moment()], 1..5_usize)
+        .prop_map(|(status, kinds, spans, limit)| Asked { status, kinds, spans, limit })
+}
+
+fn at(minute: i64) -> String {
+    format!("2026-02-05T12:{minute:02}:00Z")
+}
+
+impl Asked {
+    fn matches(&self, service: &Model) -> bool {
+        let [started_from, started_to, completed_from, completed_to] = self.spans;
+        let ended = |holds: &dyn Fn(i64) -> bool| service.ended.is_some_and(holds);
+        [true, service.ended.is_none(), service.ended.is_some()][self.status]
+            && (self.kinds.is_empty() || service.kind.is_some_and(|kind| self.kinds.contains(&kind)))
+            && started_from.is_none_or(|from| service.started >= from)
+            && started_to.is_none_or(|to| service.started < to)
+            && completed_from.is_none_or(|from| ended(&|end| end >= from))
+            && completed_to.is_none_or(|to| ended(&|end| end < to))
+    }
+
+    fn path(&self, customer: &str) -> String {
+        let status = ["", "/active", "/completed"][self.status];
+        let spans = PARAMETERS.iter().zip(self.spans);
+        let spans = spans.filter_map(|(name, minute)| Some(format!("&{name}={}", at(minute?)))).collect::<String>();
+        let kinds = self.kinds.iter().map(|kind| format!("&service_types={}", KINDS[*kind])).collect::<String>();
+        format!("/customers/{customer}/services{status}?limit={}{kinds}{spans}", self.limit)
+    }
+}
+
+async fn make(app: &TestApp, customer: &str, service: &Model) -> i64 {
+    let kind = service.kind.map(|kind| KINDS[kind]);
+    let body = json!({"customer_id": customer, "service_type": kind, "timestamp": at(service.started)});
+    let id = app.start("/services/start", &body).await;
+    if let Some(ended) = service.ended {
+        app.post(&format!("/services/{id}/end"), &json!({"timestamp": at(ended)})).await.is(204);
+    }
+    id
+}
+
+/// All pages of a list, the newest first, as one list in ascending order.
+async fn all_pages(app: &TestApp, path: &str, limit: usize) -> Vec<i64> {
+    let (mut next, mut all) = (Some(path.to_owned()), Vec::new());
+    while let Some(path) = next {
+        let answer = app.get(&path).await.is(200);
+        let page = ids(&answer.body, "service_id");
+        let link = answer.header("link").map(|link| link.split(['<', '>']).nth(1).unwrap().to_owned());
+        assert!(page.len() <= limit && (link.is_none() || page.len() == limit), "{path}: {page:?}");
+        all.splice(0..0, page);
+        next = link;
+    }
+    all
+}
+
+#[test]
+fn lists_of_services_and_their_pages_are_what_a_plain_model_says() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let app = runtime.block_on(TestApp::spawn());
+    let mut runner = TestRunner::new(ProptestConfig { cases: 24, ..ProptestConfig::default() });
+    let (mut case, mut found) = (0, 0);
+    let case_of = std::cell::RefCell::new((&mut case, &mut found));
+    let strategy = (prop::collection::vec(model(), 0..10), prop::collection::vec(asked(), 4));
+    let outcome = runner.run(&strategy, |(services, queries)| {
+        let (case, found) = &mut *case_of.borrow_mut();
+        **case += 1;
+        let customer = format!("c{case}");
+        runtime.block_on(async {
+            let mut known = Vec::new();
+            for service in &services {
+                known.push((service.started, make(&app, &customer, service).await, service.clone()));
+            }
+            known.sort_by_key(|(started, id, _)| (*started, *id));
+            for asked in &queries {
+                let expected: Vec<_> =
+                    known.iter().filter(|(.., service)| asked.matches(service)).map(|(_, id, _)| *id).collect();
+                **found += expected.len();
+                let pages = all_pages(&app, &asked.path(&customer), asked.limit).await;
+                prop_assert_eq!(pages, expected, "{:?}", asked);
+            }
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+    assert!(found > 50, "queries find something: {found}");
+}
