@@ -51,15 +51,27 @@ pub struct JsonError {
 
 /// Reads a body, which must be an object, and gives its members.
 pub fn read_object(body: &[u8]) -> Result<Members<'_>, JsonError> {
+    read(body, |reader, peek| match peek {
+        Peek::Object => reader.object(1),
+        _ => Err(Fault { at: reader.jiter.current_index(), problem: expected("a JSON object") }),
+    })
+}
+
+/// Reads a body that is an object or an array.
+pub fn read_records(body: &[u8]) -> Result<Json<'_>, JsonError> {
+    read(body, |reader, peek| match peek {
+        Peek::Object | Peek::Array => reader.value(peek, 1),
+        _ => Err(Fault { at: reader.jiter.current_index(), problem: expected("a JSON object or array") }),
+    })
+}
+
+fn read<'a, T>(body: &'a [u8], read: impl FnOnce(&mut Reader<'a>, Peek) -> Result<T, Fault>) -> Result<T, JsonError> {
     let text = std::str::from_utf8(body)
         .map_err(|error| error_at(body, error.valid_up_to(), "expected UTF-8, found other bytes".into()))?;
     let mut reader = Reader { text, jiter: Jiter::new(body) };
-    let value = reader.peek().and_then(|peek| match peek {
-        Peek::Object => reader.object(1),
-        _ => Err(Fault { at: reader.jiter.current_index(), problem: expected("a JSON object") }),
-    });
+    let value = reader.peek().and_then(|peek| read(&mut reader, peek));
     value
-        .and_then(|members| reader.jiter.finish().map(|()| members).map_err(|error| Fault::from(&error)))
+        .and_then(|value| reader.jiter.finish().map(|()| value).map_err(|error| Fault::from(&error)))
         .map_err(|fault| error_at(body, fault.at, fault.problem.describe(&text[fault.at.min(text.len())..])))
 }
 

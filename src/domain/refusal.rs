@@ -2,6 +2,7 @@
 
 use super::completion::Complete;
 use super::disposition::RecordedEnd;
+use super::extension::{Change, ChangeRecords};
 use super::ids::{Element, StateId};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
@@ -26,6 +27,9 @@ pub enum Refusal {
         /// The state the event names.
         given: StateId,
     },
+    /// There is nothing that could be removed.
+    #[error("nothing is recorded under this extension")]
+    NoRecords,
     /// The body refers to something that does not exist.
     #[error("the event is not valid")]
     Invalid(Violations),
@@ -91,6 +95,17 @@ impl OnRecord {
             _ if !self.element => Verdict::Refused(unknown_state(&place.member("state_id"), from)),
             Some(end) => Verdict::Refused(Refusal::AlreadyCompleted { ended_at: end.ended_at }),
             None => Verdict::Again,
+        }
+    }
+
+    /// Why records were not changed.
+    pub fn judge_change_records(&self, command: &ChangeRecords) -> Verdict {
+        match &command.change {
+            _ if !self.service => Verdict::Refused(Refusal::Unknown(Element::Service)),
+            _ if !self.element => Verdict::Refused(Refusal::Unknown(command.key.1)),
+            Change::Delete => Verdict::Refused(Refusal::NoRecords),
+            Change::Merge { whole: Err(violations), .. } => Verdict::Refused(Refusal::Invalid(violations.clone())),
+            Change::Replace(_) | Change::Merge { .. } => Verdict::Again,
         }
     }
 

@@ -13,8 +13,8 @@ use percent_encoding::percent_decode_str;
 
 use super::problem::{Code, Problem};
 use crate::domain::fields::MAX_TEXT;
-use crate::domain::ids::{Element, ServiceId, StateId, TaskId};
-use crate::domain::json::{JsonError, Members, read_object};
+use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
+use crate::domain::json::{Json, JsonError, Members, read_object, read_records};
 use crate::store::StoreError;
 
 /// How long a body may take to arrive; actix-web itself has a limit for the head of a request alone.
@@ -34,6 +34,33 @@ pub(super) struct ContactPath(pub(super) String);
 
 /// The path names a task.
 pub(super) struct TaskPath(pub(super) ServiceId, pub(super) TaskId);
+
+/// The path names an extension.
+pub(super) struct NamePath(pub(super) String);
+
+/// A path that names a service, state or task.
+pub(super) trait Keyed {
+    /// What it names.
+    fn key(&self) -> ElementKey;
+}
+
+impl Keyed for ServicePath {
+    fn key(&self) -> ElementKey {
+        (self.0, Element::Service, 0)
+    }
+}
+
+impl Keyed for StatePath {
+    fn key(&self) -> ElementKey {
+        (self.0, Element::State, self.1.0)
+    }
+}
+
+impl Keyed for TaskPath {
+    fn key(&self) -> ElementKey {
+        (self.0, Element::Task, self.1.0)
+    }
+}
 
 /// The path names a kind of elements: `services`, `states` or `tasks`.
 pub(super) struct ElementPath(pub(super) Element);
@@ -64,6 +91,7 @@ from_path!(StatePath, request => {
 from_path!(CustomerPath, request => key(request, "customer_id").map(Self));
 from_path!(ContactPath, request => key(request, "contact_key").map(Self));
 from_path!(TaskPath, request => id(request, "service_id").and_then(|service| Ok(Self(service, id(request, "task_id")?))));
+from_path!(NamePath, request => Ok(Self(request.match_info().query("name").to_owned())));
 from_path!(ElementPath, request => element(request).map(Self));
 from_path!(SchemaPath, request => element(request).and_then(|element| {
     match request.match_info().query("name") {
@@ -117,7 +145,12 @@ impl Body {
         read_object(&self.0)
     }
 
-    /// The same; an empty body is an empty object (contract §1, for end events and associate).
+    /// The body as a record, or an array of records.
+    pub(super) fn records(&self) -> Result<Json<'_>, JsonError> {
+        read_records(&self.0)
+    }
+
+    /// The members; an empty body is an empty object (contract §1, for end events and associate).
     pub(super) fn object_or_empty(&self) -> Result<Members<'_>, JsonError> {
         if self.0.trim_ascii().is_empty() { Ok(Members::new()) } else { self.object() }
     }

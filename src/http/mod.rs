@@ -9,6 +9,7 @@ mod metrics;
 mod openapi;
 mod problem;
 mod query;
+mod records;
 mod routes;
 mod services;
 mod states;

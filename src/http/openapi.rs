@@ -139,6 +139,12 @@ problem_responses! {
     ListServicesProblems: InvalidId, InvalidQuery;
     /// What can go wrong when states or tasks of a service are listed.
     ListOfServiceProblems: InvalidId, InvalidQuery, UnknownService;
+    /// What can go wrong when records of an extension are written.
+    ChangeRecordsProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownState, UnknownTask,
+        UnknownExtension, PayloadTooLarge, UnsupportedMediaType, Overloaded;
+    /// What can go wrong when records of an extension are deleted.
+    DeleteRecordsProblems: InvalidId, InvalidQuery, UnknownService, UnknownState, UnknownTask, UnknownExtension,
+        Overloaded;
     /// What can go wrong when a task is queried.
     GetTaskProblems: InvalidId, InvalidQuery, UnknownService, UnknownTask;
     /// What can go wrong when a schema is created.

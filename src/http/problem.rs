@@ -270,6 +270,7 @@ impl From<Refusal> for Problem {
             Refusal::Unknown(Element::State) => Code::UnknownState,
             Refusal::Unknown(Element::Task) => Code::UnknownTask,
             Refusal::AlreadyCompleted { .. } => Code::AlreadyCompleted,
+            Refusal::NoRecords => Code::UnknownExtension,
             Refusal::StateMismatch { .. } => Code::StateMismatch,
         };
         Self::new(code, refusal.to_string())

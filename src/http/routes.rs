@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::openapi::Published;
 use super::problem::{Code, Problem};
-use super::{extensions, health, metrics, openapi, services, states, tasks};
+use super::{extensions, health, metrics, openapi, records, services, states, tasks};
 
 /// The prefix of version 8.5.
 pub(super) const PREFIX: &str = "/genesys/1/cs";
@@ -48,6 +48,17 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(tasks::list_active_tasks)
         .service(tasks::list_completed_tasks)
         .service(tasks::get_task)
+        // PUT, DELETE /services/{service_id}/extensions/{name}, …/states/{state_id}/extensions/{name},
+        // …/tasks/{task_id}/extensions/{name} · PUT …/extensions/{name}/merge
+        .service(records::update_service_extension)
+        .service(records::merge_service_extension)
+        .service(records::delete_service_extension)
+        .service(records::update_state_extension)
+        .service(records::merge_state_extension)
+        .service(records::delete_state_extension)
+        .service(records::update_task_extension)
+        .service(records::merge_task_extension)
+        .service(records::delete_task_extension)
         // POST, GET /metadata/{services|states|tasks}/extensions · GET, DELETE …/{name}
         .service(extensions::create_extension_schema)
         .service(extensions::list_extension_schemas)

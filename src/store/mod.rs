@@ -10,6 +10,7 @@ mod extensions;
 mod ids;
 mod metadata;
 mod queries;
+mod records;
 mod services;
 mod states;
 mod tasks;

@@ -21,7 +21,7 @@ use super::batch;
 use super::connection::PATIENCE;
 use super::error::{StoreError, is_outage};
 use crate::domain::completion::Complete;
-use crate::domain::extension::Extension;
+use crate::domain::extension::ChangeRecords;
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::refusal::Verdict;
@@ -65,6 +65,7 @@ pub(super) enum Command {
     TransitionState(StateId, Box<TransitionState>),
     AssociateService(Box<AssociateService>),
     UpdateExpiration(UpdateExpiration),
+    ChangeRecords(Box<ChangeRecords>),
     DeleteService(ServiceId),
 }
 
@@ -80,28 +81,28 @@ impl Command {
             Self::TransitionState(_, command) => command.from.key,
             Self::AssociateService(command) => (command.service_id, Element::Service, 0),
             Self::UpdateExpiration(command) => (command.service_id, Element::Service, 0),
+            Self::ChangeRecords(command) => command.key,
         }
     }
 
-    pub(super) fn extensions(&self) -> &[Extension] {
-        match self {
+    /// The bytes of what it attaches.
+    fn bytes(&self) -> usize {
+        let extensions = match self {
             Self::StartService(_, command) => &command.extensions,
             Self::StartState(_, command) => &command.extensions,
             Self::StartTask(_, command) => &command.extensions,
             Self::Complete(command) => &command.extensions,
             Self::TransitionState(_, command) => &command.to.extensions,
             Self::AssociateService(command) => &command.extensions,
-            Self::UpdateExpiration(_) | Self::DeleteService(_) => &[],
-        }
+            Self::ChangeRecords(command) => return command.change.bytes(),
+            Self::UpdateExpiration(_) | Self::DeleteService(_) => return 0,
+        };
+        extensions.iter().map(|extension| extension.json.len()).sum()
     }
 
     /// Whether the command is about all elements of a service, and so has a batch to itself.
     const fn stands_alone(&self) -> bool {
         matches!(self, Self::DeleteService(_))
-    }
-
-    fn bytes(&self) -> usize {
-        self.extensions().iter().map(|extension| extension.json.len()).sum()
     }
 }
 

@@ -13,6 +13,7 @@ mod problems;
 mod program;
 mod queries;
 mod readme;
+mod records;
 mod reporting;
 mod services;
 mod states;

@@ -58,6 +58,9 @@ fn every_operation_has_a_name_a_summary_and_its_problems() {
         "create_extension_schema",
         "delete_extension_schema",
         "delete_service",
+        "delete_service_extension",
+        "delete_state_extension",
+        "delete_task_extension",
         "get_extension_schema",
         "get_service",
         "get_state",
@@ -76,6 +79,9 @@ fn every_operation_has_a_name_a_summary_and_its_problems() {
         "list_states",
         "list_tasks",
         "live",
+        "merge_service_extension",
+        "merge_state_extension",
+        "merge_task_extension",
         "metrics",
         "ready",
         "start_service",
@@ -83,6 +89,9 @@ fn every_operation_has_a_name_a_summary_and_its_problems() {
         "start_task",
         "transition_state",
         "update_expiration",
+        "update_service_extension",
+        "update_state_extension",
+        "update_task_extension",
     ];
     assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
 }

@@ -242,8 +242,10 @@ impl Asked {
     fn path(&self, customer: &str) -> String {
         let status = ["", "/active", "/completed"][self.status];
         let spans = PARAMETERS.iter().zip(self.spans);
-        let spans = spans.filter_map(|(name, minute)| Some(format!("&{name}={}", at(minute?)))).collect::<String>();
-        let kinds = self.kinds.iter().map(|kind| format!("&service_types={}", KINDS[*kind])).collect::<String>();
+        let spans =
+            spans.filter_map(|(name, minute)| Some(format!("&{name}={}", at(minute?)))).collect::<Vec<_>>().concat();
+        let kinds =
+            self.kinds.iter().map(|kind| format!("&service_types={}", KINDS[*kind])).collect::<Vec<_>>().concat();
         format!("/customers/{customer}/services{status}?limit={}{kinds}{spans}", self.limit)
     }
 }

@@ -78,6 +78,38 @@ impl Schema {
         valid.then_some(json)
     }
 
+    /// Checks those attributes of a single record that are given, and writes them in the form in which they are stored.
+    /// `None`: they are not valid, and `violations` says why.
+    pub fn check_patch(&self, value: &Json<'_>, violations: &mut Violations) -> Option<String> {
+        let (mut found, mut json) = (Violations::default(), String::new());
+        let members = match value {
+            _ if self.definition.kind == ValueKind::MultiValued => {
+                found.add(&Place::Body, "only single-valued extensions can be merged");
+                &[][..]
+            }
+            Json::Object(members) => members,
+            other => {
+                found.add(&Place::Body, format!("expected a record (an object), found {}", other.found()));
+                &[]
+            }
+        };
+        let given = members.iter().filter(|(_, value)| *value != Json::Null);
+        write_all(&mut json, ('{', '}'), given, |json, (name, value)| {
+            write_string(json, name);
+            json.push(':');
+            let written = match self.position(name) {
+                Some(at) => write_value(&self.definition.attributes[at], value, json),
+                None => Err("the extension has no such attribute".to_owned()),
+            };
+            if let Err(detail) = written {
+                found.add(&Place::Body.member(name), detail);
+            }
+        });
+        let valid = found.is_empty();
+        violations.append_about_metadata(found);
+        valid.then_some(json)
+    }
+
     fn check_records(&self, records: &[Json<'_>], place: Place<'_>, found: &mut Violations, json: &mut String) {
         let mut seen = vec![HashSet::new(); self.unique().len()];
         write_all(json, ('[', ']'), records.iter().enumerate(), |json, (at, item)| {

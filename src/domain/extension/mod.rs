@@ -3,8 +3,10 @@
 
 mod check;
 mod definition;
+mod records;
 mod schema;
 
 pub use check::{Extension, read_extensions};
 pub use definition::{AttributeDefinition, AttributeType, SchemaDefinition, UniqueDefinition, ValueKind};
+pub use records::{Change, ChangeRecords};
 pub use schema::{Schema, SchemaId};

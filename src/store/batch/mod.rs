@@ -5,6 +5,7 @@
 
 mod columns;
 mod ends;
+mod records;
 mod refusals;
 mod services;
 mod states;
@@ -17,6 +18,7 @@ use tracing::warn;
 
 use super::writer::{Command, Write};
 use crate::domain::completion::Complete;
+use crate::domain::extension::ChangeRecords;
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::refusal::{Refusal, Verdict};
@@ -43,6 +45,7 @@ struct Batch<'a> {
     transition_states: Vec<Row<'a, StateId, TransitionState>>,
     associate_services: Vec<(&'a AssociateService, &'a ValueIds)>,
     update_expirations: Vec<UpdateExpiration>,
+    change_records: Vec<&'a ChangeRecords>,
     delete_services: Vec<ServiceId>,
 }
 
@@ -96,6 +99,7 @@ impl<'a> Batch<'a> {
                 Command::TransitionState(id, command) => batch.transition_states.push((*id, command.as_ref(), values)),
                 Command::AssociateService(command) => batch.associate_services.push((command.as_ref(), values)),
                 Command::UpdateExpiration(command) => batch.update_expirations.push(*command),
+                Command::ChangeRecords(command) => batch.change_records.push(command),
                 Command::DeleteService(service) => batch.delete_services.push(*service),
             }
         }
@@ -122,6 +126,7 @@ impl<'a> Batch<'a> {
             transition_states,
             associate_services,
             update_expirations,
+            change_records,
             delete_services,
         } = self;
         // A transition takes two.
@@ -136,6 +141,7 @@ impl<'a> Batch<'a> {
             transition_states.is_empty(),
             associate_services.is_empty(),
             update_expirations.is_empty(),
+            change_records.is_empty(),
             delete_services.is_empty(),
         ]
         .into_iter()
@@ -182,6 +188,7 @@ impl<'a> Batch<'a> {
         run!(complete_services, ends::complete_services, version);
         run!(complete_states, ends::complete_states, version);
         run!(complete_tasks, ends::complete_tasks, version);
+        run!(change_records, records::change_records, version);
         run!(delete_services, services::delete_services);
         Ok(written)
     }

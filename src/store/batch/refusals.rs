@@ -33,6 +33,7 @@ impl Command {
             Self::StartTask(_, command) => on_record.judge_start("state_id", command.details.state_id),
             Self::Complete(command) => on_record.judge_complete(command),
             Self::TransitionState(_, command) => on_record.judge_transition(StateId(command.from.key.2)),
+            Self::ChangeRecords(command) => on_record.judge_change_records(command),
             Self::AssociateService(_) | Self::UpdateExpiration(_) | Self::DeleteService(_) => on_record.judge_change(),
         }
     }

@@ -1,0 +1,103 @@
+//! Records of extensions in batches, apart from events.
+
+use sqlx::PgConnection;
+
+use super::columns::ElementColumn;
+use crate::domain::extension::{Change, ChangeRecords};
+use crate::domain::ids::{ElementKey, ServiceId};
+use crate::domain::metadata::MetadataVersion;
+
+/// What becomes of the records of elements that exist: `given` is written over the attributes that are recorded, or in
+/// the place of all; `whole` is recorded where nothing was.
+#[derive(Default)]
+struct Columns<'a> {
+    service_id: Vec<i64>,
+    element: Vec<ElementColumn>,
+    element_id: Vec<i32>,
+    schema_id: Vec<i32>,
+    patch: Vec<Option<&'a str>>,
+    whole: Vec<Option<&'a str>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(rows: &[&'a ChangeRecords]) -> Self {
+        let mut columns = Self::default();
+        for ChangeRecords { key: (service, element, element_id), schema_id, change } in rows {
+            let (patch, whole) = match change {
+                Change::Replace(json) => (None, Some(json.as_str())),
+                Change::Merge { patch, whole } => (Some(patch.as_str()), whole.as_deref().ok()),
+                Change::Delete => (None, None),
+            };
+            columns.service_id.push(service.0);
+            columns.element.push((*element).into());
+            columns.element_id.push(*element_id);
+            columns.schema_id.push(schema_id.0);
+            columns.patch.push(patch);
+            columns.whole.push(whole);
+        }
+        columns
+    }
+}
+
+/// Replaces records, merges attributes into them, and removes them. Gives the keys of the elements whose records were
+/// changed.
+pub(super) async fn change_records(
+    connection: &mut PgConnection,
+    rows: &[&ChangeRecords],
+    version: MetadataVersion,
+) -> Result<Vec<ElementKey>, sqlx::Error> {
+    let columns = Columns::of(rows);
+    let changed = sqlx::query!(
+        r#"-- change_records
+        with given as (
+          select g.*
+          from unnest($1::bigint[], $2::element[], $3::int[], $4::int[], $5::text[], $6::text[])
+            as g(service_id, element, element_id, schema_id, patch, whole)
+          where $7 = (select metadata_version from deployment)
+            and exists (select from services s where s.service_id = g.service_id)
+            and case g.element
+              when 'service' then true
+              when 'state' then exists (
+                select from states s where s.service_id = g.service_id and s.state_id = g.element_id)
+              else exists (
+                select from tasks t where t.service_id = g.service_id and t.task_id = g.element_id) end
+        ), merged as (
+          update extensions x set records = x.records || g.patch::jsonb
+          from given g
+          where g.patch is not null and x.service_id = g.service_id and x.element = g.element
+            and x.element_id = g.element_id and x.schema_id = g.schema_id
+          returning x.service_id, x.element, x.element_id
+        ), removed as (
+          delete from extensions x using given g
+          where g.patch is null and g.whole is null and x.service_id = g.service_id and x.element = g.element
+            and x.element_id = g.element_id and x.schema_id = g.schema_id
+          returning x.service_id, x.element, x.element_id
+        ), replaced as (
+          insert into extensions (service_id, element, element_id, schema_id, records)
+          select g.service_id, g.element, g.element_id, g.schema_id, g.whole::jsonb from given g
+          where g.whole is not null and g.patch is null
+          on conflict (service_id, element, element_id, schema_id) do update set records = excluded.records
+          returning service_id, element, element_id
+        ), added as (
+          insert into extensions (service_id, element, element_id, schema_id, records)
+          select g.service_id, g.element, g.element_id, g.schema_id, g.whole::jsonb from given g
+          where g.whole is not null and g.patch is not null and not exists (
+            select from merged m
+            where m.service_id = g.service_id and m.element = g.element and m.element_id = g.element_id)
+          on conflict do nothing
+          returning service_id, element, element_id
+        )
+        select service_id as "service_id!", element as "element!: ElementColumn", element_id as "element_id!"
+        from (table merged union all table removed union all table replaced union all table added) as changed"#,
+        &columns.service_id,
+        &columns.element as _,
+        &columns.element_id,
+        &columns.schema_id,
+        &columns.patch as _,
+        &columns.whole as _,
+        version.0,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(changed.into_iter().map(|row| (ServiceId(row.service_id), row.element.into(), row.element_id)).collect())
+}
