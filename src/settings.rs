@@ -28,6 +28,9 @@ pub struct Settings {
     /// Group commit.
     #[command(flatten)]
     pub writer: WriterArgs,
+    /// Business attributes.
+    #[command(flatten)]
+    pub metadata: MetadataArgs,
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
@@ -82,6 +85,15 @@ pub struct WriterArgs {
     /// Writers, each with a connection of its own
     #[arg(long, env, default_value_t = 1, value_parser = at_least_one)]
     pub writers: usize,
+}
+
+/// How values of business attributes are read.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Metadata")]
+pub struct MetadataArgs {
+    /// Read values of business attributes as their names rather than their numbers: `true` or `false`
+    #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set)]
+    pub map_names: bool,
 }
 
 /// What is logged, and how.
@@ -170,6 +182,7 @@ impl Settings {
         StoreSettings {
             database,
             pool_size: self.database.database_connections,
+            map_names: self.metadata.map_names,
             writer: WriterSettings { batch, queue, writers },
         }
     }

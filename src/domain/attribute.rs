@@ -31,6 +31,12 @@ pub enum FieldName {
     MediaType,
 }
 
+impl FieldName {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Type, Self::Disposition, Self::ApplicationType, Self::ResourceType, Self::MediaType];
+}
+
 /// A field that a business attribute can be mapped to, such as `Task.disposition`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Field {
@@ -45,6 +51,28 @@ impl Field {
     pub const fn new(element: Element, name: FieldName) -> Self {
         Self { element, name }
     }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Element::ALL.into_iter().flat_map(|element| FieldName::ALL.map(|name| Self { element, name }))
+    }
+
+    /// The field of this name, such as `Task.disposition`; `Service.type` is `Service.service_type`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = if text == "Service.type" { "Service.service_type" } else { text };
+        Self::all().find(|field| field.to_string() == text)
+    }
+
+    /// The member of events that it is, such as `disposition`.
+    pub fn member(self) -> String {
+        match self.name {
+            FieldName::Type => format!("{}_type", self.element.singular()),
+            FieldName::Disposition => "disposition".into(),
+            FieldName::ApplicationType => "application_type".into(),
+            FieldName::ResourceType => "resource_type".into(),
+            FieldName::MediaType => "media_type".into(),
+        }
+    }
 }
 
 impl fmt::Display for Field {
@@ -54,12 +82,6 @@ impl fmt::Display for Field {
             Element::State => "State",
             Element::Task => "Task",
         };
-        match self.name {
-            FieldName::Type => write!(f, "{element}.{}_type", self.element.singular()),
-            FieldName::Disposition => write!(f, "{element}.disposition"),
-            FieldName::ApplicationType => write!(f, "{element}.application_type"),
-            FieldName::ResourceType => write!(f, "{element}.resource_type"),
-            FieldName::MediaType => write!(f, "{element}.media_type"),
-        }
+        write!(f, "{element}.{}", self.member())
     }
 }

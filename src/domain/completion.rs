@@ -78,7 +78,7 @@ impl Complete {
         own: impl FnOnce(&mut Fields<'_, '_>) -> T,
     ) -> Result<(Self, T), Violations> {
         let (event, (timestamp_given, disposition, own), extensions) = read(key.1, body, context, |fields| {
-            (fields.take("timestamp").is_some(), Disposition::take(fields), own(fields))
+            (fields.take("timestamp").is_some(), Disposition::take(fields, key.1, context), own(fields))
         })?;
         Ok((Self { extensions, ..Self::new(key, event, timestamp_given, disposition) }, own))
     }

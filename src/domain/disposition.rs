@@ -1,8 +1,10 @@
 //! The business outcome that an end event reports, and the once-only rule of end events (contract §1).
 
-use super::attribute::LongOrString;
+use super::attribute::{FieldName, LongOrString};
 use super::completion::Complete;
+use super::event::Context;
 use super::fields::Fields;
+use super::ids::Element;
 use super::service::Expiration;
 use super::time::Timestamp;
 
@@ -20,9 +22,9 @@ pub struct Disposition {
 
 impl Disposition {
     /// Takes the two fields of an end event.
-    pub fn take(fields: &mut Fields<'_, '_>) -> Self {
+    pub fn take(fields: &mut Fields<'_, '_>, element: Element, context: Context<'_>) -> Self {
         Self {
-            value: fields.long_or_string("disposition"),
+            value: context.value(fields, element, FieldName::Disposition),
             description: fields.string("disposition_desc", 0..=MAX_DESCRIPTION),
         }
     }

@@ -1,6 +1,6 @@
 //! What every lifecycle event carries, and the frame in which each kind of event is read.
 
-use super::attribute::LongOrString;
+use super::attribute::{FieldName, LongOrString};
 use super::extension::{Extension, read_extensions};
 use super::fields::{Fields, MAX_TEXT};
 use super::ids::Element;
@@ -31,16 +31,16 @@ pub struct Event {
 }
 
 impl Event {
-    fn take(fields: &mut Fields<'_, '_>, now: Timestamp) -> Self {
+    fn take(fields: &mut Fields<'_, '_>, element: Element, context: Context<'_>) -> Self {
         Self {
-            timestamp: fields.timestamp("timestamp").unwrap_or(now),
+            timestamp: fields.timestamp("timestamp").unwrap_or(context.now),
             session_id: fields.text("session_id", 0..=MAX_TEXT),
             interaction_id: fields.text("interaction_id", 0..=MAX_TEXT),
-            application_type: fields.long_or_string("application_type"),
+            application_type: context.value(fields, element, FieldName::ApplicationType),
             application_id: fields.long("application_id"),
-            resource_type: fields.long_or_string("resource_type"),
+            resource_type: context.value(fields, element, FieldName::ResourceType),
             resource_id: fields.long("resource_id"),
-            media_type: fields.long_or_string("media_type"),
+            media_type: context.value(fields, element, FieldName::MediaType),
         }
     }
 }
@@ -52,6 +52,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Extension schemas and business attributes.
     pub metadata: &'a Metadata,
+    /// Whether defaults of business attributes fill absent fields.
+    pub fill_defaults: bool,
 }
 
 /// Reads an event of `element`: the shared fields, those that `own` takes, and all else as extensions. Every violation
@@ -63,7 +65,7 @@ pub fn read<T>(
     own: impl FnOnce(&mut Fields<'_, '_>) -> T,
 ) -> Result<(Event, T, Vec<Extension>), Violations> {
     let mut fields = Fields::new(body, Place::Body);
-    let event = Event::take(&mut fields, context.now);
+    let event = Event::take(&mut fields, element, context);
     let own = own(&mut fields);
     let rest: Vec<_> = fields.rest().collect();
     let mut violations = fields.violations;

@@ -54,6 +54,11 @@ impl<'a, 'j> Fields<'a, 'j> {
         self.violations.add(&self.place.member(name), detail);
     }
 
+    /// Complains about the member `name` in a way that newer metadata might settle.
+    pub fn complain_about_metadata(&mut self, name: &str, detail: impl Into<String>) {
+        self.violations.add_about_metadata(&self.place.member(name), detail);
+    }
+
     /// A text of a length in characters; a JSON integer counts as its digits.
     pub fn text(&mut self, name: &str, length: RangeInclusive<usize>) -> Option<String> {
         let text = match self.take(name)? {

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::attribute::Field;
+use super::business_attribute::BusinessAttribute;
 use super::extension::Schema;
 use super::ids::Element;
 
@@ -10,23 +12,38 @@ use super::ids::Element;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct MetadataVersion(pub i64);
 
-/// All living extension schemas at one moment.
+/// All living extension schemas and business attributes at one moment.
 #[derive(Debug, Default)]
 pub struct Metadata {
     /// The moment, as a version.
     pub version: MetadataVersion,
     schemas: HashMap<(Element, String), Arc<Schema>>,
+    attributes: HashMap<Field, Arc<BusinessAttribute>>,
 }
 
 impl Metadata {
     /// The metadata at `version`.
-    pub fn new(version: MetadataVersion, schemas: impl IntoIterator<Item = Schema>) -> Self {
+    pub fn new(
+        version: MetadataVersion,
+        schemas: impl IntoIterator<Item = Schema>,
+        attributes: impl IntoIterator<Item = BusinessAttribute>,
+    ) -> Self {
         let keyed = |schema: Schema| ((schema.element, schema.definition.name.to_ascii_lowercase()), Arc::new(schema));
-        Self { version, schemas: schemas.into_iter().map(keyed).collect() }
+        let mapped = |attribute: BusinessAttribute| {
+            let attribute = Arc::new(attribute);
+            attribute.fields.clone().into_iter().map(move |field| (field, Arc::clone(&attribute)))
+        };
+        let attributes = attributes.into_iter().flat_map(mapped).collect();
+        Self { version, schemas: schemas.into_iter().map(keyed).collect(), attributes }
     }
 
     /// The schema of that name, without regard to case.
     pub fn schema(&self, element: Element, name: &str) -> Option<&Arc<Schema>> {
         self.schemas.get(&(element, name.to_ascii_lowercase()))
+    }
+
+    /// The business attribute that a field is mapped to.
+    pub fn attribute_of(&self, field: Field) -> Option<&Arc<BusinessAttribute>> {
+        self.attributes.get(&field)
     }
 }

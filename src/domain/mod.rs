@@ -3,6 +3,7 @@
 //! Nothing here knows SQL or HTTP, waits, or reads a clock.
 
 pub mod attribute;
+pub mod business_attribute;
 pub mod clock;
 pub mod completion;
 pub mod disposition;
@@ -13,6 +14,7 @@ pub mod fields;
 pub mod ids;
 pub mod json;
 pub mod metadata;
+pub mod mode;
 pub mod query;
 pub mod refusal;
 pub mod service;

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::attribute::LongOrString;
+use super::attribute::{FieldName, LongOrString};
 use super::event::{Context, Event, read};
 use super::extension::Extension;
 use super::fields::{Fields, MAX_TEXT};
@@ -47,7 +47,7 @@ impl StartService {
             let details = ServiceDetails {
                 customer_id: fields.text("customer_id", 1..=MAX_TEXT),
                 contact_key: fields.text("contact_key", 1..=MAX_TEXT),
-                service_type: fields.long_or_string("service_type"),
+                service_type: context.value(fields, Element::Service, FieldName::Type),
                 est_duration: fields.seconds("est_duration"),
                 expires_at: Expiration::take(fields, context.now).map(|expiration| expiration.at),
                 auto_complete_after: fields.seconds("auto_complete_after"),
@@ -118,10 +118,12 @@ impl AssociateService {
         body: &Members<'_>,
         context: Context<'_>,
     ) -> Result<Self, Violations> {
+        // What is absent stays as it is.
+        let context = Context { fill_defaults: false, ..context };
         let (event, own, extensions) = read(Element::Service, body, context, |fields| {
             (
                 fields.take("timestamp").is_some(),
-                fields.long_or_string("service_type"),
+                context.value(fields, Element::Service, FieldName::Type),
                 fields.seconds("est_duration"),
                 Expiration::take(fields, context.now).map(|expiration| expiration.at),
                 fields.seconds("auto_complete_after"),

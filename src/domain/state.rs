@@ -1,6 +1,6 @@
 //! States: the stages of a service.
 
-use super::attribute::LongOrString;
+use super::attribute::{FieldName, LongOrString};
 use super::completion::Complete;
 use super::disposition::Disposition;
 use super::event::{Context, Event, read};
@@ -39,7 +39,7 @@ impl StartState {
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
         let (event, details, extensions) = read(Element::State, body, context, |fields| StateDetails {
             previous_state_id: fields.int("previous_state_id").map(StateId),
-            state_type: fields.long_or_string("state_type"),
+            state_type: context.value(fields, Element::State, FieldName::Type),
             est_duration: fields.seconds("est_duration"),
         })?;
         Ok(Self { service_id, event, details, extensions })
@@ -60,7 +60,7 @@ impl TransitionState {
     /// new state. Whether the former state exists is for the store to find.
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
         let (event, (given, from, to), extensions) = read(Element::State, body, context, |fields| {
-            (fields.take("timestamp").is_some(), take_from(fields), take_to(fields))
+            (fields.take("timestamp").is_some(), take_from(fields, context), take_to(fields, context))
         })?;
         // Without one, reading has failed.
         let Some((state_id, disposition)) = from else { return Err(Violations::one("from", "must be given")) };
@@ -72,14 +72,14 @@ impl TransitionState {
     }
 }
 
-fn take_from(fields: &mut Fields<'_, '_>) -> Option<(StateId, Disposition)> {
+fn take_from(fields: &mut Fields<'_, '_>, context: Context<'_>) -> Option<(StateId, Disposition)> {
     let read = fields.object("from", |fields| {
         let before = fields.violations.len();
         let state = fields.int("state_id");
         if state.is_none() && fields.violations.len() == before {
             fields.complain("state_id", "must be given: the state that ends");
         }
-        let disposition = Disposition::take(fields);
+        let disposition = Disposition::take(fields, Element::State, context);
         fields.refuse_rest();
         state.map(|state| (StateId(state), disposition))
     });
@@ -89,11 +89,12 @@ fn take_from(fields: &mut Fields<'_, '_>) -> Option<(StateId, Disposition)> {
     read.flatten()
 }
 
-fn take_to(fields: &mut Fields<'_, '_>) -> (Option<LongOrString>, Option<i64>) {
+fn take_to(fields: &mut Fields<'_, '_>, context: Context<'_>) -> (Option<LongOrString>, Option<i64>) {
     let read = fields.object("to", |fields| {
-        let read = (fields.long_or_string("state_type"), fields.seconds("est_duration"));
+        let read = (context.value(fields, Element::State, FieldName::Type), fields.seconds("est_duration"));
         fields.refuse_rest();
         read
     });
-    read.unwrap_or_default()
+    // Without the object, a default may still say of what kind it is.
+    read.unwrap_or_else(|| (context.default(Element::State, FieldName::Type), None))
 }

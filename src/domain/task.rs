@@ -1,6 +1,6 @@
 //! Tasks: the steps of a service or of a state.
 
-use super::attribute::LongOrString;
+use super::attribute::{FieldName, LongOrString};
 use super::event::{Context, Event, read};
 use super::extension::Extension;
 use super::ids::{Element, ServiceId, StateId};
@@ -36,7 +36,7 @@ impl StartTask {
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
         let (event, details, extensions) = read(Element::Task, body, context, |fields| TaskDetails {
             state_id: fields.int("state_id").map(StateId),
-            task_type: fields.long_or_string("task_type"),
+            task_type: context.value(fields, Element::Task, FieldName::Type),
             est_duration: fields.seconds("est_duration"),
         })?;
         Ok(Self { service_id, event, details, extensions })

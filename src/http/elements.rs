@@ -73,8 +73,13 @@ pub(super) fn nested<T, B: From<T> + Nest>(elements: Vec<T>) -> Vec<B> {
     elements.into_iter().map(nest).collect()
 }
 
+/// The prefix under which a call came.
+pub(super) fn prefix(request: &HttpRequest) -> &'static str {
+    if request.path().starts_with(PREFIX) { PREFIX } else { "" }
+}
+
 /// 201 with the place of what was created, under the prefix of the call.
 pub(super) fn created(request: &HttpRequest, path: &str, body: &impl Serialize) -> HttpResponse {
-    let prefix = if request.path().starts_with(PREFIX) { PREFIX } else { "" };
+    let prefix = prefix(request);
     HttpResponse::Created().insert_header((header::LOCATION, format!("{prefix}{path}"))).json(body)
 }

@@ -91,7 +91,7 @@ from_path!(StatePath, request => {
 from_path!(CustomerPath, request => key(request, "customer_id").map(Self));
 from_path!(ContactPath, request => key(request, "contact_key").map(Self));
 from_path!(TaskPath, request => id(request, "service_id").and_then(|service| Ok(Self(service, id(request, "task_id")?))));
-from_path!(NamePath, request => Ok(Self(request.match_info().query("name").to_owned())));
+from_path!(NamePath, request => key(request, "name").map(Self));
 from_path!(ElementPath, request => element(request).map(Self));
 from_path!(SchemaPath, request => element(request).and_then(|element| {
     match request.match_info().query("name") {

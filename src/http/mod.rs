@@ -1,5 +1,6 @@
 //! The only code that knows HTTP: it parses requests, and answers them. What to do is decided elsewhere.
 
+mod business_attributes;
 mod elements;
 mod events;
 mod extensions;
@@ -11,6 +12,7 @@ mod problem;
 mod query;
 mod records;
 mod routes;
+mod server;
 mod services;
 mod states;
 mod tasks;
@@ -44,11 +46,14 @@ pub struct HttpSettings {
 /// Serves the API on `listener` until the server is told to stop through its handle.
 pub fn serve(listener: TcpListener, store: web::Data<Store>, settings: HttpSettings) -> io::Result<Server> {
     let document = web::Data::new(openapi::Published::new());
+    let requests = web::Data::new(server::Requests::since(store.now()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::clone(&store))
             .app_data(web::Data::clone(&document))
             .app_data(extract::body_limit(settings.max_body_bytes))
+            .app_data(web::Data::clone(&requests))
+            .wrap(from_fn(server::refuse_in_maintenance))
             .wrap(from_fn(telemetry::log_request))
             .configure(routes::configure)
     });

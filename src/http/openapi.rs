@@ -110,49 +110,60 @@ macro_rules! problem_responses {
 
 problem_responses! {
     /// What can go wrong when a service starts.
-    StartServiceProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType, Overloaded;
+    StartServiceProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a state or task starts.
     StartProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, PayloadTooLarge,
-        UnsupportedMediaType, Overloaded;
+        UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a task ends.
     CompleteTaskProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownTask,
-        AlreadyCompleted, StateMismatch, PayloadTooLarge, UnsupportedMediaType, Overloaded;
+        AlreadyCompleted, StateMismatch, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a state ends.
     CompleteStateProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownState,
-        AlreadyCompleted, PayloadTooLarge, UnsupportedMediaType, Overloaded;
+        AlreadyCompleted, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a state ends and another starts.
     TransitionProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, AlreadyCompleted,
-        PayloadTooLarge, UnsupportedMediaType, Overloaded;
+        PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a service ends.
     CompleteServiceProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, AlreadyCompleted,
-        PayloadTooLarge, UnsupportedMediaType, Overloaded;
+        PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a service is changed.
     AssociateServiceProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, PayloadTooLarge,
-        UnsupportedMediaType, Overloaded;
+        UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a service is deleted.
-    DeleteServiceProblems: InvalidId, InvalidQuery, UnknownService, Overloaded;
+    DeleteServiceProblems: InvalidId, InvalidQuery, UnknownService, Overloaded, Maintenance;
     /// What can go wrong when a service is queried.
-    GetServiceProblems: InvalidId, InvalidQuery, UnknownService;
+    GetServiceProblems: InvalidId, InvalidQuery, UnknownService, Maintenance;
     /// What can go wrong when a state is queried.
-    GetStateProblems: InvalidId, InvalidQuery, UnknownService, UnknownState;
+    GetStateProblems: InvalidId, InvalidQuery, UnknownService, UnknownState, Maintenance;
     /// What can go wrong when services are listed.
-    ListServicesProblems: InvalidId, InvalidQuery;
+    ListServicesProblems: InvalidId, InvalidQuery, Maintenance;
     /// What can go wrong when states or tasks of a service are listed.
-    ListOfServiceProblems: InvalidId, InvalidQuery, UnknownService;
+    ListOfServiceProblems: InvalidId, InvalidQuery, UnknownService, Maintenance;
     /// What can go wrong when records of an extension are written.
     ChangeRecordsProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownState, UnknownTask,
-        UnknownExtension, PayloadTooLarge, UnsupportedMediaType, Overloaded;
+        UnknownExtension, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when records of an extension are deleted.
     DeleteRecordsProblems: InvalidId, InvalidQuery, UnknownService, UnknownState, UnknownTask, UnknownExtension,
-        Overloaded;
+        Overloaded, Maintenance;
     /// What can go wrong when a task is queried.
-    GetTaskProblems: InvalidId, InvalidQuery, UnknownService, UnknownTask;
+    GetTaskProblems: InvalidId, InvalidQuery, UnknownService, UnknownTask, Maintenance;
     /// What can go wrong when a schema is created.
     CreateSchemaProblems: InvalidJson, InvalidSchema, NotFound, SchemaExists, PayloadTooLarge, UnsupportedMediaType;
     /// What can go wrong when schemas are listed.
     ListSchemasProblems: NotFound;
     /// What can go wrong with a schema that the path names.
     SchemaProblems: NotFound, UnknownExtension;
+    /// What can go wrong when business attributes are listed.
+    ListBusinessAttributesProblems: InvalidQuery;
+    /// What can go wrong when a business attribute is defined.
+    DefineBusinessAttributeProblems: InvalidJson, InvalidId, InvalidSchema, InvalidQuery, PayloadTooLarge,
+        UnsupportedMediaType, Overloaded;
+    /// What can go wrong with a business attribute that the path names.
+    BusinessAttributeProblems: InvalidId, InvalidQuery, UnknownBusinessAttribute;
+    /// What can go wrong when the status is asked for.
+    StatusProblems: InvalidQuery;
+    /// What can go wrong when the mode is changed.
+    ChangeModeProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType;
     /// What can keep the service from being ready.
     ReadinessProblems: ;
 }

@@ -55,7 +55,7 @@ codes! {
     /// The query string has a parameter that is unknown or does not parse.
     InvalidQuery = "invalid_query", BAD_REQUEST, "The query is not valid";
     /// The schema breaks a rule.
-    InvalidSchema = "invalid_schema", BAD_REQUEST, "The extension schema is not valid";
+    InvalidSchema = "invalid_schema", BAD_REQUEST, "The schema or business attribute is not valid";
     /// There is no such service.
     UnknownService = "unknown_service", NOT_FOUND, "There is no such service";
     /// There is no such state.
@@ -64,6 +64,8 @@ codes! {
     UnknownTask = "unknown_task", NOT_FOUND, "There is no such task";
     /// There is no such extension.
     UnknownExtension = "unknown_extension", NOT_FOUND, "There is no such extension";
+    /// There is no such business attribute.
+    UnknownBusinessAttribute = "unknown_business_attribute", NOT_FOUND, "There is no such business attribute";
     /// There is no such route.
     NotFound = "not_found", NOT_FOUND, "There is no such route";
     /// The route has other methods.
@@ -82,6 +84,8 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
     /// A fault of the service.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong in the service";
+    /// The deployment is in maintenance.
+    Maintenance = "maintenance", SERVICE_UNAVAILABLE, "The service is in maintenance";
     /// More is waiting than the service holds.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service is overloaded";
     /// The database is away, or it is not known whether it committed.
@@ -284,6 +288,7 @@ impl From<StoreError> for Problem {
             StoreError::Refused(refusal) => return refusal.into(),
             StoreError::SchemaExists => Code::SchemaExists,
             StoreError::UnknownExtension => Code::UnknownExtension,
+            StoreError::UnknownBusinessAttribute => Code::UnknownBusinessAttribute,
             StoreError::Overloaded => Code::Overloaded,
             StoreError::Unavailable(_) => Code::DatabaseUnavailable,
             StoreError::Corrupt { .. } | StoreError::Database(_) => {

@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 
 use super::extract::{from_path, shown};
 use super::problem::{Code, Problem};
+use crate::domain::attribute::Field;
 use crate::domain::ids::{Element, StateId};
 use crate::domain::query::{Cursor, Filter, Nested, Page, Span, View};
 use crate::domain::time::Timestamp;
@@ -223,6 +224,20 @@ impl StateInQuery {
     }
 }
 
+/// `cv-attribute` in the query string: a field.
+pub(super) struct FieldInQuery(pub(super) Option<Field>);
+
+impl FieldInQuery {
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        const NAME: &str = "cv-attribute";
+        let mut parameters = Parameters::of(request)?;
+        let Some(text) = parameters.one(NAME)? else { return parameters.refuse_rest(Self(None)) };
+        let detail = || format!("expected a field such as Task.disposition, found {:?}", shown(&text));
+        let field = Field::parse(&text).ok_or_else(|| Problem::invalid_query(NAME, detail()))?;
+        parameters.refuse_rest(Self(Some(field)))
+    }
+}
+
 /// What is given of one service, state or task.
 pub(super) struct ViewInQuery<const ELEMENT: usize>(pub(super) View);
 
@@ -251,6 +266,7 @@ pub(super) const STATE: usize = Element::State as usize;
 pub(super) const TASK: usize = Element::Task as usize;
 
 from_path!(NoParameters, request => Parameters::of(request).and_then(|parameters| parameters.refuse_rest(Self)));
+from_path!(FieldInQuery, request => Self::read(request));
 from_path!(StateInQuery, request => Self::read(request));
 from_path!(ViewInQuery<SERVICE>, request => Self::read(request));
 from_path!(ViewInQuery<STATE>, request => Self::read(request));

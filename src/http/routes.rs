@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::openapi::Published;
 use super::problem::{Code, Problem};
-use super::{extensions, health, metrics, openapi, records, services, states, tasks};
+use super::{business_attributes, extensions, health, metrics, openapi, records, server, services, states, tasks};
 
 /// The prefix of version 8.5.
 pub(super) const PREFIX: &str = "/genesys/1/cs";
@@ -64,6 +64,15 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(extensions::list_extension_schemas)
         .service(extensions::get_extension_schema)
         .service(extensions::delete_extension_schema)
+        // GET /metadata, /metadata/business-attributes · GET, PUT, DELETE …/{name}
+        .service(business_attributes::get_metadata)
+        .service(business_attributes::list_business_attributes)
+        .service(business_attributes::get_business_attribute)
+        .service(business_attributes::define_business_attribute)
+        .service(business_attributes::remove_business_attribute)
+        // GET /server/status · POST /server/mode
+        .service(server::get_server_status)
+        .service(server::change_server_mode)
         // GET /health/live, /health/ready
         .service(health::live)
         .service(health::ready)

@@ -6,10 +6,13 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::web;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::problem::Problem;
+use super::server::Requests;
+use crate::store::Store;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -21,12 +24,20 @@ pub(super) async fn log_request(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let start = Instant::now();
     let id = sent_id(&request).unwrap_or_else(|| Uuid::now_v7().simple().to_string());
+    let (store, requests) = (request.app_data().cloned(), request.app_data().cloned());
     let mut response = next.call(request).await?;
+    count(&response, store, requests);
     log(&response, &id, start);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
     Ok(response)
+}
+
+fn count<B>(response: &ServiceResponse<B>, store: Option<web::Data<Store>>, requests: Option<web::Data<Requests>>) {
+    if let Some((store, requests)) = store.zip(requests) {
+        requests.count(response.status(), store.now());
+    }
 }
 
 fn sent_id(request: &ServiceRequest) -> Option<String> {

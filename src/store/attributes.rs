@@ -7,6 +7,7 @@ use crate::domain::attribute::{Field, FieldName, LongOrString};
 use crate::domain::disposition::Disposition;
 use crate::domain::event::Event;
 use crate::domain::ids::Element;
+use crate::domain::metadata::Metadata;
 
 /// Values remembered; what is used least is forgotten and costs a round trip the next time.
 const REMEMBERED: usize = 100_000;
@@ -34,38 +35,51 @@ impl Store {
     /// The rows of a start event's values.
     pub(super) async fn start_values(
         &self,
+        metadata: &Metadata,
         element: Element,
         event: &Event,
         kind: Option<&LongOrString>,
     ) -> Result<ValueIds, StoreError> {
-        let kind = self.value_id(Field::new(element, FieldName::Type), kind).await?;
-        Ok(ValueIds { kind, ..self.event_values(element, event).await? })
+        let kind = self.value_id(metadata, Field::new(element, FieldName::Type), kind).await?;
+        Ok(ValueIds { kind, ..self.event_values(metadata, element, event).await? })
     }
 
     /// The rows of an end event's values.
     pub(super) async fn end_values(
         &self,
+        metadata: &Metadata,
         element: Element,
         event: &Event,
         outcome: &Disposition,
     ) -> Result<ValueIds, StoreError> {
-        let disposition = self.value_id(Field::new(element, FieldName::Disposition), outcome.value.as_ref()).await?;
-        Ok(ValueIds { disposition, ..self.event_values(element, event).await? })
+        let disposition =
+            self.value_id(metadata, Field::new(element, FieldName::Disposition), outcome.value.as_ref()).await?;
+        Ok(ValueIds { disposition, ..self.event_values(metadata, element, event).await? })
     }
 
-    async fn event_values(&self, element: Element, event: &Event) -> Result<ValueIds, StoreError> {
+    async fn event_values(&self, metadata: &Metadata, element: Element, event: &Event) -> Result<ValueIds, StoreError> {
         let of = |name| Field::new(element, name);
         Ok(ValueIds {
-            application_type: self.value_id(of(FieldName::ApplicationType), event.application_type.as_ref()).await?,
-            resource_type: self.value_id(of(FieldName::ResourceType), event.resource_type.as_ref()).await?,
-            media_type: self.value_id(of(FieldName::MediaType), event.media_type.as_ref()).await?,
+            application_type: self
+                .value_id(metadata, of(FieldName::ApplicationType), event.application_type.as_ref())
+                .await?,
+            resource_type: self.value_id(metadata, of(FieldName::ResourceType), event.resource_type.as_ref()).await?,
+            media_type: self.value_id(metadata, of(FieldName::MediaType), event.media_type.as_ref()).await?,
             ..ValueIds::default()
         })
     }
 
-    /// The row that stands for a value of a field; a new value is learned.
-    async fn value_id(&self, field: Field, value: Option<&LongOrString>) -> Result<Option<i32>, StoreError> {
+    /// The row that stands for a value of a field. Where the field is not mapped, a new value is learned.
+    async fn value_id(
+        &self,
+        metadata: &Metadata,
+        field: Field,
+        value: Option<&LongOrString>,
+    ) -> Result<Option<i32>, StoreError> {
         let Some(value) = value else { return Ok(None) };
+        if let Some(attribute) = metadata.attribute_of(field) {
+            return Ok(attribute.row_of(value));
+        }
         let key = (field, value.clone());
         if let Some(id) = self.values.0.get(&key) {
             return Ok(Some(id));

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// No living schema has the name.
     #[error("there is no extension schema of this name")]
     UnknownExtension,
+    /// No business attribute in force has the name.
+    #[error("there is no business attribute of this name")]
+    UnknownBusinessAttribute,
     /// More is waiting to be written than the queue holds.
     #[error("too much is waiting to be written")]
     Overloaded,

@@ -114,7 +114,7 @@ impl Store {
 
     /// Commits a change of the metadata with a new version, by which every node knows that its copy is out of date. The
     /// version's row also makes such changes follow one another.
-    async fn commit_metadata(&self, mut transaction: Transaction<'_, Postgres>) -> Result<(), StoreError> {
+    pub(super) async fn commit_metadata(&self, mut transaction: Transaction<'_, Postgres>) -> Result<(), StoreError> {
         sqlx::query!("-- commit_metadata\nupdate deployment set metadata_version = metadata_version + 1")
             .execute(&mut *transaction)
             .await?;

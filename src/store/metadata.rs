@@ -6,9 +6,9 @@ use arc_swap::ArcSwap;
 use sqlx::PgPool;
 use sqlx::types::Json;
 
-use super::StoreError;
 use super::batch::ElementColumn;
 use super::extensions::SchemaRow;
+use super::{StoreError, business_attributes};
 use crate::domain::extension::{AttributeDefinition, Schema, UniqueDefinition};
 use crate::domain::metadata::{Metadata, MetadataVersion};
 
@@ -67,8 +67,9 @@ impl MetadataRow {
     }
 }
 
-/// Reads version and schemas in one statement, and so at one moment.
+/// Reads version, schemas and business attributes at one moment.
 async fn read(pool: &PgPool) -> Result<Metadata, sqlx::Error> {
+    let mut moment = pool.begin_with("begin isolation level repeatable read read only").await?;
     let rows = sqlx::query_as!(
         MetadataRow,
         r#"-- read_metadata
@@ -77,8 +78,9 @@ async fn read(pool: &PgPool) -> Result<Metadata, sqlx::Error> {
           e.unique_attributes as "unique_attributes?: _"
         from deployment d left join extension_schemas e on e.deleted_at is null"#
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *moment)
     .await?;
     let version = rows.first().map_or_else(MetadataVersion::default, |row| MetadataVersion(row.metadata_version));
-    Ok(Metadata::new(version, rows.into_iter().filter_map(MetadataRow::schema)))
+    let attributes = business_attributes::read(&mut moment).await?;
+    Ok(Metadata::new(version, rows.into_iter().filter_map(MetadataRow::schema), attributes))
 }

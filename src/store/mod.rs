@@ -4,6 +4,7 @@
 
 mod attributes;
 mod batch;
+mod business_attributes;
 mod connection;
 mod error;
 mod extensions;
@@ -11,6 +12,7 @@ mod ids;
 mod metadata;
 mod queries;
 mod records;
+mod server;
 mod services;
 mod states;
 mod tasks;
@@ -27,6 +29,7 @@ use crate::domain::metadata::Metadata;
 use crate::domain::refusal::Verdict;
 use crate::domain::violation::Violations;
 
+pub use business_attributes::Defined;
 pub use connection::{Readiness, StartError};
 pub use error::StoreError;
 pub use writer::WriterSettings;
@@ -35,6 +38,7 @@ use attributes::{ValueIds, Values};
 use ids::Ids;
 use metadata::MetadataCache;
 use queries::KnownMeanings;
+use server::KnownMode;
 use writer::{Command, Write, Writer};
 
 /// How often a command is tried again when what it was validated against changes under it.
@@ -47,6 +51,8 @@ pub struct StoreSettings {
     pub database: PgConnectOptions,
     /// The most pooled connections, for all that is not an event.
     pub pool_size: u32,
+    /// Whether values are read as their names where they have a number too (contract §5).
+    pub map_names: bool,
     /// Group commit.
     pub writer: WriterSettings,
 }
@@ -59,6 +65,7 @@ pub struct Store {
     values: Values,
     meanings: KnownMeanings,
     metadata: MetadataCache,
+    mode: KnownMode,
     writer: Writer,
 }
 
@@ -77,14 +84,17 @@ impl Store {
         connection::MIGRATIONS.run(&pool).await.map_err(StartError::Migration)?;
         connection::check_durability(&pool).await?;
         let metadata = MetadataCache::load(&pool).await.map_err(StartError::Unreachable)?;
+        let mode = KnownMode::default();
+        mode.follow(&pool).await.map_err(StartError::Unreachable)?;
         let writer = Writer::start(&database, settings.writer);
         let store = Self {
             ids: Ids::default(),
             values: Values::default(),
-            meanings: KnownMeanings::default(),
+            meanings: KnownMeanings::new(settings.map_names),
             pool,
             clock,
             metadata,
+            mode,
             writer,
         };
         store.resume_sweeping().await.map_err(StartError::Unreachable)?;
@@ -95,6 +105,11 @@ impl Store {
     pub async fn close(&self) {
         self.writer.close().await;
         self.pool.close().await;
+    }
+
+    /// Whether values of business attributes are read as names.
+    pub fn maps_names(&self) -> bool {
+        self.meanings.map_names()
     }
 
     /// Brings those measurements up to date that are looked at rather than counted.
@@ -114,16 +129,16 @@ impl Store {
     async fn write<C, T>(
         &self,
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
-        prepare: impl AsyncFn(C) -> Result<(Command, ValueIds, T), StoreError>,
+        prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
     ) -> Result<T, StoreError> {
         for _ in 0..MAX_TRIES {
             let metadata = self.metadata.current();
-            let command = match read(Context { now: self.clock.now(), metadata: &metadata }) {
+            let command = match read(Context { now: self.clock.now(), metadata: &metadata, fill_defaults: true }) {
                 Ok(command) => command,
                 Err(violations) if violations.concerns_metadata() && self.renew(&metadata).await? => continue,
                 Err(violations) => return Err(StoreError::Invalid(violations)),
             };
-            let (command, values, answer) = prepare(command).await?;
+            let (command, values, answer) = prepare(command, &metadata).await?;
             match self.writer.write(Write { command, values, version: metadata.version }).await? {
                 Verdict::Done => return Ok(answer),
                 Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),

@@ -19,9 +19,9 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<StartService, Violations>,
     ) -> Result<ServiceId, StoreError> {
-        self.write(read, async |command: StartService| {
+        self.write(read, async |command: StartService, metadata| {
             let kind = command.details.service_type.as_ref();
-            let values = self.start_values(Element::Service, &command.event, kind).await?;
+            let values = self.start_values(metadata, Element::Service, &command.event, kind).await?;
             let id = self.draw_service_id().await?;
             let command = Command::StartService(id, Box::new(command));
             Ok((command, values, id))
@@ -34,8 +34,9 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<AssociateService, Violations>,
     ) -> Result<(), StoreError> {
-        self.write(read, async |command: AssociateService| {
-            let values = self.start_values(Element::Service, &command.event, command.service_type.as_ref()).await?;
+        self.write(read, async |command: AssociateService, metadata| {
+            let values =
+                self.start_values(metadata, Element::Service, &command.event, command.service_type.as_ref()).await?;
             Ok((Command::AssociateService(Box::new(command)), values, ()))
         })
         .await
@@ -46,12 +47,12 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<UpdateExpiration, Violations>,
     ) -> Result<(), StoreError> {
-        self.write(read, async |command| Ok((Command::UpdateExpiration(command), ValueIds::default(), ()))).await
+        self.write(read, async |command, _| Ok((Command::UpdateExpiration(command), ValueIds::default(), ()))).await
     }
 
     /// Deletes a service with its states, tasks, dispositions and extensions (contract §2).
     pub async fn delete_service(&self, id: ServiceId) -> Result<(), StoreError> {
-        self.write(|_| Ok(id), async |id| Ok((Command::DeleteService(id), ValueIds::default(), ()))).await?;
+        self.write(|_| Ok(id), async |id, _| Ok((Command::DeleteService(id), ValueIds::default(), ()))).await?;
         tokio::spawn(delete_remains(self.pool.clone(), id));
         Ok(())
     }

@@ -14,9 +14,9 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<StartState, Violations>,
     ) -> Result<StateId, StoreError> {
-        self.write(read, async |command: StartState| {
+        self.write(read, async |command: StartState, metadata| {
             let kind = command.details.state_type.as_ref();
-            let values = self.start_values(Element::State, &command.event, kind).await?;
+            let values = self.start_values(metadata, Element::State, &command.event, kind).await?;
             let id = self.draw_state_id().await?;
             let command = Command::StartState(id, Box::new(command));
             Ok((command, values, id))
@@ -30,10 +30,10 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<TransitionState, Violations>,
     ) -> Result<StateId, StoreError> {
-        self.write(read, async |command: TransitionState| {
+        self.write(read, async |command: TransitionState, metadata| {
             let kind = command.to.details.state_type.as_ref();
-            let start = self.start_values(Element::State, &command.to.event, kind).await?;
-            let end = self.end_values(Element::State, &command.from.event, &command.from.disposition).await?;
+            let start = self.start_values(metadata, Element::State, &command.to.event, kind).await?;
+            let end = self.end_values(metadata, Element::State, &command.from.event, &command.from.disposition).await?;
             let values = ValueIds { disposition: end.disposition, ..start };
             let id = self.draw_state_id().await?;
             Ok((Command::TransitionState(id, Box::new(command)), values, id))

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod architecture;
+mod business_attributes;
 mod documents;
 mod equivalence;
 mod extensions;
@@ -15,6 +16,7 @@ mod queries;
 mod readme;
 mod records;
 mod reporting;
+mod server;
 mod services;
 mod states;
 mod support;

@@ -11,12 +11,9 @@ use crate::domain::attribute::LongOrString;
 const REMEMBERED: usize = 100_000;
 
 /// The meanings of values that this node has read.
-pub(in crate::store) struct KnownMeanings(Cache<i32, LongOrString>);
-
-impl Default for KnownMeanings {
-    fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
-    }
+pub(in crate::store) struct KnownMeanings {
+    known: Cache<i32, LongOrString>,
+    map_names: bool,
 }
 
 /// The meanings that an answer needs.
@@ -29,6 +26,16 @@ impl Meanings {
 }
 
 impl KnownMeanings {
+    /// Nothing known yet. `map_names`: a value that has a number and a name is read as the name.
+    pub(in crate::store) fn new(map_names: bool) -> Self {
+        Self { known: Cache::new(REMEMBERED), map_names }
+    }
+
+    /// Whether names are preferred.
+    pub(in crate::store) const fn map_names(&self) -> bool {
+        self.map_names
+    }
+
     /// The meanings of values, as the API reads them: the number, or the name.
     pub(super) async fn of(
         &self,
@@ -38,7 +45,7 @@ impl KnownMeanings {
         let mut meanings = HashMap::with_capacity(values.len());
         let mut unknown = Vec::new();
         for value in values {
-            match self.0.get(&value) {
+            match self.known.get(&value) {
                 Some(meaning) => drop(meanings.insert(value, meaning)),
                 None => unknown.push(value),
             }
@@ -54,8 +61,9 @@ impl KnownMeanings {
         .fetch_all(connection)
         .await?;
         for row in rows {
-            if let Some(meaning) = row.dbid.map(LongOrString::Long).or(row.name.map(LongOrString::String)) {
-                self.0.insert(row.value_id, meaning.clone());
+            let (number, name) = (row.dbid.map(LongOrString::Long), row.name.map(LongOrString::String));
+            if let Some(meaning) = if self.map_names { name.or(number) } else { number.or(name) } {
+                self.known.insert(row.value_id, meaning.clone());
                 meanings.insert(row.value_id, meaning);
             }
         }

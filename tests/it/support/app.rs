@@ -8,7 +8,7 @@ use actix_web::web;
 use context_services::domain::clock::ManualClock;
 use context_services::domain::time::Timestamp;
 use context_services::http::{self, HttpSettings};
-use context_services::store::{Store, WriterSettings};
+use context_services::store::{Store, StoreSettings, WriterSettings};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
@@ -48,8 +48,13 @@ impl TestApp {
 
     /// The service on a database, with other settings of its writer.
     pub(crate) async fn with_writer(database: Arc<Database>, writer: WriterSettings) -> Self {
+        let settings = StoreSettings { writer, ..settings(database.options.clone()) };
+        Self::with_settings(database, settings).await
+    }
+
+    /// The service on a database, with other settings of its store.
+    pub(crate) async fn with_settings(database: Arc<Database>, settings: StoreSettings) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::parse(START).unwrap()));
-        let settings = context_services::store::StoreSettings { writer, ..settings(database.options.clone()) };
         let store = web::Data::new(Store::open(settings, Arc::clone(&clock) as _).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

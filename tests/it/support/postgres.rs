@@ -77,7 +77,12 @@ impl Server {
 
 /// The settings of a store in tests.
 pub(crate) fn settings(database: PgConnectOptions) -> StoreSettings {
-    StoreSettings { database, pool_size: 4, writer: WriterSettings { batch: 64, queue: 512, writers: 1 } }
+    StoreSettings {
+        database,
+        pool_size: 4,
+        map_names: false,
+        writer: WriterSettings { batch: 64, queue: 512, writers: 1 },
+    }
 }
 
 async fn start_embedded() -> PgConnectOptions {

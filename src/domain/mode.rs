@@ -1,0 +1,45 @@
+//! The mode of a deployment (contract §6).
+
+use super::fields::Fields;
+use super::json::{Json, Members};
+use super::violation::{Place, Violations};
+
+/// Whether a deployment does its work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Production,
+    /// Lifecycle events and queries are refused; metadata can be changed.
+    Maintenance,
+}
+
+impl Mode {
+    /// The word for it, as the API writes it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Maintenance => "maintenance",
+        }
+    }
+
+    /// The mode of this word, in any case.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Production, Self::Maintenance].into_iter().find(|mode| mode.word().eq_ignore_ascii_case(word))
+    }
+
+    /// Reads the body that changes the mode.
+    pub fn read(body: &Members<'_>) -> Result<Self, Violations> {
+        const EXPECTED: &str = "`production` or `maintenance`";
+        let mut fields = Fields::new(body, Place::Body);
+        let mode = match fields.take("mode") {
+            Some(Json::String(word)) => Self::parse(word),
+            _ => None,
+        };
+        if mode.is_none() {
+            fields.complain("mode", format!("expected {EXPECTED}"));
+        }
+        fields.refuse_rest();
+        fields.violations.or(mode.unwrap_or_default())
+    }
+}
