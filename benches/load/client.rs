@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use context_services::domain::ids::Element;
 use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -36,7 +37,7 @@ pub(crate) struct Run {
     /// From when it was sent, or in an open loop should have been, in microseconds.
     pub(crate) latency: Histogram<u64>,
     /// Service and task of each completion that was answered 204, warm-up included.
-    pub(crate) acknowledged: Vec<(i64, i32)>,
+    pub(crate) acknowledged: Vec<(i64, Element, i32)>,
     pub(crate) failed: u64,
     pub(crate) failure: Option<String>,
     /// Answers within the measured time.
@@ -189,7 +190,7 @@ async fn one_connection(world: &World, mut connection: Connection, shared: &Shar
         let mut run = shared.run.borrow_mut();
         if let Ok((204, _)) = answer {
             shared.schedule.count(&mut run, due);
-            run.acknowledged.push((service, i32::try_from(task).expect("task numbers are small")));
+            run.acknowledged.push((service, Element::Task, i32::try_from(task).expect("task numbers are small")));
         } else {
             run.failed += 1;
             run.failure.get_or_insert_with(|| format!("{answer:?}"));

@@ -1,11 +1,12 @@
-//! The conversation: one service with five states and ten tasks, all started and ended, as far as these operations
-//! exist; one to four extension attributes in each start event.
+//! The conversation: one service with five states and ten tasks, all started and ended, and the service associated with
+//! its customer: 33 calls. One to four extension attributes in each start event.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use context_services::domain::ids::Element;
 
 use crate::client::{Connection, Load, Pace, Run, Schedule};
 use crate::report::Report;
@@ -45,7 +46,7 @@ pub(crate) async fn conversations(world: &World, seconds: f64, report: &mut Repo
     let run = Rc::into_inner(run).expect("all connections are done").into_inner();
     report.line("conversation", "256 connections, calls", &run, &server.stop()?);
     world.audit(&run).await?;
-    let calls = 1 + 1 + 2 * TASKS + STATES;
+    let calls = 1 + 2 * (1 + STATES + TASKS);
     Report::note(&format!("               {:.0} conversations/s of {calls} calls", run.rate() / calls as f64));
     report.figure("conversation calls", run.rate());
     Ok(())
@@ -65,18 +66,24 @@ async fn conversation(connection: &mut Connection, schedule: Schedule, run: &Ref
         schedule.count(&mut run.borrow_mut(), sent);
         Ok(number)
     };
-    let body = format!(r#"{{"customer_id":"00K7","service_type":"hotel",{START}}}"#);
+    let body = format!(r#"{{"contact_key":"pin-77","service_type":"hotel",{START},"Survey":{}}}"#, survey[3]);
     let service = call(connection, format_args!("/services/start"), &body).await?;
+    call(connection, format_args!("/customers/00K7/services/{service}"), "{}").await?;
     for number in 0..STATES {
-        let body = format!(r#"{{"state_type":"stage {number}",{START}}}"#);
+        let record = survey[number % survey.len()];
+        let body = format!(r#"{{"state_type":"stage {number}",{START},"Survey":{record}}}"#);
         let state = call(connection, format_args!("/services/{service}/states/start"), &body).await?;
         for task in 0..TASKS / STATES {
             let record = survey[(number + task) % survey.len()];
             let body = format!(r#"{{"task_type":"step {task}","state_id":{state},{START},"Survey":{record}}}"#);
             let task = call(connection, format_args!("/services/{service}/tasks/start"), &body).await?;
             call(connection, format_args!("/services/{service}/tasks/{task}/end"), END).await?;
-            run.borrow_mut().acknowledged.push((service, i32::try_from(task)?));
+            run.borrow_mut().acknowledged.push((service, Element::Task, i32::try_from(task)?));
         }
+        call(connection, format_args!("/services/{service}/states/{state}/end"), END).await?;
+        run.borrow_mut().acknowledged.push((service, Element::State, i32::try_from(state)?));
     }
+    call(connection, format_args!("/services/{service}/end"), END).await?;
+    run.borrow_mut().acknowledged.push((service, Element::Service, 0));
     Ok(())
 }

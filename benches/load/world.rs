@@ -101,7 +101,9 @@ impl World {
         let store = Store::open(settings, Arc::new(SystemClock)).await?;
         for schema in SCHEMAS {
             let definition = SchemaDefinition::read(&read_object(schema.as_bytes())?).expect("the schema is valid");
-            store.create_extension_schema(Element::Task, &definition).await?;
+            for element in Element::ALL {
+                store.create_extension_schema(element, &definition).await?;
+            }
         }
         store.close().await;
         let mut sql = self.sql().await?;
@@ -166,13 +168,16 @@ impl World {
     pub(crate) async fn audit(&self, run: &Run) -> Result<()> {
         ensure!(run.failed == 0, "{} requests failed: {:?}", run.failed, run.failure);
         let mut sql = self.sql().await?;
-        let (services, tasks): (Vec<i64>, Vec<i32>) = run.acknowledged.iter().copied().unzip();
+        let services: Vec<i64> = run.acknowledged.iter().map(|(service, ..)| *service).collect();
+        let elements: Vec<&str> = run.acknowledged.iter().map(|(_, element, _)| element.singular()).collect();
+        let ids: Vec<i32> = run.acknowledged.iter().map(|(.., id)| *id).collect();
         let found: i64 = sqlx::query_scalar(
-            "select count(*) from unnest($1::bigint[], $2::int[]) as a(service_id, task_id)
-             join dispositions d on d.service_id = a.service_id and d.element = 'task' and d.element_id = a.task_id",
+            "select count(*) from unnest($1::bigint[], $2::text[]::element[], $3::int[]) as a(service_id, element, id)
+             join dispositions d on d.service_id = a.service_id and d.element = a.element and d.element_id = a.id",
         )
         .bind(&services)
-        .bind(&tasks)
+        .bind(&elements)
+        .bind(&ids)
         .fetch_one(&mut sql)
         .await?;
         let (before, wal_before) = self.settled.get();

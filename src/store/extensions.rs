@@ -5,7 +5,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tracing::{info, warn};
 
 use super::batch::ElementColumn;
-use super::{Store, StoreError};
+use super::{Store, StoreError, reporting};
 use crate::domain::extension::{AttributeDefinition, Schema, SchemaDefinition, SchemaId, UniqueDefinition, ValueKind};
 use crate::domain::ids::Element;
 
@@ -46,10 +46,10 @@ impl Store {
         definition: &SchemaDefinition,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query!(
+        let schema_id = sqlx::query_scalar!(
             r#"-- create_extension_schema
             insert into extension_schemas (element, name, multi_valued, attributes, unique_attributes, created_at)
-            values ($1, $2, $3, $4, $5, $6)"#,
+            values ($1, $2, $3, $4, $5, $6) returning schema_id"#,
             ElementColumn::from(element) as _,
             definition.name,
             definition.kind == ValueKind::MultiValued,
@@ -57,12 +57,13 @@ impl Store {
             Json(&definition.unique) as _,
             self.clock.now().to_datetime(),
         )
-        .execute(&mut *transaction)
+        .fetch_one(&mut *transaction)
         .await
         .map_err(|error| match error.as_database_error().and_then(|refusal| refusal.constraint()) {
             Some("extension_schemas_living_name") => StoreError::SchemaExists,
             _ => error.into(),
         })?;
+        reporting::create_view(&mut transaction, (element, SchemaId(schema_id)), definition).await?;
         self.commit_metadata(transaction).await
     }
 
@@ -107,6 +108,7 @@ impl Store {
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(schema_id) = deleted else { return Err(StoreError::UnknownExtension) };
+        reporting::drop_view(&mut transaction, element, name).await?;
         self.commit_metadata(transaction).await?;
         self.sweep_in_background(vec![schema_id]);
         Ok(())

@@ -12,6 +12,7 @@ mod ids;
 mod metadata;
 mod queries;
 mod records;
+mod reporting;
 mod server;
 mod services;
 mod states;

@@ -11,6 +11,7 @@ use crate::support::world::reference_end;
 #[tokio::test]
 async fn every_table_view_and_column_is_commented() {
     let app = TestApp::spawn().await;
+    app.reference_schemas().await;
     let silent: Vec<String> = sqlx::query_scalar(
         "select c.relnamespace::regnamespace || '.' || c.relname || coalesce('.' || a.attname, '')
          from pg_class c
@@ -99,4 +100,59 @@ async fn the_reports_of_the_data_model_run_and_find_what_is_there() {
             sqlx::query(report).fetch_all(&mut connection).await.unwrap_or_else(|error| panic!("{report}: {error}"));
         assert!(!rows.is_empty() && !rows[0].is_empty(), "{report}");
     }
+}
+
+#[tokio::test]
+async fn each_schema_has_a_typed_view_for_as_long_as_it_lives() {
+    let app = TestApp::spawn().await;
+    app.reference_schemas().await;
+    let all = json!({"name": "All", "type": "single-valued", "attributes": [
+        {"name": "s", "type": "string"}, {"name": "b", "type": "boolean"}, {"name": "i", "type": "integer"},
+        {"name": "f", "type": "float"}, {"name": "d", "type": "date"}, {"name": "t", "type": "datetime"},
+        {"name": "j", "type": "json"}, {"name": "service_id", "type": "integer"},
+        {"name": "a \"quoted\" 'name'; --\\", "type": "string"}, {"name": "é".repeat(64), "type": "string"},
+        {"name": format!("{}x", "é".repeat(63)), "type": "string"}]});
+    app.post("/metadata/services/extensions", &all).await.is(201);
+    let record = json!({"s": "x", "b": true, "i": 7, "f": 1.5, "d": "2026-02-05", "t": "2026-02-05T09:11:00Z",
+        "j": [1], "service_id": 9, "a \"quoted\" 'name'; --\\": "odd"});
+    let service = app.start("/services/start", &json!({"customer_id": "c", "All": record})).await;
+    let state = app.a_state(service).await;
+    let task = app.a_task(service).await;
+    app.post(&format!("/services/{service}/tasks/{task}/end"), &reference_end(state)).await.is(204);
+
+    let types: Value = app
+        .value(
+            "select jsonb_object_agg(attname, format_type(atttypid, null)) from pg_attribute
+             where attrelid = 'reporting.service_all'::regclass",
+        )
+        .await;
+    for (column, expected) in [
+        ("s", "text"),
+        ("b", "boolean"),
+        ("i", "bigint"),
+        ("f", "numeric"),
+        ("d", "date"),
+        ("j", "jsonb"),
+        ("t", "timestamp with time zone"),
+        ("service_id", "bigint"),
+        ("service_id_2", "bigint"),
+    ] {
+        assert_eq!(types[column], expected, "{column}");
+    }
+    let odd: String = app.value(r#"select "a ""quoted"" 'name'; --\" from reporting.service_all where i = 7"#).await;
+    assert_eq!(odd, "odd");
+    let cars: Value = app
+        .value(
+            r#"select jsonb_agg(jsonb_build_array(service_id, task_id, record_number, "car type", price)
+                  order by record_number) from reporting.task_proposal"#,
+        )
+        .await;
+    assert_eq!(cars, json!([[service, task, 1, "cabriolet", 25000], [service, task, 2, "S.U.V.", 70000]]));
+    assert_eq!(app.value::<i64>("select question1 from reporting.task_survey where question2").await, 7);
+
+    app.delete("/metadata/tasks/extensions/SURVEY").await.is(204);
+    let left = "select count(*) from pg_views where schemaname = 'reporting' and viewname = 'task_survey'";
+    assert_eq!(app.value::<i64>(left).await, 0);
+    app.a_schema(&crate::support::world::survey()).await;
+    assert_eq!(app.value::<i64>("select count(*) from reporting.task_survey").await, 0, "a new schema starts empty");
 }
