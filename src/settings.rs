@@ -28,7 +28,7 @@ pub struct Settings {
     /// Group commit.
     #[command(flatten)]
     pub writer: WriterArgs,
-    /// Business attributes.
+    /// Extensions and business attributes.
     #[command(flatten)]
     pub metadata: MetadataArgs,
     /// The log.
@@ -87,13 +87,25 @@ pub struct WriterArgs {
     pub writers: usize,
 }
 
-/// How values of business attributes are read.
+/// What extensions need, and how values of business attributes are read.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Metadata")]
 pub struct MetadataArgs {
+    /// Whether an extension needs a schema; `optional`: a name without one is stored as sent
+    #[arg(long, env, value_enum, default_value_t = ExtensionSchemas::Required)]
+    pub extension_schemas: ExtensionSchemas,
     /// Read values of business attributes as their names rather than their numbers: `true` or `false`
     #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set)]
     pub map_names: bool,
+}
+
+/// Whether extensions need a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExtensionSchemas {
+    /// They do.
+    Required,
+    /// A name without one is stored as sent.
+    Optional,
 }
 
 /// What is logged, and how.
@@ -182,6 +194,7 @@ impl Settings {
         StoreSettings {
             database,
             pool_size: self.database.database_connections,
+            open_extensions: self.metadata.extension_schemas == ExtensionSchemas::Optional,
             map_names: self.metadata.map_names,
             writer: WriterSettings { batch, queue, writers },
         }

@@ -97,7 +97,8 @@ impl World {
 
     async fn fill(&self) -> Result<()> {
         let writer = WriterSettings { batch: 1, queue: 1, writers: 1 };
-        let settings = StoreSettings { database: self.options(), pool_size: 2, map_names: false, writer };
+        let settings =
+            StoreSettings { database: self.options(), pool_size: 2, open_extensions: false, map_names: false, writer };
         let store = Store::open(settings, Arc::new(SystemClock)).await?;
         for schema in SCHEMAS {
             let definition = SchemaDefinition::read(&read_object(schema.as_bytes())?).expect("the schema is valid");

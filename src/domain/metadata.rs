@@ -15,6 +15,8 @@ pub struct MetadataVersion(pub i64);
 /// All living extension schemas and business attributes at one moment.
 #[derive(Debug, Default)]
 pub struct Metadata {
+    /// Whether an extension without a declared schema is stored as it is sent.
+    pub open_extensions: bool,
     /// The moment, as a version.
     pub version: MetadataVersion,
     schemas: HashMap<(Element, String), Arc<Schema>>,
@@ -22,9 +24,9 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The metadata at `version`.
+    /// The metadata at a version. Learned schemas are in force only where extensions need no declared one.
     pub fn new(
-        version: MetadataVersion,
+        (version, open_extensions): (MetadataVersion, bool),
         schemas: impl IntoIterator<Item = Schema>,
         attributes: impl IntoIterator<Item = BusinessAttribute>,
     ) -> Self {
@@ -34,7 +36,8 @@ impl Metadata {
             attribute.fields.clone().into_iter().map(move |field| (field, Arc::clone(&attribute)))
         };
         let attributes = attributes.into_iter().flat_map(mapped).collect();
-        Self { version, schemas: schemas.into_iter().map(keyed).collect(), attributes }
+        let schemas = schemas.into_iter().filter(|schema| open_extensions || !schema.definition.open);
+        Self { open_extensions, version, schemas: schemas.map(keyed).collect(), attributes }
     }
 
     /// The schema of that name, without regard to case.

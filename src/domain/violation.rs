@@ -16,6 +16,7 @@ pub struct Violation {
 pub struct Violations {
     list: Vec<Violation>,
     concerns_metadata: bool,
+    unlearned: Vec<String>,
 }
 
 impl Violations {
@@ -44,9 +45,21 @@ impl Violations {
         self.add(place, detail);
     }
 
+    /// Adds a complaint about an extension that can be learned.
+    pub fn add_unlearned(&mut self, place: &Place<'_>, name: &str, detail: impl Into<String>) {
+        self.unlearned.push(name.to_owned());
+        self.add_about_metadata(place, detail);
+    }
+
+    /// The extensions that can be learned, if nothing else is wrong.
+    pub fn unlearned(&self) -> &[String] {
+        if self.unlearned.len() == self.list.len() { &self.unlearned } else { &[] }
+    }
+
     /// Adds all complaints of another list.
     pub fn append(&mut self, other: Self) {
         self.list.extend(other.list);
+        self.unlearned.extend(other.unlearned);
         self.concerns_metadata |= other.concerns_metadata;
     }
 

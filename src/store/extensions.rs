@@ -17,6 +17,7 @@ pub(super) struct SchemaRow {
     pub(super) element: ElementColumn,
     pub(super) name: String,
     pub(super) multi_valued: bool,
+    pub(super) open: bool,
     pub(super) attributes: Json<Vec<AttributeDefinition>>,
     pub(super) unique_attributes: Json<Vec<UniqueDefinition>>,
 }
@@ -26,6 +27,7 @@ impl From<SchemaRow> for SchemaDefinition {
         Self {
             name: row.name,
             kind: if row.multi_valued { ValueKind::MultiValued } else { ValueKind::SingleValued },
+            open: row.open,
             unique: row.unique_attributes.0,
             attributes: row.attributes.0,
         }
@@ -48,14 +50,15 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let schema_id = sqlx::query_scalar!(
             r#"-- create_extension_schema
-            insert into extension_schemas (element, name, multi_valued, attributes, unique_attributes, created_at)
-            values ($1, $2, $3, $4, $5, $6) returning schema_id"#,
+            insert into extension_schemas (element, name, multi_valued, open, attributes, unique_attributes, created_at)
+            values ($1, $2, $3, $7, $4, $5, $6) returning schema_id"#,
             ElementColumn::from(element) as _,
             definition.name,
             definition.kind == ValueKind::MultiValued,
             Json(&definition.attributes) as _,
             Json(&definition.unique) as _,
             self.clock.now().to_datetime(),
+            definition.open,
         )
         .fetch_one(&mut *transaction)
         .await
@@ -63,8 +66,22 @@ impl Store {
             Some("extension_schemas_living_name") => StoreError::SchemaExists,
             _ => error.into(),
         })?;
-        reporting::create_view(&mut transaction, (element, SchemaId(schema_id)), definition).await?;
+        if !definition.open {
+            reporting::create_view(&mut transaction, (element, SchemaId(schema_id)), definition).await?;
+        }
         self.commit_metadata(transaction).await
+    }
+
+    /// Learns extensions from an event that has them without a schema (contract §4).
+    pub(super) async fn learn_extensions(&self, element: Element, names: &[String]) -> Result<(), StoreError> {
+        for definition in names.iter().filter_map(|name| SchemaDefinition::open(name)) {
+            match self.create_extension_schema(element, &definition).await {
+                // Another event has brought it meanwhile, or this one has it twice.
+                Ok(()) | Err(StoreError::SchemaExists) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// All living schemas of an element, by name.
@@ -81,7 +98,7 @@ impl Store {
         let rows = sqlx::query_as!(
             SchemaRow,
             r#"-- living_schemas
-            select schema_id, element as "element: _", name, multi_valued, attributes as "attributes: _",
+            select schema_id, element as "element: _", name, multi_valued, open, attributes as "attributes: _",
               unique_attributes as "unique_attributes: _"
             from extension_schemas
             where element = $1 and deleted_at is null and ($2::text is null or lower(name) = lower($2::text))

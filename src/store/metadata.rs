@@ -13,21 +13,24 @@ use crate::domain::extension::{AttributeDefinition, Schema, UniqueDefinition};
 use crate::domain::metadata::{Metadata, MetadataVersion};
 
 /// The copy in force.
-pub(super) struct MetadataCache(ArcSwap<Metadata>);
+pub(super) struct MetadataCache {
+    current: ArcSwap<Metadata>,
+    open_extensions: bool,
+}
 
 impl MetadataCache {
-    pub(super) async fn load(pool: &PgPool) -> Result<Self, sqlx::Error> {
-        Ok(Self(ArcSwap::from_pointee(read(pool).await?)))
+    pub(super) async fn load(pool: &PgPool, open_extensions: bool) -> Result<Self, sqlx::Error> {
+        Ok(Self { current: ArcSwap::from_pointee(read(pool, open_extensions).await?), open_extensions })
     }
 
     /// The copy in force.
     pub(super) fn current(&self) -> Arc<Metadata> {
-        self.0.load_full()
+        self.current.load_full()
     }
 
     /// Looks for metadata newer than `seen`; says whether there is, and has it in force then.
     pub(super) async fn renew(&self, pool: &PgPool, seen: MetadataVersion) -> Result<bool, StoreError> {
-        if self.0.load().version > seen {
+        if self.current.load().version > seen {
             return Ok(true);
         }
         let newest =
@@ -35,9 +38,9 @@ impl MetadataCache {
         if newest <= seen.0 {
             return Ok(false);
         }
-        let read = Arc::new(read(pool).await?);
+        let read = Arc::new(read(pool, self.open_extensions).await?);
         // Another task may have read newer metadata meanwhile.
-        self.0.rcu(|known| Arc::clone(if known.version < read.version { &read } else { known }));
+        self.current.rcu(|known| Arc::clone(if known.version < read.version { &read } else { known }));
         Ok(true)
     }
 }
@@ -49,6 +52,7 @@ struct MetadataRow {
     element: Option<ElementColumn>,
     name: Option<String>,
     multi_valued: Option<bool>,
+    open: Option<bool>,
     attributes: Option<Json<Vec<AttributeDefinition>>>,
     unique_attributes: Option<Json<Vec<UniqueDefinition>>>,
 }
@@ -60,6 +64,7 @@ impl MetadataRow {
             element: self.element?,
             name: self.name?,
             multi_valued: self.multi_valued?,
+            open: self.open?,
             attributes: self.attributes?,
             unique_attributes: self.unique_attributes?,
         };
@@ -68,12 +73,12 @@ impl MetadataRow {
 }
 
 /// Reads version, schemas and business attributes at one moment.
-async fn read(pool: &PgPool) -> Result<Metadata, sqlx::Error> {
+async fn read(pool: &PgPool, open_extensions: bool) -> Result<Metadata, sqlx::Error> {
     let mut moment = pool.begin_with("begin isolation level repeatable read read only").await?;
     let rows = sqlx::query_as!(
         MetadataRow,
         r#"-- read_metadata
-        select d.metadata_version, e.schema_id as "schema_id?", e.element as "element?: _", e.name as "name?",
+        select d.metadata_version, e.schema_id as "schema_id?", e.element as "element?: _", e.name as "name?", e.open as "open?",
           e.multi_valued as "multi_valued?", e.attributes as "attributes?: _",
           e.unique_attributes as "unique_attributes?: _"
         from deployment d left join extension_schemas e on e.deleted_at is null"#
@@ -82,5 +87,5 @@ async fn read(pool: &PgPool) -> Result<Metadata, sqlx::Error> {
     .await?;
     let version = rows.first().map_or_else(MetadataVersion::default, |row| MetadataVersion(row.metadata_version));
     let attributes = business_attributes::read(&mut moment).await?;
-    Ok(Metadata::new(version, rows.into_iter().filter_map(MetadataRow::schema), attributes))
+    Ok(Metadata::new((version, open_extensions), rows.into_iter().filter_map(MetadataRow::schema), attributes))
 }

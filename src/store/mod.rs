@@ -26,6 +26,7 @@ use sqlx::{ConnectOptions, Connection, PgPool};
 
 use crate::domain::clock::Clock;
 use crate::domain::event::Context;
+use crate::domain::ids::Element;
 use crate::domain::metadata::Metadata;
 use crate::domain::refusal::Verdict;
 use crate::domain::violation::Violations;
@@ -52,6 +53,8 @@ pub struct StoreSettings {
     pub database: PgConnectOptions,
     /// The most pooled connections, for all that is not an event.
     pub pool_size: u32,
+    /// Whether an extension without a schema is stored as it is sent (contract §4).
+    pub open_extensions: bool,
     /// Whether values are read as their names where they have a number too (contract §5).
     pub map_names: bool,
     /// Group commit.
@@ -84,7 +87,7 @@ impl Store {
             .map_err(StartError::Unreachable)?;
         connection::MIGRATIONS.run(&pool).await.map_err(StartError::Migration)?;
         connection::check_durability(&pool).await?;
-        let metadata = MetadataCache::load(&pool).await.map_err(StartError::Unreachable)?;
+        let metadata = MetadataCache::load(&pool, settings.open_extensions).await.map_err(StartError::Unreachable)?;
         let mode = KnownMode::default();
         mode.follow(&pool).await.map_err(StartError::Unreachable)?;
         let writer = Writer::start(&database, settings.writer);
@@ -125,10 +128,11 @@ impl Store {
 
     /// Reads and validates a command, with newer metadata if that may settle what is wrong with it, and writes it.
     ///
-    /// `prepare` gives what is to be written, the rows of its values, and whatever the caller needs to know of it, such
+    /// `element` is whose extensions the command has. `prepare` gives what is to be written, the rows of its values, and whatever the caller needs to know of it, such
     /// as a drawn identifier.
     async fn write<C, T>(
         &self,
+        element: Element,
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
         prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
     ) -> Result<T, StoreError> {
@@ -137,6 +141,10 @@ impl Store {
             let command = match read(Context { now: self.clock.now(), metadata: &metadata, fill_defaults: true }) {
                 Ok(command) => command,
                 Err(violations) if violations.concerns_metadata() && self.renew(&metadata).await? => continue,
+                Err(violations) if !violations.unlearned().is_empty() => {
+                    self.learn_extensions(element, violations.unlearned()).await?;
+                    continue;
+                }
                 Err(violations) => return Err(StoreError::Invalid(violations)),
             };
             let (command, values, answer) = prepare(command, &metadata).await?;

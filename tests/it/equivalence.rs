@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use context_services::domain::completion::Complete;
 use context_services::domain::event::Context;
-use context_services::domain::ids::{ServiceId, StateId, TaskId};
+use context_services::domain::ids::{Element, ServiceId, StateId, TaskId};
 use context_services::domain::json::read_object;
 use context_services::domain::service::AssociateService;
 use context_services::domain::state::{StartState, TransitionState};
@@ -95,42 +95,65 @@ impl World {
         self.0.get(service).and_then(|service| service.2.get(at)).copied().unwrap_or(NOTHING)
     }
 
-    /// Carries out a command, and says what came of it.
-    async fn run(&self, app: &TestApp, command: &Command) -> String {
-        let with = |body: usize, member: &str, id: Option<i64>| {
-            let mut body: Value = serde_json::from_str(BODIES[body]).unwrap();
-            body[member] = json!(id);
-            body.to_string()
-        };
+    fn service_id(&self, at: usize) -> ServiceId {
+        ServiceId(self.service(at))
+    }
+
+    /// Starts a state or task, and says what came of it.
+    async fn start(&self, app: &TestApp, command: &Command) -> String {
         match *command {
             Command::StartState { service, previous } => {
                 let body = with(0, "previous_state_id", previous.map(|state| self.state(service, state)));
                 let members = read_object(body.as_bytes()).unwrap();
-                let service = ServiceId(self.service(service));
-                format!("{:?}", app.store.start_state(|context| StartState::read(service, &members, context)).await)
+                format!(
+                    "{:?}",
+                    app.store
+                        .start_state(|context| StartState::read(self.service_id(service), &members, context))
+                        .await
+                )
             }
             Command::StartTask { service, state, body } => {
                 let body = with(body, "state_id", state.map(|state| self.state(service, state)));
                 let members = read_object(body.as_bytes()).unwrap();
-                let service = ServiceId(self.service(service));
-                format!("{:?}", app.store.start_task(|context| StartTask::read(service, &members, context)).await)
+                format!(
+                    "{:?}",
+                    app.store.start_task(|context| StartTask::read(self.service_id(service), &members, context)).await
+                )
             }
+            _ => unreachable!("{command:?} starts nothing"),
+        }
+    }
+
+    /// Carries out a command, and says what came of it.
+    async fn run(&self, app: &TestApp, command: &Command) -> String {
+        match *command {
+            Command::StartState { .. } | Command::StartTask { .. } => self.start(app, command).await,
             Command::CompleteService { service, body } => {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
-                let service = ServiceId(self.service(service));
-                format!("{:?}", app.store.complete(|context| Complete::service(service, &members, context)).await)
+                format!(
+                    "{:?}",
+                    app.store
+                        .complete(Element::Service, |context| Complete::service(
+                            self.service_id(service),
+                            &members,
+                            context
+                        ))
+                        .await
+                )
             }
             Command::AssociateService { service, customer, body } => {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
-                let (service, customer) = (ServiceId(self.service(service)), format!("customer {customer}"));
+                let (service, customer) = (self.service_id(service), format!("customer {customer}"));
                 let read = |context: Context<'_>| AssociateService::read((service, &customer), &members, context);
                 format!("{:?}", app.store.associate_service(read).await)
             }
             Command::CompleteState { service, state, body } => {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
-                let state = StateId(i32::try_from(self.state(service, state)).unwrap());
-                let path = (ServiceId(self.service(service)), state);
-                format!("{:?}", app.store.complete(|context| Complete::state(path, &members, context)).await)
+                let path = (self.service_id(service), StateId(i32::try_from(self.state(service, state)).unwrap()));
+                format!(
+                    "{:?}",
+                    app.store.complete(Element::State, |context| Complete::state(path, &members, context)).await
+                )
             }
             Command::TransitionState { service, state, body } => {
                 let mut body: Value = serde_json::from_str(BODIES[body]).unwrap();
@@ -138,20 +161,25 @@ impl World {
                 body["from"] = json!({"state_id": self.state(service, state), "disposition": disposition});
                 let body = body.to_string();
                 let members = read_object(body.as_bytes()).unwrap();
-                let service = ServiceId(self.service(service));
-                let read = |context: Context<'_>| TransitionState::read(service, &members, context);
+                let read = |context: Context<'_>| TransitionState::read(self.service_id(service), &members, context);
                 format!("{:?}", app.store.transition_state(read).await)
             }
             Command::CompleteTask { service, task, state, body } => {
                 let body = with(body, "state_id", state.map(|state| self.state(service, state)));
                 let members = read_object(body.as_bytes()).unwrap();
-                let task = TaskId(i32::try_from(self.task(service, task)).unwrap());
-                let path = (ServiceId(self.service(service)), task);
+                let path = (self.service_id(service), TaskId(i32::try_from(self.task(service, task)).unwrap()));
                 let read = |context: Context<'_>| Complete::task(path, None, &members, context);
-                format!("{:?}", app.store.complete(read).await)
+                format!("{:?}", app.store.complete(Element::Task, read).await)
             }
         }
     }
+}
+
+/// A body with a state in it.
+fn with(body: usize, member: &str, id: Option<i64>) -> String {
+    let mut body: Value = serde_json::from_str(BODIES[body]).unwrap();
+    body[member] = json!(id);
+    body.to_string()
 }
 
 async fn node(writer: WriterSettings) -> TestApp {

@@ -1,7 +1,11 @@
 //! Extension schemas, and the check of records against them.
 
+use std::sync::Arc;
+
+use context_services::store::StoreSettings;
 use serde_json::{Value, json};
 
+use crate::support::postgres::settings;
 use crate::support::world::{proposal, survey};
 use crate::support::{Answer, TestApp};
 
@@ -309,4 +313,52 @@ async fn no_extension_has_a_name_with_nul() {
     app.get(&format!("{TASKS}/%00")).await.refused(404, "unknown_extension");
     app.delete(&format!("{TASKS}/a%00")).await.refused(404, "unknown_extension");
     app.get(&format!("{path}?extensions=a%00,b")).await.is(200);
+}
+
+#[tokio::test]
+async fn with_optional_schemas_a_name_without_one_is_stored_as_sent() {
+    let app = TestApp::spawn().await;
+    let settings = StoreSettings { open_extensions: true, ..settings(app.database.options.clone()) };
+    let open = TestApp::with_settings(Arc::clone(&app.database), settings).await;
+    app.a_schema(&survey()).await;
+    let path = app.a_task_path().await;
+    let end = format!("{path}/end");
+    for (body, pointer) in [
+        (json!({"Free": 7}), "/Free"),
+        (json!({"Free": [{}, 7]}), "/Free"),
+        (json!({"not a name": {}}), "/not a name"),
+        (json!({"task_type": {}}), "/task_type"),
+        (json!({"Survey": {}, "Other": {}}), "/Survey/url"),
+    ] {
+        let refused = open.post(&end, &body).await.refused(400, "invalid_event");
+        assert!(refused.pointers().contains(&pointer), "{body}: {:?}", refused.pointers());
+    }
+    app.post(&end, &json!({"Free": {}})).await.refused(400, "invalid_event");
+    let body =
+        json!({"Free": {"b": [1.50, null], "a": {"x": "y"}}, "Many": [{"a": 1}, {"b": 2}], "Survey": {"url": "u"}});
+    open.post(&end, &body).await.is(204);
+    open.post(&end, &body).await.is(204);
+    let read = app.get(&format!("{path}?extensions=*")).await.is(200).body;
+    for name in ["Free", "Many", "Survey"] {
+        assert_eq!(read[name], body[name], "{name}");
+    }
+    let service = open.start("/services/start", &json!({"customer_id": "c", "Free": {"of": "a service"}})).await;
+    open.put(&format!("/services/{service}/extensions/Late"), &json!([{"a": 1}])).await.is(200);
+    open.put(&format!("/services/{service}/extensions/free"), &json!({"a": 2})).await.is(200);
+    let read = open.get(&format!("/services/{service}?extensions=free,late")).await.body;
+    assert_eq!((&read["Free"], &read["Late"]), (&json!({"a": 2}), &json!([{"a": 1}])));
+    open.put(&format!("/services/{service}/extensions/Free/merge"), &json!({"b": 1}))
+        .await
+        .refused(400, "invalid_event");
+
+    let listed = app.get("/metadata/services/extensions/Free").await.is(200).body;
+    assert_eq!(listed, json!({"name": "Free", "type": "multi-valued", "open": true, "unique": [], "attributes": []}));
+    let path = app.a_task_path().await;
+    app.post(&format!("{path}/end"), &json!({"Free": {}})).await.refused(400, "invalid_event");
+    app.delete("/metadata/tasks/extensions/Free").await.is(204);
+    let fresh: Vec<_> = (0..20).map(|at| json!({"Fresh": {"a": at}})).collect();
+    let start = format!("{}/start", path.rsplit_once('/').unwrap().0);
+    for answer in futures::future::join_all(fresh.iter().map(|body| open.post(&start, body))).await {
+        answer.is(201);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::definition::{AttributeType, ValueKind};
+use super::definition::{AttributeType, SchemaDefinition, ValueKind};
 use super::schema::{Schema, SchemaId, write_value};
 use crate::domain::ids::Element;
 use crate::domain::json::{Json, Members, write_all, write_string};
@@ -36,7 +36,11 @@ pub fn read_extensions(
         let Some(schema) = metadata.schema(element, name) else {
             let of = element.singular();
             let detail = format!("neither a field of this event nor the name of a {of} extension");
-            violations.add_about_metadata(&place, detail);
+            if metadata.open_extensions && SchemaDefinition::open(name).is_some() {
+                violations.add_unlearned(&place, name, detail);
+            } else {
+                violations.add_about_metadata(&place, detail);
+            }
             continue;
         };
         if extensions.iter().any(|known| known.schema_id == schema.id) {
@@ -59,6 +63,7 @@ impl Schema {
         let mut found = Violations::default();
         let mut json = String::new();
         match (self.definition.kind, value) {
+            _ if self.definition.open => check_open(value, place, &mut found, &mut json),
             (ValueKind::SingleValued, Json::Object(record)) => {
                 self.check_record(record, place, &mut found, &mut json);
             }
@@ -189,6 +194,18 @@ impl Schema {
             _ => Some(text.to_owned()),
         }
     }
+}
+
+/// What has no schema is stored as it was sent: a record, or an array of records.
+fn check_open(value: &Json<'_>, place: Place<'_>, found: &mut Violations, json: &mut String) {
+    let records = match value {
+        Json::Array(records) => records.as_slice(),
+        record => std::slice::from_ref(record),
+    };
+    if records.iter().any(|record| !matches!(record, Json::Object(_))) {
+        found.add(&place, "expected a record (an object), or an array of records");
+    }
+    value.write(json);
 }
 
 #[cfg(test)]

@@ -29,6 +29,9 @@ pub struct SchemaDefinition {
     /// One record, or an array of them.
     #[serde(rename = "type")]
     pub kind: ValueKind,
+    /// Whether it was learned from an event, and takes any record (setting `EXTENSION_SCHEMAS=optional`); left out if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
     /// Attributes, or arrays of attributes, whose values may not repeat among the records of one element. A record
     /// that lacks one of them repeats nothing.
     #[serde(default)]
@@ -122,7 +125,9 @@ impl SchemaDefinition {
         let unique = take_unique(&mut fields, attributes.as_deref().unwrap_or_default());
         fields.refuse_rest();
         match (name, kind, attributes) {
-            (Some(name), Some(kind), Some(attributes)) => fields.violations.or(Self { name, kind, unique, attributes }),
+            (Some(name), Some(kind), Some(attributes)) => {
+                fields.violations.or(Self { name, kind, open: false, unique, attributes })
+            }
             _ => Err(fields.violations),
         }
     }
@@ -147,16 +152,30 @@ fn take_name(fields: &mut Fields<'_, '_>) -> Option<String> {
         complain_if_silent(fields, before, "name", "must be given");
         return None;
     };
-    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
-    if !starts_well || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        fields.complain("name", "expected a letter, then letters, digits or `_`");
-        return None;
-    }
-    if FIELD_NAMES.iter().any(|field| field.eq_ignore_ascii_case(&name)) {
-        fields.complain("name", "this is the name of a field of events or resources");
+    if let Some(detail) = complaint_about_name(&name) {
+        fields.complain("name", detail);
         return None;
     }
     Some(name)
+}
+
+/// Why an extension may not have a name.
+pub(super) fn complaint_about_name(name: &str) -> Option<&'static str> {
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    if !starts_well || name.len() > MAX_NAME || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Some("expected a letter, then letters, digits or `_`, at most 26 characters");
+    }
+    let is_field = FIELD_NAMES.iter().any(|field| field.eq_ignore_ascii_case(name));
+    is_field.then_some("this is the name of a field of events or resources")
+}
+
+impl SchemaDefinition {
+    /// A schema that takes any record, or array of records; none where an extension may not have this name.
+    pub fn open(name: &str) -> Option<Self> {
+        let (kind, unique, attributes) = (ValueKind::MultiValued, Vec::new(), Vec::new());
+        let definition = Self { name: name.to_owned(), kind, open: true, unique, attributes };
+        complaint_about_name(name).is_none().then_some(definition)
+    }
 }
 
 fn take_word<T: Copy>(fields: &mut Fields<'_, '_>, member: &str, words: &[(&str, T)]) -> Option<T> {

@@ -80,6 +80,7 @@ pub(crate) fn settings(database: PgConnectOptions) -> StoreSettings {
     StoreSettings {
         database,
         pool_size: 4,
+        open_extensions: false,
         map_names: false,
         writer: WriterSettings { batch: 64, queue: 512, writers: 1 },
     }
