@@ -8,6 +8,7 @@ use super::elements::created;
 use super::extract::{Body, ElementPath, SchemaPath};
 use super::openapi::{CreateSchemaProblems, ListSchemasProblems, SchemaProblems};
 use super::problem::Problem;
+use super::query::NoParameters;
 use crate::domain::extension::SchemaDefinition;
 use crate::store::Store;
 
@@ -43,6 +44,7 @@ pub(super) async fn create_extension_schema(
     request: HttpRequest,
     store: web::Data<Store>,
     of: ElementPath,
+    _: NoParameters,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let definition = SchemaDefinition::read(&body.object()?).map_err(Problem::of_schema)?;
@@ -58,7 +60,11 @@ pub(super) async fn create_extension_schema(
     responses((status = 200, description = "All of them, by name", body = [SchemaDefinition]), ListSchemasProblems)
 )]
 #[get("/metadata/{elements}/extensions")]
-pub(super) async fn list_extension_schemas(store: web::Data<Store>, of: ElementPath) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_extension_schemas(
+    store: web::Data<Store>,
+    of: ElementPath,
+    _: NoParameters,
+) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(store.list_extension_schemas(of.0).await?))
 }
 
@@ -72,7 +78,11 @@ pub(super) async fn list_extension_schemas(store: web::Data<Store>, of: ElementP
     responses((status = 200, description = "The schema", body = SchemaDefinition), SchemaProblems)
 )]
 #[get("/metadata/{elements}/extensions/{name}")]
-pub(super) async fn get_extension_schema(store: web::Data<Store>, schema: SchemaPath) -> Result<HttpResponse, Problem> {
+pub(super) async fn get_extension_schema(
+    store: web::Data<Store>,
+    schema: SchemaPath,
+    _: NoParameters,
+) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(store.get_extension_schema(schema.0, &schema.1).await?))
 }
 
@@ -89,6 +99,7 @@ pub(super) async fn get_extension_schema(store: web::Data<Store>, schema: Schema
 pub(super) async fn delete_extension_schema(
     store: web::Data<Store>,
     schema: SchemaPath,
+    _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
     store.delete_extension_schema(schema.0, &schema.1).await?;
     Ok(HttpResponse::NoContent().finish())

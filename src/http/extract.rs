@@ -110,13 +110,22 @@ fn id<T: FromStr<Err: std::fmt::Display>>(request: &HttpRequest, name: &str) -> 
 fn key(request: &HttpRequest, name: &str) -> Result<String, Problem> {
     // The router leaves `%2F`, `%25` and `%2B` as they are.
     let decoded = percent_decode_str(request.match_info().query(name)).decode_utf8();
-    if let Ok(text) = decoded
+    // It has also put another character in the place of bytes that are not UTF-8: different names would become one.
+    if is_decodable(request.uri().path())
+        && let Ok(text) = decoded
         && (1..=MAX_TEXT).contains(&text.chars().count())
         && !text.contains('\0')
     {
         return Ok(text.into_owned());
     }
-    Err(Problem::new(Code::InvalidId, format!("{name}: expected 1 to {MAX_TEXT} characters without NUL")))
+    Err(Problem::new(Code::InvalidId, format!("{name}: expected 1 to {MAX_TEXT} characters without NUL, in UTF-8")))
+}
+
+/// Whether all that is percent-encoded is so in pairs of hexadecimal digits, and makes UTF-8.
+pub(super) fn is_decodable(text: &str) -> bool {
+    let pairs = text.split('%').skip(1);
+    let hexadecimal = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    pairs.into_iter().all(hexadecimal) && percent_decode_str(text).decode_utf8().is_ok()
 }
 
 /// So much of what a caller sent as an answer repeats.

@@ -148,11 +148,11 @@ problem_responses! {
     /// What can go wrong when a task is queried.
     GetTaskProblems: InvalidId, InvalidQuery, UnknownService, UnknownTask, Maintenance;
     /// What can go wrong when a schema is created.
-    CreateSchemaProblems: InvalidJson, InvalidSchema, NotFound, SchemaExists, PayloadTooLarge, UnsupportedMediaType;
+    CreateSchemaProblems: InvalidJson, InvalidSchema, InvalidQuery, NotFound, SchemaExists, PayloadTooLarge, UnsupportedMediaType;
     /// What can go wrong when schemas are listed.
-    ListSchemasProblems: NotFound;
+    ListSchemasProblems: InvalidQuery, NotFound;
     /// What can go wrong with a schema that the path names.
-    SchemaProblems: NotFound, UnknownExtension;
+    SchemaProblems: InvalidQuery, NotFound, UnknownExtension;
     /// What can go wrong when business attributes are listed.
     ListBusinessAttributesProblems: InvalidQuery;
     /// What can go wrong when a business attribute is defined.

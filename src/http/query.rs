@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::IntoParams;
 
-use super::extract::{from_path, shown};
+use super::extract::{from_path, is_decodable, shown};
 use super::problem::{Code, Problem};
 use crate::domain::attribute::Field;
 use crate::domain::ids::{Element, StateId};
@@ -113,6 +113,9 @@ pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        if !is_decodable(request.query_string()) {
+            return Err(Problem::new(Code::InvalidQuery, "the query string is not percent-encoded UTF-8"));
+        }
         serde_urlencoded::from_str(request.query_string())
             .map(Self)
             .map_err(|error| Problem::new(Code::InvalidQuery, format!("the query string does not parse: {error}")))
@@ -159,10 +162,17 @@ impl Parameters {
     }
 
     fn nested(&mut self, active: &str, completed: &str) -> Result<Nested, Problem> {
-        Ok(Nested {
-            active: self.parsed(active)?.unwrap_or_default(),
-            completed: self.parsed(completed)?.unwrap_or_default(),
-        })
+        Ok(Nested { active: self.flag(active)?, completed: self.flag(completed)? })
+    }
+
+    /// `true` or `false`, in any case; false unless given.
+    fn flag(&mut self, name: &str) -> Result<bool, Problem> {
+        let Some(text) = self.one(name)? else { return Ok(false) };
+        match text.to_ascii_lowercase().as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(Problem::invalid_query(name, format!("expected true or false, found {:?}", shown(&text)))),
+        }
     }
 
     /// What is given of elements of one kind beside themselves.
@@ -180,11 +190,15 @@ impl Parameters {
         Ok(view)
     }
 
+    fn limit(&mut self) -> Result<u32, Problem> {
+        let Some(text) = self.one("limit")? else { return Ok(DEFAULT_LIMIT) };
+        let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        let detail = || format!("expected an integer from 1 to {MAX_LIMIT}, found {:?}", shown(&text));
+        limit.ok_or_else(|| Problem::invalid_query("limit", detail()))
+    }
+
     fn filter(&mut self, element: Element) -> Result<Filter, Problem> {
-        let limit = self.parsed("limit")?.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Problem::invalid_query("limit", format!("expected 1 to {MAX_LIMIT}, found {limit}")));
-        }
+        let limit = self.limit()?;
         let types = self.list(&format!("{}_types", element.singular()))?;
         let mut filter = Filter { types, limit, before: self.parsed::<Cursor>("before")?, ..Filter::default() };
         if element == Element::Service {
