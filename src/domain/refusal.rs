@@ -2,7 +2,7 @@
 
 use super::completion::Complete;
 use super::disposition::RecordedEnd;
-use super::extension::{Change, ChangeRecords};
+use super::extension::{Change, ChangeRecords, MAX_STORED};
 use super::ids::{Element, StateId};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
@@ -44,6 +44,8 @@ pub struct OnRecord {
     pub state: bool,
     /// Whether the element of the path, or of the drawn identifier, exists.
     pub element: bool,
+    /// The bytes of what is recorded under the extension that is changed.
+    pub recorded_bytes: Option<usize>,
     /// The state that the task has.
     pub task_state: Option<StateId>,
     /// The element's end.
@@ -104,6 +106,13 @@ impl OnRecord {
             _ if !self.service => Verdict::Refused(Refusal::Unknown(Element::Service)),
             _ if !self.element => Verdict::Refused(Refusal::Unknown(command.key.1)),
             Change::Delete => Verdict::Refused(Refusal::NoRecords),
+            Change::Merge { patch, .. }
+                if self.recorded_bytes.is_some_and(|bytes| bytes + patch.len() > MAX_STORED) =>
+            {
+                let detail = format!("the record would have more than {MAX_STORED} bytes");
+                Verdict::Refused(Refusal::Invalid(Violations::at(&Place::Body, detail)))
+            }
+            Change::Merge { .. } if self.recorded_bytes.is_some() => Verdict::Again,
             Change::Merge { whole: Err(violations), .. } => Verdict::Refused(Refusal::Invalid(violations.clone())),
             Change::Replace(_) | Change::Merge { .. } => Verdict::Again,
         }

@@ -139,3 +139,21 @@ async fn merges_at_once_lose_nothing() {
     let many = app.get(&format!("{path}?extensions=*")).await.body["Many"].clone();
     assert_eq!(many.as_object().unwrap().len(), 20, "{many}");
 }
+
+#[tokio::test]
+async fn a_record_does_not_grow_beyond_its_limit_by_merges() {
+    let app = TestApp::spawn().await;
+    let attributes: Vec<_> = (0..100).map(|at| json!({"name": format!("a{at}"), "type": "json"})).collect();
+    app.a_schema(&json!({"name": "Big", "type": "single-valued", "attributes": attributes})).await;
+    let merge = format!("{}/extensions/Big/merge", app.a_task_path().await);
+    let mut merged = 0;
+    let refused = loop {
+        let answer = app.put(&merge, &json!({format!("a{merged}"): "x".repeat(60_000)})).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        merged += 1;
+    };
+    assert_eq!(refused.refused(400, "invalid_event").pointers(), [""]);
+    assert_eq!(merged, 4 * 1024 * 1024 / 60_010, "as many as fit into 4 MiB");
+}

@@ -10,7 +10,7 @@ use crate::domain::metadata::Metadata;
 use crate::domain::violation::{Place, Violations};
 
 /// The most bytes of an extension as it is stored: defaults can make much of a small body.
-const MAX_STORED: usize = 4 * 1024 * 1024;
+pub const MAX_STORED: usize = 4 * 1024 * 1024;
 
 /// What an application attached to an element under one name, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

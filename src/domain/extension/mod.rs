@@ -6,7 +6,7 @@ mod definition;
 mod records;
 mod schema;
 
-pub use check::{Extension, read_extensions};
+pub use check::{Extension, MAX_STORED, read_extensions};
 pub use definition::{AttributeDefinition, AttributeType, SchemaDefinition, UniqueDefinition, ValueKind};
 pub use records::{Change, ChangeRecords};
 pub use schema::{Schema, SchemaId};

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::columns::ElementColumn;
-use crate::domain::extension::{Change, ChangeRecords};
+use crate::domain::extension::{Change, ChangeRecords, MAX_STORED};
 use crate::domain::ids::{ElementKey, ServiceId};
 use crate::domain::metadata::MetadataVersion;
 
@@ -66,6 +66,7 @@ pub(super) async fn change_records(
           from given g
           where g.patch is not null and x.service_id = g.service_id and x.element = g.element
             and x.element_id = g.element_id and x.schema_id = g.schema_id
+            and octet_length(x.records::text) + octet_length(g.patch) <= $8
           returning x.service_id, x.element, x.element_id
         ), removed as (
           delete from extensions x using given g
@@ -96,6 +97,7 @@ pub(super) async fn change_records(
         &columns.patch as _,
         &columns.whole as _,
         version.0,
+        i32::try_from(MAX_STORED).unwrap_or(i32::MAX),
     )
     .fetch_all(connection)
     .await?;

@@ -24,6 +24,14 @@ impl Command {
         }
     }
 
+    /// The schema of the records that are changed.
+    fn changed_schema(&self) -> Option<i32> {
+        match self {
+            Self::ChangeRecords(command) => Some(command.schema_id.0),
+            _ => None,
+        }
+    }
+
     fn judge(&self, on_record: &OnRecord) -> Verdict {
         match self {
             Self::StartService(..) => Verdict::Again,
@@ -54,17 +62,20 @@ pub(super) async fn explain(
     let element: Vec<ElementColumn> = keys.iter().map(|key| key.1.into()).collect();
     let element_id: Vec<_> = keys.iter().map(|key| key.2).collect();
     let state_id: Vec<_> = missing.iter().map(|write| write.command.named_state().map(|id| id.0)).collect();
+    let schema_id: Vec<_> = missing.iter().map(|write| write.command.changed_schema()).collect();
     let rows = sqlx::query!(
         r#"-- explain_refusals
         select g.n as "n!", s.service_id is not null as "service!", p.state_id is not null as "state!",
           coalesce(t.task_id, o.state_id) is not null as "element!", t.state_id as "task_state?", d.ended_at as "ended_at?",
-          d.digest as "digest?", (select metadata_version from deployment) as "version!"
-        from unnest($1::bigint[], $2::element[], $3::int[], $4::int[])
-          with ordinality as g(service_id, element, element_id, state_id, n)
+          d.digest as "digest?", octet_length(x.records::text) as "recorded_bytes?", (select metadata_version from deployment) as "version!"
+        from unnest($1::bigint[], $2::element[], $3::int[], $4::int[], $5::int[])
+          with ordinality as g(service_id, element, element_id, state_id, schema_id, n)
         left join services s on s.service_id = g.service_id
         left join states p on p.service_id = g.service_id and p.state_id = g.state_id
         left join tasks t on g.element = 'task' and t.service_id = g.service_id and t.task_id = g.element_id
         left join states o on g.element = 'state' and o.service_id = g.service_id and o.state_id = g.element_id
+        left join extensions x on x.service_id = g.service_id and x.element = g.element
+          and x.element_id = g.element_id and x.schema_id = g.schema_id
         left join dispositions d
           on d.service_id = g.service_id and d.element = g.element and d.element_id = g.element_id
         order by g.n"#,
@@ -72,6 +83,7 @@ pub(super) async fn explain(
         &element as _,
         &element_id,
         &state_id as _,
+        &schema_id as _,
     )
     .fetch_all(connection)
     .await?;
@@ -84,6 +96,7 @@ pub(super) async fn explain(
             service: row.service,
             state: row.state,
             element: row.element || key.1 == Element::Service,
+            recorded_bytes: row.recorded_bytes.and_then(|bytes| usize::try_from(bytes).ok()),
             task_state: row.task_state.map(StateId),
             end: end.map(|(at, digest)| RecordedEnd { ended_at: Timestamp::cut(at), digest }),
         };
