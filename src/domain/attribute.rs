@@ -64,13 +64,17 @@ impl Field {
     }
 
     /// The member of events that it is, such as `disposition`.
-    pub fn member(self) -> String {
+    pub const fn member(self) -> &'static str {
         match self.name {
-            FieldName::Type => format!("{}_type", self.element.singular()),
-            FieldName::Disposition => "disposition".into(),
-            FieldName::ApplicationType => "application_type".into(),
-            FieldName::ResourceType => "resource_type".into(),
-            FieldName::MediaType => "media_type".into(),
+            FieldName::Type => match self.element {
+                Element::Service => "service_type",
+                Element::State => "state_type",
+                Element::Task => "task_type",
+            },
+            FieldName::Disposition => "disposition",
+            FieldName::ApplicationType => "application_type",
+            FieldName::ResourceType => "resource_type",
+            FieldName::MediaType => "media_type",
         }
     }
 }

@@ -118,8 +118,8 @@ impl Context<'_> {
     pub(super) fn value(&self, fields: &mut Fields<'_, '_>, element: Element, name: FieldName) -> Option<LongOrString> {
         let field = Field::new(element, name);
         let member = field.member();
-        let Some(attribute) = self.metadata.attribute_of(field) else { return fields.long_or_string(&member) };
-        let found = match fields.take(&member) {
+        let Some(attribute) = self.metadata.attribute_of(field) else { return fields.long_or_string(member) };
+        let found = match fields.take(member) {
             None => return self.default(element, name),
             Some(Json::String(name)) => attribute.find(&LongOrString::String(name.to_string())),
             Some(Json::Number(digits)) => {
@@ -129,7 +129,7 @@ impl Context<'_> {
         };
         if found.is_none() {
             let detail = format!("expected a value of {}: {}", attribute.name, attribute.listed());
-            fields.complain_about_metadata(&member, detail);
+            fields.complain_about_metadata(member, detail);
         }
         found.map(|value| LongOrString::Long(value.dbid))
     }

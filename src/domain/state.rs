@@ -8,7 +8,7 @@ use super::extension::Extension;
 use super::fields::Fields;
 use super::ids::{Element, ServiceId, StateId};
 use super::json::Members;
-use super::violation::Violations;
+use super::violation::{Place, Violations};
 
 /// The command that starts a state of a service (contract §2, SRV.5).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,9 @@ impl TransitionState {
             (fields.take("timestamp").is_some(), take_from(fields, context), take_to(fields, context))
         })?;
         // Without one, reading has failed.
-        let Some((state_id, disposition)) = from else { return Err(Violations::one("from", "must be given")) };
+        let Some((state_id, disposition)) = from else {
+            return Err(Violations::at(&Place::Body.member("from"), "must be given"));
+        };
         let key = (service_id, Element::State, state_id.0);
         let from = Complete::new(key, event.clone(), given, disposition).digested();
         let (state_type, est_duration) = to;

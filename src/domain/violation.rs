@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::ids::Element;
+
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -16,17 +18,10 @@ pub struct Violation {
 pub struct Violations {
     list: Vec<Violation>,
     concerns_metadata: bool,
-    unlearned: Vec<String>,
+    unlearned: Vec<(Element, String)>,
 }
 
 impl Violations {
-    /// A single complaint about a member of the body.
-    pub fn one(member: &str, detail: impl Into<String>) -> Self {
-        let mut violations = Self::default();
-        violations.add(&Place::Body.member(member), detail);
-        violations
-    }
-
     /// A single complaint about a place in the body.
     pub fn at(place: &Place<'_>, detail: impl Into<String>) -> Self {
         let mut violations = Self::default();
@@ -46,13 +41,13 @@ impl Violations {
     }
 
     /// Adds a complaint about an extension that can be learned.
-    pub fn add_unlearned(&mut self, place: &Place<'_>, name: &str, detail: impl Into<String>) {
-        self.unlearned.push(name.to_owned());
+    pub fn add_unlearned(&mut self, place: &Place<'_>, (element, name): (Element, &str), detail: impl Into<String>) {
+        self.unlearned.push((element, name.to_owned()));
         self.add_about_metadata(place, detail);
     }
 
     /// The extensions that can be learned, if nothing else is wrong.
-    pub fn unlearned(&self) -> &[String] {
+    pub fn unlearned(&self) -> &[(Element, String)] {
         if self.unlearned.len() == self.list.len() { &self.unlearned } else { &[] }
     }
 

@@ -39,7 +39,7 @@ macro_rules! changes_of_records {
             Ok(HttpResponse::Ok().json(json!({})))
         }
 
-        /// Merge attributes into the record of an element.single-valued extension of an element.
+        /// Merge attributes into the record of a single-valued extension of an element.
         ///
         /// Attributes that are given are added or replaced, the others stay; `null` is not given. Where nothing was
         /// recorded, the body must be a whole record.

@@ -21,7 +21,7 @@ use super::tasks::TaskBody;
 use crate::domain::attribute::LongOrString;
 use crate::domain::completion::Complete;
 use crate::domain::element::Service;
-use crate::domain::ids::{Element, ServiceId};
+use crate::domain::ids::ServiceId;
 use crate::domain::query::{Filter, Listed, Owner, Status};
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::store::Store;
@@ -290,7 +290,7 @@ pub(super) async fn complete_service(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(Element::Service, |context| Complete::service(service.0, &event, context)).await?;
+    store.complete(|context| Complete::service(service.0, &event, context)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -19,7 +19,7 @@ use super::tasks::TaskBody;
 use crate::domain::attribute::LongOrString;
 use crate::domain::completion::Complete;
 use crate::domain::element::State;
-use crate::domain::ids::{Element, ServiceId, StateId};
+use crate::domain::ids::{ServiceId, StateId};
 use crate::domain::query::{Filter, Status};
 use crate::domain::state::{StartState, TransitionState};
 use crate::store::Store;
@@ -186,7 +186,7 @@ pub(super) async fn complete_state(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(Element::State, |context| Complete::state((state.0, state.1), &event, context)).await?;
+    store.complete(|context| Complete::state((state.0, state.1), &event, context)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -16,7 +16,7 @@ use super::query::{
 use crate::domain::attribute::LongOrString;
 use crate::domain::completion::Complete;
 use crate::domain::element::Task;
-use crate::domain::ids::{Element, ServiceId, StateId, TaskId};
+use crate::domain::ids::{ServiceId, StateId, TaskId};
 use crate::domain::query::{Filter, Status};
 use crate::domain::task::StartTask;
 use crate::store::Store;
@@ -151,7 +151,7 @@ pub(super) async fn complete_task(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(Element::Task, |context| Complete::task((task.0, task.1), state.0, &event, context)).await?;
+    store.complete(|context| Complete::task((task.0, task.1), state.0, &event, context)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -24,9 +24,8 @@ pub(super) async fn log_request(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let start = Instant::now();
     let id = sent_id(&request).unwrap_or_else(|| Uuid::now_v7().simple().to_string());
-    let (store, requests) = (request.app_data().cloned(), request.app_data().cloned());
     let mut response = next.call(request).await?;
-    count(&response, store, requests);
+    count(&response);
     log(&response, &id, start);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
@@ -34,7 +33,9 @@ pub(super) async fn log_request(
     Ok(response)
 }
 
-fn count<B>(response: &ServiceResponse<B>, store: Option<web::Data<Store>>, requests: Option<web::Data<Requests>>) {
+fn count<B>(response: &ServiceResponse<B>) {
+    let request = response.request();
+    let (store, requests) = (request.app_data::<web::Data<Store>>(), request.app_data::<web::Data<Requests>>());
     if let Some((store, requests)) = store.zip(requests) {
         requests.count(response.status(), store.now());
     }

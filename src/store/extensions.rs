@@ -73,9 +73,10 @@ impl Store {
     }
 
     /// Learns extensions from an event that has them without a schema (contract §4).
-    pub(super) async fn learn_extensions(&self, element: Element, names: &[String]) -> Result<(), StoreError> {
-        for definition in names.iter().filter_map(|name| SchemaDefinition::open(name)) {
-            match self.create_extension_schema(element, &definition).await {
+    pub(super) async fn learn_extensions(&self, names: &[(Element, String)]) -> Result<(), StoreError> {
+        for (element, name) in names {
+            let Some(definition) = SchemaDefinition::open(name) else { continue };
+            match self.create_extension_schema(*element, &definition).await {
                 // Another event has brought it meanwhile, or this one has it twice.
                 Ok(()) | Err(StoreError::SchemaExists) => {}
                 Err(error) => return Err(error),

@@ -26,7 +26,6 @@ use sqlx::{ConnectOptions, Connection, PgPool};
 
 use crate::domain::clock::Clock;
 use crate::domain::event::Context;
-use crate::domain::ids::Element;
 use crate::domain::metadata::Metadata;
 use crate::domain::refusal::Verdict;
 use crate::domain::violation::Violations;
@@ -128,11 +127,10 @@ impl Store {
 
     /// Reads and validates a command, with newer metadata if that may settle what is wrong with it, and writes it.
     ///
-    /// `element` is whose extensions the command has. `prepare` gives what is to be written, the rows of its values, and whatever the caller needs to know of it, such
+    /// `prepare` gives what is to be written, the rows of its values, and whatever the caller needs to know of it, such
     /// as a drawn identifier.
     async fn write<C, T>(
         &self,
-        element: Element,
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
         prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
     ) -> Result<T, StoreError> {
@@ -142,7 +140,7 @@ impl Store {
                 Ok(command) => command,
                 Err(violations) if violations.concerns_metadata() && self.renew(&metadata).await? => continue,
                 Err(violations) if !violations.unlearned().is_empty() => {
-                    self.learn_extensions(element, violations.unlearned()).await?;
+                    self.learn_extensions(violations.unlearned()).await?;
                     continue;
                 }
                 Err(violations) => return Err(StoreError::Invalid(violations)),

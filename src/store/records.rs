@@ -20,14 +20,14 @@ impl Store {
         if known.schema(key.1, name).is_none() {
             self.renew(&known).await?;
             if known.open_extensions && self.metadata.current().schema(key.1, name).is_none() {
-                self.learn_extensions(key.1, &[name.to_owned()]).await?;
+                self.learn_extensions(&[(key.1, name.to_owned())]).await?;
             }
         }
         let read = |context: crate::domain::event::Context<'_>| {
             let Some(schema) = context.metadata.schema(key.1, name) else { return Ok(None) };
             Ok(Some(ChangeRecords { key, schema_id: schema.id, change: read(schema)? }))
         };
-        self.write(key.1, read, async |command: Option<ChangeRecords>, _| {
+        self.write(read, async |command: Option<ChangeRecords>, _| {
             let command = command.ok_or(StoreError::UnknownExtension)?;
             Ok((Command::ChangeRecords(Box::new(command)), ValueIds::default(), ()))
         })

@@ -19,7 +19,7 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<StartService, Violations>,
     ) -> Result<ServiceId, StoreError> {
-        self.write(Element::Service, read, async |command: StartService, metadata| {
+        self.write(read, async |command: StartService, metadata| {
             let kind = command.details.service_type.as_ref();
             let values = self.start_values(metadata, Element::Service, &command.event, kind).await?;
             let id = self.draw_service_id().await?;
@@ -34,7 +34,7 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<AssociateService, Violations>,
     ) -> Result<(), StoreError> {
-        self.write(Element::Service, read, async |command: AssociateService, metadata| {
+        self.write(read, async |command: AssociateService, metadata| {
             let values =
                 self.start_values(metadata, Element::Service, &command.event, command.service_type.as_ref()).await?;
             Ok((Command::AssociateService(Box::new(command)), values, ()))
@@ -47,20 +47,12 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<UpdateExpiration, Violations>,
     ) -> Result<(), StoreError> {
-        self.write(Element::Service, read, async |command, _| {
-            Ok((Command::UpdateExpiration(command), ValueIds::default(), ()))
-        })
-        .await
+        self.write(read, async |command, _| Ok((Command::UpdateExpiration(command), ValueIds::default(), ()))).await
     }
 
     /// Deletes a service with its states, tasks, dispositions and extensions (contract §2).
     pub async fn delete_service(&self, id: ServiceId) -> Result<(), StoreError> {
-        self.write(
-            Element::Service,
-            |_| Ok(id),
-            async |id, _| Ok((Command::DeleteService(id), ValueIds::default(), ())),
-        )
-        .await?;
+        self.write(|_| Ok(id), async |id, _| Ok((Command::DeleteService(id), ValueIds::default(), ()))).await?;
         tokio::spawn(delete_remains(self.pool.clone(), id));
         Ok(())
     }

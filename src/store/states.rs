@@ -14,7 +14,7 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<StartState, Violations>,
     ) -> Result<StateId, StoreError> {
-        self.write(Element::State, read, async |command: StartState, metadata| {
+        self.write(read, async |command: StartState, metadata| {
             let kind = command.details.state_type.as_ref();
             let values = self.start_values(metadata, Element::State, &command.event, kind).await?;
             let id = self.draw_state_id().await?;
@@ -30,7 +30,7 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<TransitionState, Violations>,
     ) -> Result<StateId, StoreError> {
-        self.write(Element::State, read, async |command: TransitionState, metadata| {
+        self.write(read, async |command: TransitionState, metadata| {
             let kind = command.to.details.state_type.as_ref();
             let start = self.start_values(metadata, Element::State, &command.to.event, kind).await?;
             let end = self.end_values(metadata, Element::State, &command.from.event, &command.from.disposition).await?;

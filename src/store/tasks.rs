@@ -14,7 +14,7 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<StartTask, Violations>,
     ) -> Result<TaskId, StoreError> {
-        self.write(Element::Task, read, async |command: StartTask, metadata| {
+        self.write(read, async |command: StartTask, metadata| {
             let kind = command.details.task_type.as_ref();
             let values = self.start_values(metadata, Element::Task, &command.event, kind).await?;
             let id = self.draw_task_id().await?;
@@ -26,12 +26,8 @@ impl Store {
 
     /// Ends a service, state or task, once. `read` gives the command (contract §2, SRV.3, SRV.6, SRV.9); the rows are
     /// those of `batch::ends`.
-    pub async fn complete(
-        &self,
-        element: Element,
-        read: impl Fn(Context<'_>) -> Result<Complete, Violations>,
-    ) -> Result<(), StoreError> {
-        self.write(element, read, async |command: Complete, metadata| {
+    pub async fn complete(&self, read: impl Fn(Context<'_>) -> Result<Complete, Violations>) -> Result<(), StoreError> {
+        self.write(read, async |command: Complete, metadata| {
             let values = self.end_values(metadata, command.key.1, &command.event, &command.disposition).await?;
             Ok((Command::Complete(Box::new(command)), values, ()))
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use context_services::domain::completion::Complete;
 use context_services::domain::event::Context;
-use context_services::domain::ids::{Element, ServiceId, StateId, TaskId};
+use context_services::domain::ids::{ServiceId, StateId, TaskId};
 use context_services::domain::json::read_object;
 use context_services::domain::service::AssociateService;
 use context_services::domain::state::{StartState, TransitionState};
@@ -132,13 +132,7 @@ impl World {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
                 format!(
                     "{:?}",
-                    app.store
-                        .complete(Element::Service, |context| Complete::service(
-                            self.service_id(service),
-                            &members,
-                            context
-                        ))
-                        .await
+                    app.store.complete(|context| Complete::service(self.service_id(service), &members, context)).await
                 )
             }
             Command::AssociateService { service, customer, body } => {
@@ -150,10 +144,7 @@ impl World {
             Command::CompleteState { service, state, body } => {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
                 let path = (self.service_id(service), StateId(i32::try_from(self.state(service, state)).unwrap()));
-                format!(
-                    "{:?}",
-                    app.store.complete(Element::State, |context| Complete::state(path, &members, context)).await
-                )
+                format!("{:?}", app.store.complete(|context| Complete::state(path, &members, context)).await)
             }
             Command::TransitionState { service, state, body } => {
                 let mut body: Value = serde_json::from_str(BODIES[body]).unwrap();
@@ -169,7 +160,7 @@ impl World {
                 let members = read_object(body.as_bytes()).unwrap();
                 let path = (self.service_id(service), TaskId(i32::try_from(self.task(service, task)).unwrap()));
                 let read = |context: Context<'_>| Complete::task(path, None, &members, context);
-                format!("{:?}", app.store.complete(Element::Task, read).await)
+                format!("{:?}", app.store.complete(read).await)
             }
         }
     }

@@ -37,7 +37,7 @@ pub fn read_extensions(
             let of = element.singular();
             let detail = format!("neither a field of this event nor the name of a {of} extension");
             if metadata.open_extensions && SchemaDefinition::open(name).is_some() {
-                violations.add_unlearned(&place, name, detail);
+                violations.add_unlearned(&place, (element, name), detail);
             } else {
                 violations.add_about_metadata(&place, detail);
             }

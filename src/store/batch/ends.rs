@@ -12,13 +12,15 @@ use crate::domain::state::TransitionState;
 use crate::domain::time::Timestamp;
 use crate::store::attributes::ValueIds;
 
-/// The statement that inserts the ends of elements that exist and have not ended, and puts what they attach in the
-/// place of what was recorded under the same names. It gives the `element_id`s of those that ended now.
+/// Inserts the ends of elements that exist and have not ended, and puts what they attach in the place of what was
+/// recorded under the same names. Gives the keys of those that ended now.
 ///
-/// Its parts: name, `element`, join of the start facts, condition, and perhaps one more part with its parameter.
+/// Its parts: connection, kind, name, `element`, join of the start facts, condition, columns, version, and perhaps one
+/// more part of the statement with its parameter.
 macro_rules! insert_ends {
-    ($name:tt, $element:tt, $join:tt, $condition:tt, $ends:expr, $version:expr $(, $also:tt, $parameter:expr)?) => {
-        sqlx::query!(
+    ($connection:expr, $kind:expr, $name:tt, $element:tt, $join:tt, $condition:tt, $ends:expr, $version:expr
+        $(, $also:tt, $parameter:expr)?) => {{
+        let ended = sqlx::query!(
             "-- " + $name + "
             with ended as (
               insert into dispositions (service_id, element, element_id, ended_at, session_id, interaction_id,
@@ -65,7 +67,10 @@ macro_rules! insert_ends {
             &$ends.extensions.records as _,
             $($parameter as _,)?
         )
-    };
+        .fetch_all($connection)
+        .await?;
+        Ok(ended.into_iter().map(|row| (ServiceId(row.service_id), $kind, row.element_id)).collect())
+    }};
 }
 
 fn columns<'a>(rows: impl IntoIterator<Item = &'a (&'a Complete, &'a ValueIds)>) -> EndColumns<'a> {
@@ -84,7 +89,9 @@ pub(super) async fn complete_services(
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let ends = columns(rows);
     let expires_at: Vec<_> = rows.iter().map(|(end, _)| end.expires_at.map(Timestamp::to_datetime)).collect();
-    let ended = insert_ends!(
+    insert_ends!(
+        connection,
+        Element::Service,
         "complete_services",
         "service",
         "services s on s.service_id = g.service_id",
@@ -98,9 +105,7 @@ pub(super) async fn complete_services(
           where s.service_id = e.service_id and e.expires_at is not null
         )",
         &expires_at
-    );
-    let ended = ended.fetch_all(connection).await?;
-    Ok(ended.into_iter().map(|row| (ServiceId(row.service_id), Element::Service, row.element_id)).collect())
+    )
 }
 
 /// Ends states.
@@ -110,16 +115,16 @@ pub(super) async fn complete_states(
     version: MetadataVersion,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let ends = columns(rows);
-    let ended = insert_ends!(
+    insert_ends!(
+        connection,
+        Element::State,
         "complete_states",
         "state",
         "states s on s.service_id = g.service_id and s.state_id = g.element_id",
         "true",
         ends,
         version
-    );
-    let ended = ended.fetch_all(connection).await?;
-    Ok(ended.into_iter().map(|row| (ServiceId(row.service_id), Element::State, row.element_id)).collect())
+    )
 }
 
 /// Ends tasks that have the state that the event names, or can adopt it.
@@ -129,7 +134,9 @@ pub(super) async fn complete_tasks(
     version: MetadataVersion,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let ends = columns(rows);
-    let ended = insert_ends!(
+    insert_ends!(
+        connection,
+        Element::Task,
         "complete_tasks",
         "task",
         "tasks t on t.service_id = g.service_id and t.task_id = g.element_id",
@@ -137,9 +144,7 @@ pub(super) async fn complete_tasks(
           select from states s where s.service_id = g.service_id and s.state_id = g.state_id)",
         ends,
         version
-    );
-    let ended = ended.fetch_all(connection).await?;
-    Ok(ended.into_iter().map(|row| (ServiceId(row.service_id), Element::Task, row.element_id)).collect())
+    )
 }
 
 /// Ends states and starts those that follow them. Gives the keys of the states that ended now.

@@ -7,8 +7,8 @@ use crate::domain::extension::{Change, ChangeRecords, MAX_STORED};
 use crate::domain::ids::{ElementKey, ServiceId};
 use crate::domain::metadata::MetadataVersion;
 
-/// What becomes of the records of elements that exist: `given` is written over the attributes that are recorded, or in
-/// the place of all; `whole` is recorded where nothing was.
+/// What becomes of the records of elements that exist: `patch` is written over the attributes that are recorded;
+/// `whole` takes the place of all where there is no patch, or is recorded where nothing was. Neither: all goes.
 #[derive(Default)]
 struct Columns<'a> {
     service_id: Vec<i64>,
