@@ -15,6 +15,7 @@ pub mod ids;
 pub mod json;
 pub mod metadata;
 pub mod mode;
+pub mod once_only;
 pub mod query;
 pub mod refusal;
 pub mod service;

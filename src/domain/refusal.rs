@@ -1,9 +1,9 @@
 //! Why a well-formed command is not carried out.
 
 use super::completion::Complete;
-use super::disposition::RecordedEnd;
 use super::extension::{Change, ChangeRecords, MAX_STORED};
 use super::ids::{Element, StateId};
+use super::once_only::RecordedEnd;
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 

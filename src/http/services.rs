@@ -19,7 +19,7 @@ use super::query::{
 use super::states::StateBody;
 use super::tasks::TaskBody;
 use crate::domain::attribute::LongOrString;
-use crate::domain::completion::Complete;
+use crate::domain::completion::EndEvent;
 use crate::domain::element::Service;
 use crate::domain::ids::ServiceId;
 use crate::domain::query::{Filter, Listed, Owner, Status};
@@ -290,7 +290,7 @@ pub(super) async fn complete_service(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(|context| Complete::service(service.0, &event, context)).await?;
+    store.complete(&EndEvent::service(service.0, &event)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -17,7 +17,7 @@ use super::query::{
 };
 use super::tasks::TaskBody;
 use crate::domain::attribute::LongOrString;
-use crate::domain::completion::Complete;
+use crate::domain::completion::EndEvent;
 use crate::domain::element::State;
 use crate::domain::ids::{ServiceId, StateId};
 use crate::domain::query::{Filter, Status};
@@ -186,7 +186,7 @@ pub(super) async fn complete_state(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(|context| Complete::state((state.0, state.1), &event, context)).await?;
+    store.complete(&EndEvent::state((state.0, state.1), &event)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -14,7 +14,7 @@ use super::query::{
     ViewInQuery, listed,
 };
 use crate::domain::attribute::LongOrString;
-use crate::domain::completion::Complete;
+use crate::domain::completion::EndEvent;
 use crate::domain::element::Task;
 use crate::domain::ids::{ServiceId, StateId, TaskId};
 use crate::domain::query::{Filter, Status};
@@ -151,7 +151,7 @@ pub(super) async fn complete_task(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(|context| Complete::task((task.0, task.1), state.0, &event, context)).await?;
+    store.complete(&EndEvent::task((task.0, task.1), state.0, &event)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

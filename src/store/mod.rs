@@ -6,6 +6,7 @@ mod attributes;
 mod batch;
 mod business_attributes;
 mod connection;
+mod ends;
 mod error;
 mod extensions;
 mod ids;
