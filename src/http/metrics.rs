@@ -27,7 +27,8 @@ pub fn record() {
 /// Measurements for Prometheus.
 #[utoipa::path(
     tag = "Server",
-    responses((status = 200, description = "In the text format of Prometheus", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "In the text format of Prometheus", body = String, content_type = "text/plain",
+        example = json!("requests_total{status=\"204\"} 2471\n")))
 )]
 #[get("/metrics")]
 pub(super) async fn metrics(store: web::Data<Store>) -> HttpResponse {

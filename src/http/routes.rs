@@ -77,7 +77,10 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(health::live)
         .service(health::ready)
         // GET /metrics
-        .service(metrics::metrics);
+        .service(metrics::metrics)
+        // GET /openapi.json, /docs
+        .service(openapi::get_document)
+        .service(openapi::redirect_to_docs);
 }
 
 /// All routes, and the answer to what is none of them.
@@ -90,10 +93,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
 
 fn everything(config: &mut ServiceConfig<'_>) {
     api(config);
-    config
-        .route("/openapi.json", web::get().to(openapi::get_document))
-        .route("/docs", web::get().to(openapi::redirect_to_docs))
-        .route("/docs/{file:.*}", web::get().to(openapi::get_docs));
+    config.route("/docs/{file:.*}", web::get().to(openapi::get_docs));
 }
 
 /// 405 where the path has other methods, 404 where it has none.
