@@ -78,6 +78,7 @@ async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postg
     let serving = actix_web::rt::spawn(server);
     info!("listening on http://{address} (the API's description: http://{address}/docs/)");
     let stopped = tokio::select! {
+        never = store.keep_forgetting_idempotency_keys() => match never {},
         signal = told_to_stop() => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
         () = store.writer_died() => Err(anyhow::anyhow!("a writer has died")),
     };

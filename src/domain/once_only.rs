@@ -1,9 +1,13 @@
-//! The once-only rule of end events (contract §1): what tells the same event again from another one.
+//! The once-only rules (contract §1): what tells the same event again from another one.
+
+use std::borrow::Cow;
+
+use chrono::TimeDelta;
 
 use super::attribute::LongOrString;
 use super::completion::Complete;
 use super::ids::StateId;
-use super::json::Members;
+use super::json::{Json, Members};
 use super::service::Expiration;
 use super::time::Timestamp;
 
@@ -81,18 +85,39 @@ pub fn hash_read(end: &Complete, expiration: Option<Expiration>) -> Hash {
 
 /// The hash of an end event as it was sent, whatever the order of its members.
 pub fn hash_sent(body: &Members<'_>, state_in_query: Option<StateId>) -> Hash {
-    let mut members: Vec<_> = body.iter().filter(|(name, _)| name != "timestamp").collect();
-    members.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut parts = Parts(Vec::with_capacity(256));
-    let mut text = String::with_capacity(128);
-    for (name, value) in members {
-        text.clear();
-        value.write(&mut text);
-        parts.text(Some(name));
-        parts.text(Some(&text));
-    }
+    parts.members(body.iter().filter(|(name, _)| name != "timestamp").collect());
     parts.number(state_in_query.map(|state| i64::from(state.0)));
     parts.finish()
+}
+
+/// How long an idempotency key is remembered.
+pub const KEYS_ARE_KEPT: TimeDelta = TimeDelta::hours(24);
+
+/// What lets a start, or a transition, be repeated without starting another: the same key with the same request is
+/// answered with what was started first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key: 1 to 255 printable ASCII characters.
+    pub text: String,
+    /// The hash of route and body.
+    pub request: [u8; 16],
+    /// When it is used.
+    pub used_at: Timestamp,
+}
+
+impl IdempotencyKey {
+    /// The key of a request; none where `text` has other characters, or too many.
+    pub fn new(text: &str, route: &str, body: &Members<'_>, used_at: Timestamp) -> Option<Self> {
+        let is_key = (1..=255).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let request = || {
+            let mut parts = Parts(Vec::with_capacity(256));
+            parts.text(Some(route));
+            parts.members(body.iter().collect());
+            parts.finish()
+        };
+        is_key.then(|| Self { text: text.to_owned(), request: request(), used_at })
+    }
 }
 
 /// Feeds values so that different sequences of them are different bytes.
@@ -124,6 +149,18 @@ impl Parts {
             Some(LongOrString::Long(number)) => self.number(Some(*number)),
             Some(LongOrString::String(text)) => self.text(Some(text)),
             None => self.text(None),
+        }
+    }
+
+    /// Members of an object, in whatever order.
+    fn members(&mut self, mut members: Vec<&(Cow<'_, str>, Json<'_>)>) {
+        members.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let mut text = String::with_capacity(128);
+        for (name, value) in members {
+            text.clear();
+            value.write(&mut text);
+            self.text(Some(name));
+            self.text(Some(&text));
         }
     }
 

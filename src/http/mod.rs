@@ -6,6 +6,7 @@ mod events;
 mod extensions;
 mod extract;
 mod health;
+mod idempotency;
 mod metrics;
 mod openapi;
 mod problem;

@@ -78,6 +78,8 @@ codes! {
     StateMismatch = "state_mismatch", CONFLICT, "The task belongs to another state";
     /// A schema has this name.
     SchemaExists = "schema_exists", CONFLICT, "There is an extension schema of this name";
+    /// The idempotency key belongs to another request.
+    IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another request";
     /// The body is too large.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// The body is of another type than JSON.
@@ -276,6 +278,7 @@ impl From<Refusal> for Problem {
             Refusal::AlreadyCompleted { .. } => Code::AlreadyCompleted,
             Refusal::NoRecords => Code::UnknownExtension,
             Refusal::StateMismatch { .. } => Code::StateMismatch,
+            Refusal::IdempotencyMismatch => Code::IdempotencyMismatch,
         };
         Self::new(code, refusal.to_string())
     }

@@ -1,11 +1,9 @@
 //! Query strings: which parameters an operation takes, and what they mean (contract §3).
 
-use std::future::{Ready, ready};
 use std::str::FromStr;
 
-use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::IntoParams;
 

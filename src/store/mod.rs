@@ -9,6 +9,7 @@ mod connection;
 mod ends;
 mod error;
 mod extensions;
+mod idempotency;
 mod ids;
 mod metadata;
 mod queries;
@@ -28,6 +29,7 @@ use sqlx::{ConnectOptions, Connection, PgPool};
 use crate::domain::clock::Clock;
 use crate::domain::event::Context;
 use crate::domain::metadata::Metadata;
+use crate::domain::once_only::IdempotencyKey;
 use crate::domain::refusal::Verdict;
 use crate::domain::violation::Violations;
 
@@ -135,6 +137,41 @@ impl Store {
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
         prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
     ) -> Result<T, StoreError> {
+        self.try_write(None, read, prepare).await.map(|(answer, _)| answer)
+    }
+
+    /// The same of a command that starts something: under an idempotency key that was used before, nothing is written,
+    /// and the answer is what was started then (contract §1, Once only).
+    async fn write_once<C, T: TryFrom<i64>>(
+        &self,
+        key: Option<&IdempotencyKey>,
+        read: impl Fn(Context<'_>) -> Result<C, Violations>,
+        prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
+    ) -> Result<T, StoreError> {
+        let started = match (self.try_write(key, read, prepare).await, key) {
+            // What was valid once may not be any more: a repeat is still one.
+            (Err(StoreError::Invalid(violations)), Some(key)) if violations.concerns_metadata() => {
+                return match self.started_under(key).await? {
+                    Some(id) => recorded(id),
+                    None => Err(StoreError::Invalid(violations)),
+                };
+            }
+            (started, _) => started?,
+        };
+        match started {
+            (_, Some(id)) => recorded(id),
+            (answer, None) => Ok(answer),
+        }
+    }
+
+    /// Gives the answer of a command that was carried out, or else the identifier of what an earlier one with its
+    /// idempotency key started.
+    async fn try_write<C, T>(
+        &self,
+        key: Option<&IdempotencyKey>,
+        read: impl Fn(Context<'_>) -> Result<C, Violations>,
+        prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
+    ) -> Result<(T, Option<i64>), StoreError> {
         for _ in 0..MAX_TRIES {
             let metadata = self.metadata.current();
             let command = match read(Context { now: self.clock.now(), metadata: &metadata, fill_defaults: true }) {
@@ -147,8 +184,10 @@ impl Store {
                 Err(violations) => return Err(StoreError::Invalid(violations)),
             };
             let (command, values, answer) = prepare(command, &metadata).await?;
-            match self.writer.write(Write { command, values, version: metadata.version }).await? {
-                Verdict::Done => return Ok(answer),
+            let write = Write { command, values, version: metadata.version, key: key.cloned() };
+            match self.writer.write(write).await? {
+                Verdict::Done => return Ok((answer, None)),
+                Verdict::Repeated(id) => return Ok((answer, Some(id))),
                 Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
                 Verdict::Again => self.renew(&metadata).await.map(drop)?,
             }
@@ -160,4 +199,9 @@ impl Store {
     async fn renew(&self, seen: &Metadata) -> Result<bool, StoreError> {
         self.metadata.renew(&self.pool, seen.version).await
     }
+}
+
+/// An identifier as it was recorded.
+fn recorded<T: TryFrom<i64>>(id: i64) -> Result<T, StoreError> {
+    T::try_from(id).map_err(|_| StoreError::Corrupt { table: "idempotency_keys", column: "element_id" })
 }

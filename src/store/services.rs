@@ -10,6 +10,7 @@ use super::writer::Command;
 use super::{Store, StoreError};
 use crate::domain::event::Context;
 use crate::domain::ids::{Element, ServiceId};
+use crate::domain::once_only::IdempotencyKey;
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::domain::violation::Violations;
 
@@ -17,9 +18,10 @@ impl Store {
     /// Starts a service with an identifier drawn for it. `read` gives the command (contract §2, SRV.1).
     pub async fn start_service(
         &self,
+        key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<StartService, Violations>,
     ) -> Result<ServiceId, StoreError> {
-        self.write(read, async |command: StartService, metadata| {
+        self.write_once(key, read, async |command: StartService, metadata| {
             let kind = command.details.service_type.as_ref();
             let values = self.start_values(metadata, Element::Service, &command.event, kind).await?;
             let id = self.draw_service_id().await?;

@@ -4,6 +4,7 @@ use super::writer::Command;
 use super::{Store, StoreError};
 use crate::domain::event::Context;
 use crate::domain::ids::{Element, TaskId};
+use crate::domain::once_only::IdempotencyKey;
 use crate::domain::task::StartTask;
 use crate::domain::violation::Violations;
 
@@ -11,9 +12,10 @@ impl Store {
     /// Starts a task with an identifier drawn for it. `read` gives the command (contract §2, SRV.8).
     pub async fn start_task(
         &self,
+        key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<StartTask, Violations>,
     ) -> Result<TaskId, StoreError> {
-        self.write(read, async |command: StartTask, metadata| {
+        self.write_once(key, read, async |command: StartTask, metadata| {
             let kind = command.details.task_type.as_ref();
             let values = self.start_values(metadata, Element::Task, &command.event, kind).await?;
             let id = self.draw_task_id().await?;

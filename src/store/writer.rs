@@ -24,6 +24,7 @@ use crate::domain::completion::Complete;
 use crate::domain::extension::ChangeRecords;
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
 use crate::domain::metadata::MetadataVersion;
+use crate::domain::once_only::IdempotencyKey;
 use crate::domain::refusal::Verdict;
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::domain::state::{StartState, TransitionState};
@@ -53,6 +54,8 @@ pub(super) struct Write {
     pub(super) values: ValueIds,
     /// The metadata it was validated against: where the database has newer, it is not written.
     pub(super) version: MetadataVersion,
+    /// What it must be the first to use, if it starts something.
+    pub(super) key: Option<IdempotencyKey>,
 }
 
 /// A lifecycle command; those that start something have the identifier drawn for it.
@@ -82,6 +85,16 @@ impl Command {
             Self::AssociateService(command) => (command.service_id, Element::Service, 0),
             Self::UpdateExpiration(command) => (command.service_id, Element::Service, 0),
             Self::ChangeRecords(command) => command.key,
+        }
+    }
+
+    /// The identifier of what it starts; 0 where it starts nothing.
+    pub(super) fn started_id(&self) -> i64 {
+        match self {
+            Self::StartService(service, _) => service.0,
+            Self::StartState(state, _) | Self::TransitionState(state, _) => state.0.into(),
+            Self::StartTask(task, _) => task.0.into(),
+            _ => 0,
         }
     }
 
@@ -292,7 +305,7 @@ impl Loop {
     }
 }
 
-/// What a batch takes of those that wait, in order: one command per element, and not too many bytes. A command that
+/// What a batch takes of those that wait, in order: one command per element and idempotency key, and not too many bytes. A command that
 /// stands alone goes after all that came before it, and ahead of all that came later.
 fn divide(mut waiting: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let after = match waiting.iter().position(|job| job.write.command.stands_alone()) {
@@ -301,12 +314,14 @@ fn divide(mut waiting: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
         None => Vec::new(),
     };
     let mut keys = HashSet::with_capacity(waiting.len());
+    let mut idempotency_keys = HashSet::new();
     let (mut bytes, mut full) = (0, false);
     let (batch, mut later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|job| {
         bytes += job.write.command.bytes();
         full |= bytes > BATCH_BYTES && !keys.is_empty();
         // The key counts even of a command that waits, so that a third one does not overtake it.
-        keys.insert(job.write.command.key()) && !full
+        let first = keys.insert(job.write.command.key());
+        job.write.key.as_ref().is_none_or(|key| idempotency_keys.insert(key.text.clone())) && first && !full
     });
     later.extend(after);
     (batch, later)

@@ -108,7 +108,7 @@ impl World {
                 format!(
                     "{:?}",
                     app.store
-                        .start_state(|context| StartState::read(self.service_id(service), &members, context))
+                        .start_state(None, |context| StartState::read(self.service_id(service), &members, context))
                         .await
                 )
             }
@@ -117,7 +117,9 @@ impl World {
                 let members = read_object(body.as_bytes()).unwrap();
                 format!(
                     "{:?}",
-                    app.store.start_task(|context| StartTask::read(self.service_id(service), &members, context)).await
+                    app.store
+                        .start_task(None, |context| StartTask::read(self.service_id(service), &members, context))
+                        .await
                 )
             }
             _ => unreachable!("{command:?} starts nothing"),
@@ -150,7 +152,7 @@ impl World {
                 let body = body.to_string();
                 let members = read_object(body.as_bytes()).unwrap();
                 let read = |context: Context<'_>| TransitionState::read(self.service_id(service), &members, context);
-                format!("{:?}", app.store.transition_state(read).await)
+                format!("{:?}", app.store.transition_state(None, read).await)
             }
             Command::CompleteTask { service, task, state, body } => {
                 let body = with(body, "state_id", state.map(|state| self.state(service, state)));

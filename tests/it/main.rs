@@ -8,6 +8,7 @@ mod documents;
 mod equivalence;
 mod extensions;
 mod fields;
+mod idempotency;
 mod journey;
 mod once_only;
 mod openapi;

@@ -24,9 +24,10 @@ macro_rules! problem_responses {
 
 problem_responses! {
     /// What can go wrong when a service starts.
-    StartServiceProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
+    StartServiceProblems: InvalidJson, InvalidEvent, InvalidQuery, IdempotencyMismatch, PayloadTooLarge,
+        UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a state or task starts.
-    StartProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, PayloadTooLarge,
+    StartProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, IdempotencyMismatch, PayloadTooLarge,
         UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a task ends.
     CompleteTaskProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownTask,
@@ -36,7 +37,7 @@ problem_responses! {
         AlreadyCompleted, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a state ends and another starts.
     TransitionProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, AlreadyCompleted,
-        PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
+        IdempotencyMismatch, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
     /// What can go wrong when a service ends.
     CompleteServiceProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, AlreadyCompleted,
         PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;

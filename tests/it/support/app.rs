@@ -90,6 +90,12 @@ impl TestApp {
         self.send(Method::DELETE, path, None).await
     }
 
+    /// Posts an event with a header.
+    pub(crate) async fn post_with(&self, path: &str, (name, value): (&str, &str), body: &Value) -> Answer {
+        let request = self.client.post(format!("{}{path}", self.url)).header(name, value).json(body);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
     /// Sends any request.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<(&str, String)>) -> Answer {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
