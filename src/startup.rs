@@ -1,5 +1,6 @@
 //! The life of the process: open the database, serve, and close everything in order when told to stop.
 
+use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::clock::SystemClock;
-use crate::http;
+use crate::http::{self, AccessSettings, Tls};
 use crate::postgres::{EmbeddedPostgres, NAME};
 use crate::settings::{LogArgs, LogFormat, Settings};
 use crate::store::Store;
@@ -73,12 +74,17 @@ async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postg
     let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
     let store = web::Data::new(store);
     let address = listener.local_addr()?;
-    let server = http::serve(listener, web::Data::clone(&store), settings.http())?;
+    let http = settings.http()?;
+    let (tls, access) = (http.tls.clone(), http.access.clone());
+    let server = http::serve(listener, web::Data::clone(&store), http)?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
-    info!("listening on http://{address} (the API's description: http://{address}/docs/)");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    info!("listening on {scheme}://{address} (the API's description: {scheme}://{address}/docs/)");
+    say_who_may_call(&access, &store);
     let stopped = tokio::select! {
         never = store.keep_forgetting_idempotency_keys() => match never {},
+        never = renew_certificate(tls) => match never? {},
         signal = told_to_stop() => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
         () = store.writer_died() => Err(anyhow::anyhow!("a writer has died")),
     };
@@ -91,6 +97,27 @@ async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postg
         warn!("stopped, since the service could not go on");
     }
     stopped
+}
+
+fn say_who_may_call(access: &AccessSettings, store: &Store) {
+    if !access.authentication {
+        warn!("no authentication: everybody who can reach the address may do everything");
+    } else if store.credentials().is_empty() {
+        warn!("nobody may call yet: add users with `context-services user add`");
+    }
+}
+
+/// Reads the certificate again at each SIGHUP, which means nothing else to the service.
+async fn renew_certificate(tls: Option<Arc<Tls>>) -> Result<Infallible> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    while hangups.recv().await.is_some() {
+        match tls.as_ref().map(|tls| tls.read_again()) {
+            Some(Ok(())) => info!("the certificate was read again"),
+            Some(Err(error)) => warn!("the old certificate stays in use: {:#}", anyhow::Error::from(error)),
+            None => info!("SIGHUP: there is no certificate to be read again"),
+        }
+    }
+    bail!("signals can no longer be received")
 }
 
 async fn told_to_stop() -> Result<&'static str> {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows SQL or HTTP, waits, or reads a clock.
 
+pub mod access;
 pub mod attribute;
 pub mod business_attribute;
 pub mod clock;

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 
 use super::extract::Body;
 use super::problem::Problem;
-use super::routes::PREFIX;
+use super::routes::path_of;
 use crate::domain::json::Members;
 use crate::domain::once_only::IdempotencyKey;
 use crate::store::Store;
@@ -58,7 +58,7 @@ impl FromRequest for KeyedBody {
             (Some(_), Some(_)) => Some(HeaderValue::from_static("")),
             (key, _) => key.cloned(),
         };
-        let route = request.path().strip_prefix(PREFIX).unwrap_or(request.path()).to_owned();
+        let route = path_of(request.path()).to_owned();
         let body = Body::from_request(request, payload);
         Box::pin(async move { Ok(Self { body: body.await?, key, route }) })
     }

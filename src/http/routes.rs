@@ -96,9 +96,17 @@ fn everything(config: &mut ServiceConfig<'_>) {
     config.route("/docs/{file:.*}", web::get().to(openapi::get_docs));
 }
 
+/// A path without the prefix of version 8.5.
+pub(super) fn path_of(path: &str) -> &str {
+    match path.strip_prefix(PREFIX) {
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
 /// 405 where the path has other methods, 404 where it has none.
 async fn no_such_route(request: HttpRequest, published: web::Data<Published>) -> Result<HttpResponse, Problem> {
-    let path = request.path().strip_prefix(PREFIX).unwrap_or(request.path());
+    let path = path_of(request.path());
     let allowed = published.methods_of(path);
     if allowed.is_empty() || allowed.contains(&request.method().as_str()) {
         return Err(Problem::new(Code::NotFound, format!("there is no {} {}", request.method(), request.path())));

@@ -6,10 +6,11 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::web;
+use actix_web::{HttpMessage, web};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
+use super::auth::Caller;
 use super::problem::Problem;
 use super::server::Requests;
 use crate::store::Store;
@@ -58,6 +59,7 @@ fn log<B>(response: &ServiceResponse<B>, id: &str, start: Instant) {
     // What answers an unknown method is not the operation of that path.
     let unrouted = problem.is_some_and(Problem::is_unrouted);
     let name = if unrouted { "no_such_route" } else { request.match_name().unwrap_or("page") };
+    let caller = request.extensions().get::<Caller>().cloned();
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
     macro_rules! line {
         ($level:ident) => {
@@ -70,6 +72,7 @@ fn log<B>(response: &ServiceResponse<B>, id: &str, start: Instant) {
                 state.id = path("state_id"),
                 task.id = path("task_id"),
                 location,
+                caller = caller.as_ref().map(|caller| caller.0.as_str()),
                 code,
                 error = cause,
                 request.id = id,

@@ -6,6 +6,7 @@ mod attributes;
 mod batch;
 mod business_attributes;
 mod connection;
+mod credentials;
 mod ends;
 mod error;
 mod extensions;
@@ -42,7 +43,7 @@ use attributes::{ValueIds, Values};
 use ids::Ids;
 use metadata::MetadataCache;
 use queries::KnownMeanings;
-use server::KnownMode;
+use server::Deployment;
 use writer::{Command, Write, Writer};
 
 /// How often a command is tried again when what it was validated against changes under it.
@@ -71,7 +72,7 @@ pub struct Store {
     values: Values,
     meanings: KnownMeanings,
     metadata: MetadataCache,
-    mode: KnownMode,
+    deployment: Deployment,
     writer: Writer,
 }
 
@@ -90,8 +91,8 @@ impl Store {
         connection::MIGRATIONS.run(&pool).await.map_err(StartError::Migration)?;
         connection::check_durability(&pool).await?;
         let metadata = MetadataCache::load(&pool, settings.open_extensions).await.map_err(StartError::Unreachable)?;
-        let mode = KnownMode::default();
-        mode.follow(&pool).await.map_err(StartError::Unreachable)?;
+        let deployment = Deployment::default();
+        deployment.follow(&pool).await.map_err(StartError::Unreachable)?;
         let writer = Writer::start(&database, settings.writer);
         let store = Self {
             ids: Ids::default(),
@@ -100,7 +101,7 @@ impl Store {
             pool,
             clock,
             metadata,
-            mode,
+            deployment,
             writer,
         };
         store.resume_sweeping().await.map_err(StartError::Unreachable)?;

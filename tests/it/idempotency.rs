@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -11,7 +12,7 @@ use crate::support::app::Answer;
 const HOUR: i64 = 60 * 60 * 1000;
 
 async fn post(app: &TestApp, key: &str, path: &str, body: &Value) -> Answer {
-    app.post_with(path, ("Idempotency-Key", key), body).await
+    app.send_with(Method::POST, path, &[("Idempotency-Key", key)], Some(body.to_string())).await
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod access;
 mod architecture;
 mod business_attributes;
 mod documents;
@@ -23,4 +24,5 @@ mod services;
 mod states;
 mod support;
 mod tasks;
+mod tls;
 mod writer;

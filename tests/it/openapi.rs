@@ -11,7 +11,7 @@ fn document() -> Value {
 }
 
 /// The operations of the API: name, method, path.
-const OPERATIONS: &[(&str, &str, &str)] = &[
+pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("associate_service", "post", "/customers/{customer_id}/services/{service_id}"),
     ("change_server_mode", "post", "/server/mode"),
     ("complete_service", "post", "/services/{service_id}/end"),

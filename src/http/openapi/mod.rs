@@ -1,5 +1,6 @@
 //! The OpenAPI document, generated from the handlers, and the page that shows it.
 
+mod access;
 mod examples;
 mod problems;
 
@@ -34,6 +35,7 @@ pub fn document() -> OpenApi {
     components.schemas.insert(ProblemBody::name().into(), ProblemBody::schema());
     components.schemas.insert(ProblemError::name().into(), ProblemError::schema());
     examples::give(&mut document);
+    access::state(&mut document);
     document
 }
 

@@ -84,7 +84,7 @@ problem_responses! {
 }
 
 /// One response for each status, which names its codes and has an example of each.
-fn responses_of(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+pub(super) fn responses_of(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status = BTreeMap::<u16, Vec<Code>>::new();
     for code in codes {
         by_status.entry(code.entry().1.as_u16()).or_default().push(*code);
