@@ -15,6 +15,7 @@ mod ids;
 mod metadata;
 mod queries;
 mod records;
+mod remains;
 mod reporting;
 mod server;
 mod services;
@@ -93,7 +94,7 @@ impl Store {
         let metadata = MetadataCache::load(&pool, settings.open_extensions).await.map_err(StartError::Unreachable)?;
         let deployment = Deployment::default();
         deployment.follow(&pool).await.map_err(StartError::Unreachable)?;
-        let writer = Writer::start(&database, settings.writer);
+        let writer = Writer::start(&database, settings.writer).await.map_err(StartError::Unreachable)?;
         let store = Self {
             ids: Ids::default(),
             values: Values::default(),
@@ -105,6 +106,7 @@ impl Store {
             writer,
         };
         store.resume_sweeping().await.map_err(StartError::Unreachable)?;
+        store.delete_remains();
         Ok(store)
     }
 

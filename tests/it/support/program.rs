@@ -48,7 +48,7 @@ impl Program {
         let mut program = Self { url: String::new(), child, lines };
         let line = program.line_with("listening on http");
         let url = line.split_once("listening on ").unwrap().1;
-        program.url = url.split([' ', '"']).next().unwrap().to_owned();
+        url.split([' ', '"']).next().unwrap().clone_into(&mut program.url);
         program
     }
 
