@@ -8,6 +8,7 @@ mod business_attributes;
 mod documents;
 mod equivalence;
 mod extensions;
+mod faults;
 mod fields;
 mod idempotency;
 mod journey;
