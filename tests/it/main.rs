@@ -10,6 +10,7 @@ mod equivalence;
 mod extensions;
 mod faults;
 mod fields;
+mod hardening;
 mod idempotency;
 mod journey;
 mod once_only;
