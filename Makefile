@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run test bench check sqlx openapi psql postgres
+.PHONY: help run demo test bench check sqlx openapi psql postgres
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,6 +12,10 @@ help: ## show this list
 run: postgres ## build and start the service on 127.0.0.1:8080; data stay in ./data
 	$(CARGO) build --release --locked
 	exec target/release/context-services
+
+demo: postgres ## the same with a demo world, on 127.0.0.1:8090; data stay in ./data-demo
+	$(CARGO) build --release --locked
+	BIND_ADDRESS=$${BIND_ADDRESS:-127.0.0.1:8090} exec target/release/context-services demo
 
 test: postgres ## run every test
 	$(CARGO) test --locked

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::http::HttpSettings;
@@ -34,6 +34,17 @@ pub struct Settings {
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
+    /// What to do beside serving.
+    #[command(subcommand)]
+    pub action: Option<Action>,
+}
+
+/// What the program can do beside serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Action {
+    /// Serve a demo world: hotel bookings of the last day, and some that go on. Its data are kept apart from others, in
+    /// an embedded PostgreSQL in `DATA_DIR-demo`
+    Demo,
 }
 
 /// How requests are taken.
@@ -185,7 +196,16 @@ impl Settings {
 
     /// The embedded server's settings.
     pub fn embedded(&self) -> EmbeddedSettings {
-        EmbeddedSettings { data_dir: self.database.data_dir.clone(), bin_dir: self.database.postgres_bin_dir.clone() }
+        let mut data_dir = self.database.data_dir.clone();
+        if self.plays_demo() {
+            data_dir.as_mut_os_string().push("-demo");
+        }
+        EmbeddedSettings { data_dir, bin_dir: self.database.postgres_bin_dir.clone() }
+    }
+
+    /// Whether the demo world is to be served.
+    pub fn plays_demo(&self) -> bool {
+        self.action == Some(Action::Demo)
     }
 
     /// The store's settings, on a database.

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+use crate::demo;
 use crate::domain::clock::SystemClock;
 use crate::http;
 use crate::postgres::{EmbeddedPostgres, NAME};
@@ -37,7 +38,9 @@ pub async fn run(settings: Settings) -> Result<()> {
     // Taken before anything is opened, so that a second start on the same address touches nothing.
     let address = settings.http.bind_address;
     let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-    if let Some(database) = settings.external_database().map_err(anyhow::Error::msg)? {
+    // The demo never plays on a database that it has not made.
+    let external = settings.external_database().map_err(anyhow::Error::msg)?;
+    if let Some(database) = external.filter(|_| !settings.plays_demo()) {
         return serve(&settings, listener, database).await;
     }
     let embedded =
@@ -76,7 +79,10 @@ async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postg
     let server = http::serve(listener, web::Data::clone(&store), settings.http())?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
-    info!("listening on http://{address} (the API's description: http://{address}/docs/)");
+    info!("listening on http://{address} (journeys: http://{address}/journey, the API: http://{address}/docs/)");
+    if settings.plays_demo() {
+        actix_web::rt::spawn(demo::play(format!("http://{address}"), Arc::new(SystemClock)));
+    }
     let stopped = tokio::select! {
         signal = told_to_stop() => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
         () = store.writer_died() => Err(anyhow::anyhow!("a writer has died")),

@@ -99,6 +99,16 @@ pub struct View {
     pub tasks: Nested,
     /// The extensions.
     pub extensions: ExtensionSelections,
+    /// Whether values are given as the names that a person reads, as in the `reporting` views.
+    pub for_people: bool,
+}
+
+impl View {
+    /// Whole services as a person looks at them: with all states and tasks, and without extensions.
+    pub fn of_journey() -> Self {
+        let all = Nested { active: true, completed: true };
+        Self { states: all, tasks: all, for_people: true, ..Self::default() }
+    }
 }
 
 /// A span of time, with its start and without its end.

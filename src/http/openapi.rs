@@ -45,7 +45,8 @@ pub(super) struct Published {
 impl Published {
     pub(super) fn new() -> Self {
         let document = document();
-        let pages = ["/openapi.json", "/docs", "/docs/{file}"].map(|path| (path.to_owned(), vec![Method::GET]));
+        let pages = routes::PAGES.into_iter().chain(["/openapi.json", "/docs", "/docs/{file}"]);
+        let pages = pages.map(|path| (path.to_owned(), vec![Method::GET]));
         let documented = document.paths.paths.iter().map(|(path, item)| (path.clone(), routes::methods(item)));
         Self {
             json: document.to_json().unwrap_or_default().into(),
@@ -164,6 +165,8 @@ problem_responses! {
     StatusProblems: InvalidQuery;
     /// What can go wrong when the mode is changed.
     ChangeModeProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType;
+    /// What can go wrong when a report is asked for.
+    ReportProblems: InvalidQuery, Maintenance;
     /// What can keep the service from being ready.
     ReadinessProblems: ;
 }

@@ -175,7 +175,7 @@ pub(super) async fn refuse_in_maintenance(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let path = request.path().strip_prefix(PREFIX).unwrap_or(request.path());
-    let concerned = path.starts_with("/services") || path.starts_with("/customers");
+    let concerned = ["/services", "/customers", "/reports"].into_iter().any(|closed| path.starts_with(closed));
     let mode = request.app_data::<web::Data<Store>>().map(|store| store.mode());
     if concerned && mode == Some(Mode::Maintenance) {
         let problem = Problem::new(Code::Maintenance, "the service is in maintenance; try again later");

@@ -13,6 +13,7 @@ mod metadata;
 mod queries;
 mod records;
 mod reporting;
+mod reports;
 mod server;
 mod services;
 mod states;
