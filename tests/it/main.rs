@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod architecture;
+mod browser;
 mod business_attributes;
 mod documents;
 mod equivalence;
