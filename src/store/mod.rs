@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod extensions;
 mod ids;
+mod measures;
 mod metadata;
 mod queries;
 mod records;
@@ -90,6 +91,7 @@ impl Store {
         let metadata = MetadataCache::load(&pool, settings.open_extensions).await.map_err(StartError::Unreachable)?;
         let mode = KnownMode::default();
         mode.follow(&pool).await.map_err(StartError::Unreachable)?;
+        measures::describe();
         let writer = Writer::start(&database, settings.writer);
         let store = Self {
             ids: Ids::default(),
@@ -119,6 +121,7 @@ impl Store {
     /// Brings those measurements up to date that are looked at rather than counted.
     pub fn measure(&self) {
         self.writer.measure();
+        measures::measure(&self.pool);
     }
 
     /// Waits until a writer has died, which it should not: the process must then stop.
@@ -147,7 +150,10 @@ impl Store {
                 Err(violations) => return Err(StoreError::Invalid(violations)),
             };
             let (command, values, answer) = prepare(command, &metadata).await?;
-            match self.writer.write(Write { command, values, version: metadata.version }).await? {
+            let kind = command.kind();
+            let written = self.writer.write(Write { command, values, version: metadata.version }).await;
+            measures::count(kind, &written);
+            match written? {
                 Verdict::Done => return Ok(answer),
                 Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
                 Verdict::Again => self.renew(&metadata).await.map(drop)?,

@@ -10,6 +10,7 @@ mod equivalence;
 mod extensions;
 mod fields;
 mod journey;
+mod metrics;
 mod once_only;
 mod openapi;
 mod pages;
