@@ -20,6 +20,7 @@ mod queries;
 mod readme;
 mod records;
 mod reporting;
+mod reporting_reader;
 mod reports;
 mod server;
 mod services;
