@@ -166,7 +166,8 @@ pub(super) fn over_time(rows: &[ActivityRow], step: i64) -> Markup {
                 }
             }
             @for (at, row) in rows.iter().enumerate().step_by(rows.len().div_ceil(TIMES).max(1)) {
-                text x=(share(place(at))) y=(open_base + 18) { (time(row, step)) }
+                @let anchor = if place(at) > 85_000 { "end" } else { "start" };
+                text x=(share(place(at))) y=(open_base + 18) text-anchor=(anchor) { (time(row, step)) }
             }
         }
     }
