@@ -9,3 +9,4 @@ pub mod postgres;
 pub mod settings;
 pub mod startup;
 pub mod store;
+pub mod users;

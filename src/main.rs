@@ -1,9 +1,9 @@
-//! The program: reads its settings, starts the log, and runs the service.
+//! The program: reads its settings, starts the log, and runs the service or another command.
 
 use std::process::ExitCode;
 
-use context_services::settings::Settings;
-use context_services::startup;
+use context_services::settings::{Command, Settings};
+use context_services::{startup, users};
 use tracing::error;
 
 /// Requests are many small allocations on one thread that are freed on another.
@@ -25,7 +25,11 @@ async fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         return ExitCode::from(2);
     }
-    match startup::run(settings).await {
+    let done = match settings.command.clone() {
+        Some(Command::User(command)) => users::run(&settings, &command).await,
+        Some(Command::Demo) | None => startup::run(settings).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::http::HttpSettings;
+use crate::domain::access::Role;
+use crate::http::{AccessSettings, HttpSettings, Tls};
 use crate::postgres::EmbeddedSettings;
 use crate::store::{StoreSettings, WriterSettings};
 
@@ -31,20 +34,59 @@ pub struct Settings {
     /// Extensions and business attributes.
     #[command(flatten)]
     pub metadata: MetadataArgs,
+    /// Who may call.
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
-    /// What to do beside serving.
+    /// What to do instead of serving.
     #[command(subcommand)]
-    pub action: Option<Action>,
+    pub command: Option<Command>,
 }
 
-/// What the program can do beside serving.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-pub enum Action {
-    /// Serve a demo world: hotel bookings of the last day, and some that go on. Its data are kept apart from others, in
+/// What else the program does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Adds, lists and removes those who may call the service
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Serves a demo world: hotel bookings of the last day, and some that go on. Its data are kept apart from others, in
     /// an embedded PostgreSQL in `DATA_DIR-demo`
     Demo,
+}
+
+/// What is done with users.
+#[derive(Debug, Clone, Subcommand)]
+pub enum UserCommand {
+    /// Adds a password or token, and prints it. A user may have several, and they need not have the same role
+    Add(AddUser),
+    /// Lists all credentials: number, user, kind, role
+    List,
+    /// Removes a user, or one credential of it
+    Remove {
+        /// The user
+        name: String,
+        /// The number of the credential; all of the user, if not given
+        #[arg(long)]
+        id: Option<i32>,
+    },
+}
+
+/// The password or token to be added.
+#[derive(Debug, Clone, Args)]
+pub struct AddUser {
+    /// The user: 1 to 64 characters without colons
+    pub name: String,
+    /// reader (queries), writer (lifecycle events and extensions, too) or administrator (everything)
+    #[arg(long)]
+    pub role: Role,
+    /// Add a bearer token rather than a password for HTTP Basic
+    #[arg(long)]
+    pub token: bool,
+    /// Read the password from the first line of standard input instead of making one up
+    #[arg(long, conflicts_with = "token")]
+    pub password_stdin: bool,
 }
 
 /// How requests are taken.
@@ -60,6 +102,9 @@ pub struct HttpArgs {
     /// Threads that take requests; as many as there are cores, if not given
     #[arg(long, env, value_parser = at_least_one)]
     pub http_workers: Option<usize>,
+    /// The most connections at a time; more wait to be accepted
+    #[arg(long, env, default_value_t = 8192, value_parser = at_least_one)]
+    pub max_connections: usize,
     /// Seconds that requests may go on after the service is told to stop
     #[arg(long, env, default_value_t = 30)]
     pub shutdown_timeout: u64,
@@ -117,6 +162,38 @@ pub enum ExtensionSchemas {
     Required,
     /// A name without one is stored as sent.
     Optional,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Access")]
+pub struct AccessArgs {
+    /// Whether callers must say who they are: `required`, or `none`. If not given: none on a loopback address, and on
+    /// any other the service does not start
+    #[arg(long, env, value_enum)]
+    pub authentication: Option<Authentication>,
+    /// Names by which the service may be called, without port, comma separated. If not given: those of this machine
+    /// for itself where authentication is none on a loopback address, else any
+    #[arg(long, env, value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
+    /// Requests a second of each user, or of each address without authentication; more is 429. If not given: no limit
+    #[arg(long, env)]
+    pub rate_limit: Option<NonZeroU32>,
+    /// The certificate chain for TLS, PEM; read again on SIGHUP
+    #[arg(long, env, requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The private key of the certificate, PEM
+    #[arg(long, env, requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// Whether callers must say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Authentication {
+    /// They need not.
+    None,
+    /// By password or token.
+    Required,
 }
 
 /// What is logged, and how.
@@ -183,10 +260,32 @@ impl Settings {
     /// The settings of this process. Ends it with a message where they are not valid, or where only help was asked for.
     pub fn of_process() -> Self {
         let settings = Self::parse();
-        if let Err(error) = settings.external_database() {
-            Self::command().error(ErrorKind::ValueValidation, error).exit();
+        // Without a subcommand it serves, and then it must be clear to whom.
+        let access = if settings.command.is_none() { settings.access().map(drop) } else { Ok(()) };
+        if let Err(error) = settings.external_database().map(drop).and(access) {
+            <Self as CommandFactory>::command().error(ErrorKind::ValueValidation, error).exit();
         }
         settings
+    }
+
+    /// Whether callers must say who they are. Where anybody on the network could call, it must have been decided.
+    fn authentication(&self) -> Result<bool, &'static str> {
+        match self.access.authentication {
+            Some(decided) => Ok(decided == Authentication::Required),
+            None if self.http.bind_address.ip().is_loopback() => Ok(false),
+            None => Err("BIND_ADDRESS is not a loopback address: set AUTHENTICATION=required and add users \
+                         (context-services user add), or AUTHENTICATION=none to let in everybody who can reach it"),
+        }
+    }
+
+    fn access(&self) -> Result<AccessSettings, &'static str> {
+        let authentication = self.authentication()?;
+        let only_here = !authentication && self.http.bind_address.ip().is_loopback();
+        let mut hosts = self.access.allowed_hosts.clone();
+        if hosts.is_empty() && only_here {
+            hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
+        }
+        Ok(AccessSettings { authentication, hosts, rate_limit: self.access.rate_limit })
     }
 
     /// The external database, if one is given.
@@ -205,7 +304,7 @@ impl Settings {
 
     /// Whether the demo world is to be served.
     pub fn plays_demo(&self) -> bool {
-        self.action == Some(Action::Demo)
+        matches!(self.command, Some(Command::Demo))
     }
 
     /// The store's settings, on a database.
@@ -221,12 +320,16 @@ impl Settings {
     }
 
     /// The HTTP server's settings.
-    pub fn http(&self) -> HttpSettings {
+    pub fn http(&self) -> Result<HttpSettings> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        HttpSettings {
+        let files = self.access.tls_certificate.clone().zip(self.access.tls_key.clone());
+        Ok(HttpSettings {
             workers: self.http.http_workers.unwrap_or_else(cores),
             max_body_bytes: self.http.max_body_bytes,
             shutdown_timeout: self.http.shutdown_timeout,
-        }
+            max_connections: self.http.max_connections,
+            access: self.access().map_err(anyhow::Error::msg)?,
+            tls: files.map(|(certificate, key)| Tls::read(certificate, key)).transpose()?,
+        })
     }
 }

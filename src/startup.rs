@@ -1,5 +1,6 @@
 //! The life of the process: open the database, serve, and close everything in order when told to stop.
 
+use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::demo;
 use crate::domain::clock::SystemClock;
-use crate::http;
+use crate::http::{self, AccessSettings, Tls};
 use crate::postgres::{EmbeddedPostgres, NAME};
 use crate::settings::{LogArgs, LogFormat, Settings};
 use crate::store::Store;
@@ -76,14 +77,25 @@ async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postg
     let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
     let store = web::Data::new(store);
     let address = listener.local_addr()?;
-    let server = http::serve(listener, web::Data::clone(&store), settings.http())?;
+    let http = settings.http()?;
+    let (tls, access) = (http.tls.clone(), http.access.clone());
+    if settings.plays_demo() && (tls.is_some() || access.authentication) {
+        bail!("the demo calls without a password and without TLS: leave AUTHENTICATION and TLS_CERTIFICATE away");
+    }
+    let server = http::serve(listener, web::Data::clone(&store), http)?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
-    info!("listening on http://{address} (journeys: http://{address}/journey, the API: http://{address}/docs/)");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    info!(
+        "listening on {scheme}://{address} (journeys: {scheme}://{address}/journey, the API: {scheme}://{address}/docs/)"
+    );
+    say_who_may_call(&access, &store);
     if settings.plays_demo() {
         actix_web::rt::spawn(demo::play(format!("http://{address}"), Arc::new(SystemClock)));
     }
     let stopped = tokio::select! {
+        never = store.keep_forgetting_idempotency_keys() => match never {},
+        never = renew_certificate(tls) => match never? {},
         signal = told_to_stop() => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
         () = store.writer_died() => Err(anyhow::anyhow!("a writer has died")),
     };
@@ -96,6 +108,27 @@ async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postg
         warn!("stopped, since the service could not go on");
     }
     stopped
+}
+
+fn say_who_may_call(access: &AccessSettings, store: &Store) {
+    if !access.authentication {
+        warn!("no authentication: everybody who can reach the address may do everything");
+    } else if store.credentials().is_empty() {
+        warn!("nobody may call yet: add users with `context-services user add`");
+    }
+}
+
+/// Reads the certificate again at each SIGHUP, which means nothing else to the service.
+async fn renew_certificate(tls: Option<Arc<Tls>>) -> Result<Infallible> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    while hangups.recv().await.is_some() {
+        match tls.as_ref().map(|tls| tls.read_again()) {
+            Some(Ok(())) => info!("the certificate was read again"),
+            Some(Err(error)) => warn!("the old certificate stays in use: {:#}", anyhow::Error::from(error)),
+            None => info!("SIGHUP: there is no certificate to be read again"),
+        }
+    }
+    bail!("signals can no longer be received")
 }
 
 async fn told_to_stop() -> Result<&'static str> {

@@ -145,12 +145,22 @@ impl BusinessAttributeDefinition {
         let values = take_values(&mut fields);
         let default = take_default(&mut fields, &values);
         fields.refuse_rest();
+        if !is_name(name) {
+            fields.violations.add(&Place::Body, NO_NAME);
+        }
         if Field::all().any(|field| field.to_string().eq_ignore_ascii_case(name)) {
             fields.violations.add(&Place::Body, "a business attribute may not have the name of a field");
         }
         let name = name.to_owned();
         fields.violations.or(Self { name, display_name, description, fields: mapped, values, default })
     }
+}
+
+/// What is said of a name that could not be told from another, or not be put into a path.
+const NO_NAME: &str = "a name has no control characters, no blanks around it, and is not . or ..";
+
+fn is_name(name: &str) -> bool {
+    name.trim() == name && !name.contains(char::is_control) && !matches!(name, "" | "." | "..")
 }
 
 fn take_fields(fields: &mut Fields<'_, '_>) -> Vec<Field> {
@@ -223,6 +233,9 @@ impl ValueDefinition {
         let name = fields.string("name", 1..=MAX_TEXT);
         if name.is_none() && fields.violations.len() == before {
             fields.complain("name", "must be given");
+        }
+        if name.as_deref().is_some_and(|name| !is_name(name)) {
+            fields.complain("name", NO_NAME);
         }
         let display_name = fields.string("display_name", 1..=MAX_TEXT);
         let description = fields.string("description", 0..=MAX_TEXT);

@@ -1,6 +1,7 @@
 //! Identifiers of services, states and tasks, and what kind of element each of them names.
 
 use std::fmt;
+use std::num::TryFromIntError;
 use std::str::FromStr;
 
 use serde::Serialize;
@@ -55,6 +56,30 @@ id!(
     TaskId,
     i32
 );
+
+// As they are kept where identifiers of all kinds have one column.
+
+impl From<i64> for ServiceId {
+    fn from(number: i64) -> Self {
+        Self(number)
+    }
+}
+
+impl TryFrom<i64> for StateId {
+    type Error = TryFromIntError;
+
+    fn try_from(number: i64) -> Result<Self, TryFromIntError> {
+        i32::try_from(number).map(Self)
+    }
+}
+
+impl TryFrom<i64> for TaskId {
+    type Error = TryFromIntError;
+
+    fn try_from(number: i64) -> Result<Self, TryFromIntError> {
+        i32::try_from(number).map(Self)
+    }
+}
 
 /// Names a service, state or task: the service, what it is, and `state_id` or `task_id` (0 for the service itself).
 pub type ElementKey = (ServiceId, Element, i32);

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows SQL or HTTP, waits, or reads a clock.
 
+pub mod access;
 pub mod attribute;
 pub mod business_attribute;
 pub mod clock;
@@ -15,6 +16,7 @@ pub mod ids;
 pub mod json;
 pub mod metadata;
 pub mod mode;
+pub mod once_only;
 pub mod query;
 pub mod refusal;
 pub mod report;

@@ -35,19 +35,28 @@ impl ExtensionSelection {
 pub struct ExtensionSelections([ExtensionSelection; 3]);
 
 impl ExtensionSelections {
-    /// Adds a comma separated list. `State.Survey` and `Task.*` choose for those elements, plain names for `plain`. Names
-    /// that nothing bears select nothing.
-    pub fn add(&mut self, plain: Element, list: &str) {
-        for item in list.split(',').map(str::trim).filter(|item| !item.is_empty() && !item.contains('\0')) {
+    /// All there are, of every kind of element.
+    pub fn all() -> Self {
+        Self(std::array::from_fn(|_| ExtensionSelection { all: true, names: Vec::new() }))
+    }
+
+    /// Adds a comma separated list. `State.Survey` and `Task.*` choose for those elements, plain names for `plain`. A
+    /// name that nothing bears selects nothing; an item that is no name is given back.
+    pub fn add<'a>(&mut self, plain: Element, list: &'a str) -> Result<(), &'a str> {
+        for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let (element, name) = match item.split_once('.') {
                 Some((prefix, name)) => {
                     let named = Element::ALL.into_iter().find(|one| one.singular().eq_ignore_ascii_case(prefix));
-                    (named.unwrap_or(plain), if named.is_some() { name } else { item })
+                    (named.ok_or(item)?, name)
                 }
                 None => (plain, item),
             };
+            if name.is_empty() || name.contains(['\0', '.']) {
+                return Err(item);
+            }
             self.0[element as usize].add(name);
         }
+        Ok(())
     }
 
     /// Those of one kind of element.
@@ -108,6 +117,11 @@ impl View {
     pub fn of_journey() -> Self {
         let all = Nested { active: true, completed: true };
         Self { states: all, tasks: all, for_people: true, ..Self::default() }
+    }
+
+    /// One element as a person looks at it: with its extensions, and without what is nested in it.
+    pub fn of_element() -> Self {
+        Self { extensions: ExtensionSelections::all(), for_people: true, ..Self::default() }
     }
 }
 

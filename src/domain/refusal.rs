@@ -1,9 +1,9 @@
 //! Why a well-formed command is not carried out.
 
 use super::completion::Complete;
-use super::disposition::RecordedEnd;
 use super::extension::{Change, ChangeRecords, MAX_STORED};
 use super::ids::{Element, StateId};
+use super::once_only::RecordedEnd;
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
@@ -30,6 +30,9 @@ pub enum Refusal {
     /// There is nothing that could be removed.
     #[error("nothing is recorded under this extension")]
     NoRecords,
+    /// The idempotency key belongs to another request.
+    #[error("the Idempotency-Key was used within the last 24 hours with another route or body")]
+    IdempotencyMismatch,
     /// The body refers to something that does not exist.
     #[error("the event is not valid")]
     Invalid(Violations),
@@ -57,6 +60,8 @@ pub struct OnRecord {
 pub enum Verdict {
     /// It is done, now or before.
     Done,
+    /// It was done before under the same idempotency key, and started what has this identifier.
+    Repeated(i64),
     /// It is refused.
     Refused(Refusal),
     /// Nothing stands against it any more: what did was changed meanwhile.

@@ -67,7 +67,7 @@ impl TransitionState {
             return Err(Violations::at(&Place::Body.member("from"), "must be given"));
         };
         let key = (service_id, Element::State, state_id.0);
-        let from = Complete::new(key, event.clone(), given, disposition).digested();
+        let from = Complete::within_transition(key, event.clone(), given, disposition);
         let (state_type, est_duration) = to;
         let details = StateDetails { previous_state_id: Some(state_id), state_type, est_duration };
         Ok(Self { from, to: StartState { service_id, event, details, extensions } })

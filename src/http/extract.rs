@@ -1,6 +1,6 @@
 //! Extractors: what a handler takes, already checked. Their refusals are problems.
 
-use std::future::{Future, Ready, ready};
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
@@ -71,12 +71,12 @@ pub(super) struct SchemaPath(pub(super) Element, pub(super) String);
 /// An extractor that needs no body.
 macro_rules! from_path {
     ($type:ty, $request:ident => $read:expr) => {
-        impl FromRequest for $type {
-            type Error = Problem;
-            type Future = Ready<Result<Self, Problem>>;
+        impl actix_web::FromRequest for $type {
+            type Error = $crate::http::problem::Problem;
+            type Future = std::future::Ready<Result<Self, Self::Error>>;
 
-            fn from_request($request: &HttpRequest, _: &mut Payload) -> Self::Future {
-                ready($read)
+            fn from_request($request: &actix_web::HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+                std::future::ready($read)
             }
         }
     };

@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, get, web};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::problem::Problem;
-use super::routes::PREFIX;
+use super::routes::path_of;
 use crate::store::Store;
 
 const REQUESTS: &str = "context_services_http_requests_total";
@@ -45,13 +45,7 @@ pub(super) fn measure<B>(response: &ServiceResponse<B>, elapsed: Duration) {
     let request = response.request();
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     let routed = request.match_pattern().filter(|_| !problem.is_some_and(Problem::is_unrouted));
-    let route = routed.map_or_else(
-        || "unknown".to_owned(),
-        |route| match route.strip_prefix(PREFIX) {
-            Some(route) => route.to_owned(),
-            None => route,
-        },
-    );
+    let route = routed.map_or_else(|| "unknown".to_owned(), |route| path_of(&route).to_owned());
     let method = method_of(request.method());
     let status = response.status().as_u16().to_string();
     histogram!(SECONDS, "method" => method, "route" => route.clone()).record(elapsed);
@@ -72,7 +66,8 @@ fn method_of(method: &Method) -> &'static str {
 /// Measurements for Prometheus.
 #[utoipa::path(
     tag = "Server",
-    responses((status = 200, description = "In the text format of Prometheus", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "In the text format of Prometheus", body = String, content_type = "text/plain",
+        example = json!("requests_total{status=\"204\"} 2471\n")))
 )]
 #[get("/metrics")]
 pub(super) async fn metrics(store: web::Data<Store>) -> HttpResponse {

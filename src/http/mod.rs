@@ -1,11 +1,13 @@
 //! The only code that knows HTTP: it parses requests, and answers them. What to do is decided elsewhere.
 
+mod auth;
 mod business_attributes;
 mod elements;
 mod events;
 mod extensions;
 mod extract;
 mod health;
+mod idempotency;
 mod metrics;
 mod openapi;
 mod page;
@@ -19,9 +21,11 @@ mod services;
 mod states;
 mod tasks;
 pub mod telemetry;
+mod tls;
 
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -30,12 +34,14 @@ use actix_web::{App, HttpServer, web};
 
 use crate::store::Store;
 
+pub use auth::AccessSettings;
 pub use metrics::record;
 pub use openapi::document;
 pub use problem::{Code, table_of_codes};
+pub use tls::{Tls, TlsError};
 
 /// How requests are taken.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct HttpSettings {
     /// Threads that take requests.
     pub workers: usize,
@@ -43,11 +49,18 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
     /// How long requests may go on when the server is told to stop, in seconds.
     pub shutdown_timeout: u64,
+    /// The most connections at a time.
+    pub max_connections: usize,
+    /// Who is let in.
+    pub access: AccessSettings,
+    /// The certificate; none: HTTP without TLS.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Serves the API on `listener` until the server is told to stop through its handle.
 pub fn serve(listener: TcpListener, store: web::Data<Store>, settings: HttpSettings) -> io::Result<Server> {
     let document = web::Data::new(openapi::Published::new());
+    let gate = web::Data::new(auth::Gate::new(settings.access));
     let requests = web::Data::new(server::Requests::since(store.now()));
     let server = HttpServer::new(move || {
         App::new()
@@ -55,18 +68,24 @@ pub fn serve(listener: TcpListener, store: web::Data<Store>, settings: HttpSetti
             .app_data(web::Data::clone(&document))
             .app_data(extract::body_limit(settings.max_body_bytes))
             .app_data(web::Data::clone(&requests))
+            .app_data(web::Data::clone(&gate))
             .wrap(from_fn(server::refuse_in_maintenance))
+            .wrap(from_fn(auth::authorize))
             .wrap(from_fn(telemetry::log_request))
             .configure(routes::configure)
     });
     let server = server
         .workers(settings.workers)
-        .listen(listener)?
+        .max_connections(settings.max_connections.div_ceil(settings.workers.max(1)))
         // Without it an answer can wait 40 ms for a delayed acknowledgement.
         .tcp_nodelay(true)
         .client_request_timeout(Duration::from_secs(10))
         .keep_alive(Duration::from_secs(75))
         .shutdown_timeout(settings.shutdown_timeout)
         .disable_signals();
+    let server = match settings.tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls.config().map_err(io::Error::other)?)?,
+        None => server.listen(listener)?,
+    };
     Ok(server.run())
 }

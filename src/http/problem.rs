@@ -56,6 +56,10 @@ codes! {
     InvalidQuery = "invalid_query", BAD_REQUEST, "The query is not valid";
     /// The schema breaks a rule.
     InvalidSchema = "invalid_schema", BAD_REQUEST, "The schema or business attribute is not valid";
+    /// The caller has not said who it is, or not convincingly.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "The caller is not known";
+    /// The caller may not do this.
+    Forbidden = "forbidden", FORBIDDEN, "The caller may not do this";
     /// There is no such service.
     UnknownService = "unknown_service", NOT_FOUND, "There is no such service";
     /// There is no such state.
@@ -78,10 +82,14 @@ codes! {
     StateMismatch = "state_mismatch", CONFLICT, "The task belongs to another state";
     /// A schema has this name.
     SchemaExists = "schema_exists", CONFLICT, "There is an extension schema of this name";
+    /// The idempotency key belongs to another request.
+    IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another request";
     /// The body is too large.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// The body is of another type than JSON.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
+    /// The caller sends more than it may.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "The caller sends too many requests";
     /// A fault of the service.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong in the service";
     /// The deployment is in maintenance.
@@ -259,8 +267,12 @@ impl ResponseError for Problem {
             exception: code,
         };
         let mut response = HttpResponse::build(status);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.insert_header((header::RETRY_AFTER, "1"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.append_header((header::WWW_AUTHENTICATE, "Basic realm=\"context-services\", charset=\"UTF-8\""));
+            response.append_header((header::WWW_AUTHENTICATE, "Bearer realm=\"context-services\""));
         }
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
@@ -286,6 +298,7 @@ impl From<Refusal> for Problem {
             Refusal::AlreadyCompleted { .. } => Code::AlreadyCompleted,
             Refusal::NoRecords => Code::UnknownExtension,
             Refusal::StateMismatch { .. } => Code::StateMismatch,
+            Refusal::IdempotencyMismatch => Code::IdempotencyMismatch,
         };
         Self::new(code, refusal.to_string())
     }

@@ -1,11 +1,9 @@
 //! Query strings: which parameters an operation takes, and what they mean (contract §3).
 
-use std::future::{Ready, ready};
 use std::str::FromStr;
 
-use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::IntoParams;
 
@@ -29,7 +27,6 @@ const MAX_LIMIT: u32 = 10_000;
 pub(super) struct ExtensionsParameter {
     /// Extensions to include: names in any case, comma separated or repeated; `*` is all; none unless given. A name that
     /// no extension has includes nothing. `State.Survey` and `Task.*` choose for nested states and tasks.
-    #[param(example = "*")]
     extensions: Option<String>,
 }
 
@@ -185,7 +182,11 @@ impl Parameters {
             view.tasks = self.nested("active_tasks", "completed_tasks")?;
         }
         for list in self.take("extensions") {
-            view.extensions.add(element, &list);
+            let added = view.extensions.add(element, &list);
+            added.map_err(|item| {
+                let expected = "expected a name, *, or one of these after Service., State. or Task.";
+                Problem::invalid_query("extensions", format!("{expected}, found {:?}", shown(item)))
+            })?;
         }
         Ok(view)
     }

@@ -1,10 +1,7 @@
 //! Reports over HTTP: sums over a period, as JSON, or as CSV for spreadsheets.
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -118,7 +115,7 @@ trait Cells {
 /// One report: its body, its cells, and its operation.
 macro_rules! reports {
     ($(
-        $(#[$doc:meta])* $name:ident, $path:tt, $file:literal, $body:ident($row:ident), $body_doc:literal,
+        $(#[$doc:meta])* $name:ident, $path:tt, $file:literal like $csv:literal, $body:ident($row:ident), $body_doc:literal,
         [$($head:literal: |$of:ident| $cell:expr),+];
     )+) => {
         $(
@@ -144,7 +141,7 @@ macro_rules! reports {
                 tag = "Reports",
                 params(ReportParameters),
                 responses(
-                    (status = 200, description = "The figures", content(($body = "application/json"), (String = "text/csv"))),
+                    (status = 200, description = "The figures", content(($body = "application/json"), (String = "text/csv", example = json!($csv)))),
                     ReportProblems,
                 )
             )]
@@ -166,20 +163,20 @@ reports! {
     ///
     /// Services that started, ended and were open, for each part of the period. The parts are whole steps of time (a
     /// minute, an hour, a day …), about 48 of them; what lies outside of the period is not counted.
-    report_activity, "/reports/activity", "activity.csv", ActivityBody(ActivityRow), "Services over time.",
+    report_activity, "/reports/activity", "activity.csv" like "start,started,ended,open\n2026-02-05T09:00:00.000Z,41,38,7\n", ActivityBody(ActivityRow), "Services over time.",
         ["start": |row| row.start.to_string(), "started": |row| row.started.to_string(),
          "ended": |row| row.ended.to_string(), "open": |row| row.open.to_string()];
     /// Outcomes by disposition.
     ///
     /// Services, states and tasks that ended in the period, by their type and disposition.
-    report_outcomes, "/reports/outcomes", "outcomes.csv", OutcomesBody(OutcomeRow), "Outcomes by disposition.",
+    report_outcomes, "/reports/outcomes", "outcomes.csv" like "element,type,disposition,ended\ntask,survey,SUCCESS,41\n", OutcomesBody(OutcomeRow), "Outcomes by disposition.",
         ["element": |row| row.element.clone(), "type": |row| text(row.kind.as_ref()),
          "disposition": |row| text(row.disposition.as_ref()), "ended": |row| row.ended.to_string()];
     /// Durations of tasks.
     ///
     /// How long the tasks took that ended in the period, by their type; the slowest types first. Percentiles are
     /// interpolated, and rounded to milliseconds.
-    report_durations, "/reports/durations", "durations.csv", DurationsBody(DurationRow), "Durations of tasks.",
+    report_durations, "/reports/durations", "durations.csv" like "task_type,tasks,p50_ms,p90_ms,p99_ms,longest_ms\nsurvey,41,47754,93000,120000,121500\n", DurationsBody(DurationRow), "Durations of tasks.",
         ["task_type": |row| text(row.task_type.as_ref()), "tasks": |row| row.tasks.to_string(),
          "p50_ms": |row| row.p50_ms.to_string(), "p90_ms": |row| row.p90_ms.to_string(),
          "p99_ms": |row| row.p99_ms.to_string(), "longest_ms": |row| row.longest_ms.to_string()];
@@ -187,7 +184,7 @@ reports! {
     ///
     /// The state or task that started last in the services that started in the period, both of those that have ended
     /// and of those that are active.
-    report_stops, "/reports/stops", "stops.csv", StopsBody(StopRow), "Where services stop.",
+    report_stops, "/reports/stops", "stops.csv" like "status,last,type,services\nactive,task,survey,7\n", StopsBody(StopRow), "Where services stop.",
         ["status": |row| row.status.clone(), "last": |row| text(row.last.as_ref()),
          "type": |row| text(row.kind.as_ref()), "services": |row| row.services.to_string()];
 }

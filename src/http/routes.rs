@@ -84,7 +84,10 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(health::live)
         .service(health::ready)
         // GET /metrics
-        .service(metrics::metrics);
+        .service(metrics::metrics)
+        // GET /openapi.json, /docs
+        .service(openapi::get_document)
+        .service(openapi::redirect_to_docs);
 }
 
 /// Where the pages for people are, at the root alone.
@@ -120,15 +123,20 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
 
 fn everything(config: &mut ServiceConfig<'_>) {
     api(config);
-    config
-        .route("/openapi.json", web::get().to(openapi::get_document))
-        .route("/docs", web::get().to(openapi::redirect_to_docs))
-        .route("/docs/{file:.*}", web::get().to(openapi::get_docs));
+    config.route("/docs/{file:.*}", web::get().to(openapi::get_docs));
+}
+
+/// A path without the prefix of version 8.5.
+pub(super) fn path_of(path: &str) -> &str {
+    match path.strip_prefix(PREFIX) {
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
 }
 
 /// 405 where the path has other methods, 404 where it has none.
 async fn no_such_route(request: HttpRequest, published: web::Data<Published>) -> Result<HttpResponse, Problem> {
-    let path = request.path().strip_prefix(PREFIX).unwrap_or(request.path());
+    let path = path_of(request.path());
     let allowed = published.methods_of(path);
     if allowed.is_empty() || allowed.contains(&request.method().as_str()) {
         return Err(Problem::new(Code::NotFound, format!("there is no {} {}", request.method(), request.path())));

@@ -7,6 +7,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use percent_encoding::percent_decode_str;
 use procfs::{Current, Meminfo, process::Process};
 use serde::Serialize;
 use serde_json::json;
@@ -17,7 +18,7 @@ use super::extract::Body;
 use super::openapi::{ChangeModeProblems, StatusProblems};
 use super::problem::{Code, Problem};
 use super::query::NoParameters;
-use super::routes::PREFIX;
+use super::routes::path_of;
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -174,8 +175,10 @@ pub(super) async fn refuse_in_maintenance(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let path = request.path().strip_prefix(PREFIX).unwrap_or(request.path());
-    let concerned = ["/services", "/customers", "/reports"].into_iter().any(|closed| path.starts_with(closed));
+    // Decoded, as routes are matched.
+    let path = percent_decode_str(request.path()).decode_utf8_lossy();
+    let first = path_of(&path).split('/').nth(1);
+    let concerned = matches!(first, Some("services" | "customers" | "reports"));
     let mode = request.app_data::<web::Data<Store>>().map(|store| store.mode());
     if concerned && mode == Some(Mode::Maintenance) {
         let problem = Problem::new(Code::Maintenance, "the service is in maintenance; try again later");

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::elements::{LifecycleBody, created, nested};
 use super::events::{DispositionFields, EventFields};
 use super::extract::{Body, ContactPath, CustomerPath, ServicePath};
+use super::idempotency::{IdempotencyKeyParameter, KeyedBody};
 use super::openapi::{
     AssociateServiceProblems, CompleteServiceProblems, DeleteServiceProblems, GetServiceProblems, ListServicesProblems,
     StartServiceProblems,
@@ -19,7 +20,7 @@ use super::query::{
 use super::states::StateBody;
 use super::tasks::TaskBody;
 use crate::domain::attribute::LongOrString;
-use crate::domain::completion::Complete;
+use crate::domain::completion::EndEvent;
 use crate::domain::element::Service;
 use crate::domain::ids::ServiceId;
 use crate::domain::query::{Filter, Listed, Owner, Status};
@@ -157,6 +158,7 @@ impl From<Service> for ServiceBody {
 /// Creates a service with a new identifier.
 #[utoipa::path(
     tag = "Services",
+    params(IdempotencyKeyParameter),
     request_body(content = StartServiceBody, example = json!({"customer_id": "00K7", "service_type": "book a hotel"})),
     responses(
         (status = 201, description = "The service is on record", body = StartedServiceBody,
@@ -169,10 +171,10 @@ pub(super) async fn start_service(
     request: HttpRequest,
     store: web::Data<Store>,
     _: NoParameters,
-    body: Body,
+    body: KeyedBody,
 ) -> Result<HttpResponse, Problem> {
-    let event = body.object()?;
-    let service_id = store.start_service(|context| StartService::read(&event, context)).await?;
+    let (event, key) = body.object(&store)?;
+    let service_id = store.start_service(key.as_ref(), |context| StartService::read(&event, context)).await?;
     Ok(created(&request, &format!("/services/{service_id}"), &StartedServiceBody { service_id }))
 }
 
@@ -290,7 +292,7 @@ pub(super) async fn complete_service(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(|context| Complete::service(service.0, &event, context)).await?;
+    store.complete(&EndEvent::service(service.0, &event)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::elements::{LifecycleBody, Nest, created, nested};
 use super::events::{DispositionFields, EventFields};
 use super::extract::{Body, ServicePath, StatePath};
+use super::idempotency::{IdempotencyKeyParameter, KeyedBody};
 use super::openapi::{
     CompleteStateProblems, GetStateProblems, ListOfServiceProblems, StartProblems, TransitionProblems,
 };
@@ -17,7 +18,7 @@ use super::query::{
 };
 use super::tasks::TaskBody;
 use crate::domain::attribute::LongOrString;
-use crate::domain::completion::Complete;
+use crate::domain::completion::EndEvent;
 use crate::domain::element::State;
 use crate::domain::ids::{ServiceId, StateId};
 use crate::domain::query::{Filter, Status};
@@ -144,7 +145,7 @@ impl Nest for StateBody {
 /// Creates a state of a service; an ended service still takes late events.
 #[utoipa::path(
     tag = "States",
-    params(("service_id" = i64, Path, description = "The service")),
+    params(("service_id" = i64, Path, description = "The service"), IdempotencyKeyParameter),
     request_body(content = StartStateBody, example = json!({"state_type": "payment"})),
     responses(
         (status = 201, description = "The state is on record", body = StartedStateBody,
@@ -158,10 +159,10 @@ pub(super) async fn start_state(
     store: web::Data<Store>,
     service: ServicePath,
     _: NoParameters,
-    body: Body,
+    body: KeyedBody,
 ) -> Result<HttpResponse, Problem> {
-    let event = body.object()?;
-    let state_id = store.start_state(|context| StartState::read(service.0, &event, context)).await?;
+    let (event, key) = body.object(&store)?;
+    let state_id = store.start_state(key.as_ref(), |context| StartState::read(service.0, &event, context)).await?;
     Ok(created(&request, &format!("/services/{}/states/{state_id}", service.0), &StartedStateBody { state_id }))
 }
 
@@ -186,7 +187,7 @@ pub(super) async fn complete_state(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(|context| Complete::state((state.0, state.1), &event, context)).await?;
+    store.complete(&EndEvent::state((state.0, state.1), &event)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -197,7 +198,7 @@ pub(super) async fn complete_state(
 /// `from.state_id`.
 #[utoipa::path(
     tag = "States",
-    params(("service_id" = i64, Path, description = "The service")),
+    params(("service_id" = i64, Path, description = "The service"), IdempotencyKeyParameter),
     request_body(content = TransitionStateBody, example = json!({
         "interaction_id": "0000CSS0FXZUP6UR", "from": {"state_id": 24, "disposition": 10}, "to": {"state_type": "payment"}
     })),
@@ -213,10 +214,11 @@ pub(super) async fn transition_state(
     store: web::Data<Store>,
     service: ServicePath,
     _: NoParameters,
-    body: Body,
+    body: KeyedBody,
 ) -> Result<HttpResponse, Problem> {
-    let event = body.object()?;
-    let state_id = store.transition_state(|context| TransitionState::read(service.0, &event, context)).await?;
+    let (event, key) = body.object(&store)?;
+    let state_id =
+        store.transition_state(key.as_ref(), |context| TransitionState::read(service.0, &event, context)).await?;
     Ok(created(&request, &format!("/services/{}/states/{state_id}", service.0), &StartedStateBody { state_id }))
 }
 

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::elements::{LifecycleBody, Nest, created};
 use super::events::{DispositionFields, EventFields};
 use super::extract::{Body, ServicePath, TaskPath};
+use super::idempotency::{IdempotencyKeyParameter, KeyedBody};
 use super::openapi::{CompleteTaskProblems, GetTaskProblems, ListOfServiceProblems, StartProblems};
 use super::problem::Problem;
 use super::query::{
@@ -14,7 +15,7 @@ use super::query::{
     ViewInQuery, listed,
 };
 use crate::domain::attribute::LongOrString;
-use crate::domain::completion::Complete;
+use crate::domain::completion::EndEvent;
 use crate::domain::element::Task;
 use crate::domain::ids::{ServiceId, StateId, TaskId};
 use crate::domain::query::{Filter, Status};
@@ -99,7 +100,7 @@ impl Nest for TaskBody {
 /// Creates a task of a service, or of one of its states; an ended service still takes late events.
 #[utoipa::path(
     tag = "Tasks",
-    params(("service_id" = i64, Path, description = "The service")),
+    params(("service_id" = i64, Path, description = "The service"), IdempotencyKeyParameter),
     request_body(content = StartTaskBody, example = json!({"task_type": "survey", "state_id": 24})),
     responses(
         (status = 201, description = "The task is on record", body = StartedTaskBody,
@@ -113,10 +114,10 @@ pub(super) async fn start_task(
     store: web::Data<Store>,
     service: ServicePath,
     _: NoParameters,
-    body: Body,
+    body: KeyedBody,
 ) -> Result<HttpResponse, Problem> {
-    let event = body.object()?;
-    let task_id = store.start_task(|context| StartTask::read(service.0, &event, context)).await?;
+    let (event, key) = body.object(&store)?;
+    let task_id = store.start_task(key.as_ref(), |context| StartTask::read(service.0, &event, context)).await?;
     Ok(created(&request, &format!("/services/{}/tasks/{task_id}", service.0), &StartedTaskBody { task_id }))
 }
 
@@ -151,7 +152,7 @@ pub(super) async fn complete_task(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(|context| Complete::task((task.0, task.1), state.0, &event, context)).await?;
+    store.complete(&EndEvent::task((task.0, task.1), state.0, &event)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

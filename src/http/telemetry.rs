@@ -6,10 +6,11 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::web;
+use actix_web::{HttpMessage, web};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
+use super::auth::Caller;
 use super::metrics;
 use super::problem::Problem;
 use super::server::Requests;
@@ -79,6 +80,7 @@ fn log<B>(response: &ServiceResponse<B>, id: &str, elapsed: Duration) {
     let unrouted = problem.is_some_and(Problem::is_unrouted);
     let name = if unrouted { "no_such_route" } else { request.match_name().unwrap_or("page") };
     let trace = request.headers().get(&TRACE_PARENT).and_then(|value| trace_id(value.to_str().ok()?));
+    let caller = request.extensions().get::<Caller>().cloned();
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
     macro_rules! line {
         ($level:ident) => {
@@ -91,6 +93,7 @@ fn log<B>(response: &ServiceResponse<B>, id: &str, elapsed: Duration) {
                 state.id = path("state_id"),
                 task.id = path("task_id"),
                 location,
+                caller = caller.as_ref().map(|caller| caller.0.as_str()),
                 code,
                 error = cause,
                 request.id = id,

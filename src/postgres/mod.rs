@@ -107,6 +107,12 @@ impl EmbeddedPostgres {
         Ok(server)
     }
 
+    /// How to connect to the server that another process runs on the same data.
+    pub fn running(settings: &EmbeddedSettings) -> Result<PgConnectOptions, EmbeddedError> {
+        let home = absolute(&settings.data_dir.join("postgres"))?;
+        Ok(PgConnectOptions::new_without_pgpass().socket(Home(home).socket_dir()).username(NAME))
+    }
+
     /// How to connect to a database of this server.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().socket(self.home.socket_dir()).username(NAME).database(database)

@@ -41,7 +41,17 @@ pub enum Readiness {
 pub(super) fn named(options: PgConnectOptions) -> PgConnectOptions {
     let options = options.application_name("context-services");
     // PostgreSQL's own log has slow statements, by the names in their first lines.
-    options.options([("statement_timeout", "60s"), ("lock_timeout", "30s")]).disable_statement_logging()
+    let limits = [
+        ("statement_timeout", "60s"),
+        ("lock_timeout", "30s"),
+        // A connection that was cut without a word must not hold its locks.
+        ("idle_in_transaction_session_timeout", "30s"),
+        ("tcp_keepalives_idle", "10"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
+        ("tcp_user_timeout", "30s"),
+    ];
+    options.options(limits).disable_statement_logging()
 }
 
 /// Refuses a database, or a role, for which a commit does not mean that the data is on disk.

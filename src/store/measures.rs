@@ -42,6 +42,7 @@ impl Command {
 pub(super) fn count(kind: &'static str, answer: &Answer) {
     let outcome = match answer {
         Ok(Verdict::Done) => "done",
+        Ok(Verdict::Repeated(_)) => "repeated",
         Ok(Verdict::Refused(_)) => "refused",
         Ok(Verdict::Again) => "again",
         Err(StoreError::Overloaded) => "overloaded",

@@ -6,13 +6,17 @@ mod attributes;
 mod batch;
 mod business_attributes;
 mod connection;
+mod credentials;
+mod ends;
 mod error;
 mod extensions;
+mod idempotency;
 mod ids;
 mod measures;
 mod metadata;
 mod queries;
 mod records;
+mod remains;
 mod reporting;
 mod reports;
 mod server;
@@ -29,6 +33,7 @@ use sqlx::{ConnectOptions, Connection, PgPool};
 use crate::domain::clock::Clock;
 use crate::domain::event::Context;
 use crate::domain::metadata::Metadata;
+use crate::domain::once_only::IdempotencyKey;
 use crate::domain::refusal::Verdict;
 use crate::domain::violation::Violations;
 
@@ -41,7 +46,7 @@ use attributes::{ValueIds, Values};
 use ids::Ids;
 use metadata::MetadataCache;
 use queries::KnownMeanings;
-use server::KnownMode;
+use server::Deployment;
 use writer::{Command, Write, Writer};
 
 /// How often a command is tried again when what it was validated against changes under it.
@@ -70,7 +75,7 @@ pub struct Store {
     values: Values,
     meanings: KnownMeanings,
     metadata: MetadataCache,
-    mode: KnownMode,
+    deployment: Deployment,
     writer: Writer,
 }
 
@@ -89,10 +94,10 @@ impl Store {
         connection::MIGRATIONS.run(&pool).await.map_err(StartError::Migration)?;
         connection::check_durability(&pool).await?;
         let metadata = MetadataCache::load(&pool, settings.open_extensions).await.map_err(StartError::Unreachable)?;
-        let mode = KnownMode::default();
-        mode.follow(&pool).await.map_err(StartError::Unreachable)?;
+        let deployment = Deployment::default();
+        deployment.follow(&pool).await.map_err(StartError::Unreachable)?;
         measures::describe();
-        let writer = Writer::start(&database, settings.writer);
+        let writer = Writer::start(&database, settings.writer).await.map_err(StartError::Unreachable)?;
         let store = Self {
             ids: Ids::default(),
             values: Values::default(),
@@ -100,10 +105,11 @@ impl Store {
             pool,
             clock,
             metadata,
-            mode,
+            deployment,
             writer,
         };
         store.resume_sweeping().await.map_err(StartError::Unreachable)?;
+        store.delete_remains();
         Ok(store)
     }
 
@@ -138,6 +144,41 @@ impl Store {
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
         prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
     ) -> Result<T, StoreError> {
+        self.try_write(None, read, prepare).await.map(|(answer, _)| answer)
+    }
+
+    /// The same of a command that starts something: under an idempotency key that was used before, nothing is written,
+    /// and the answer is what was started then (contract §1, Once only).
+    async fn write_once<C, T: TryFrom<i64>>(
+        &self,
+        key: Option<&IdempotencyKey>,
+        read: impl Fn(Context<'_>) -> Result<C, Violations>,
+        prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
+    ) -> Result<T, StoreError> {
+        let started = match (self.try_write(key, read, prepare).await, key) {
+            // What was valid once may not be any more: a repeat is still one.
+            (Err(StoreError::Invalid(violations)), Some(key)) if violations.concerns_metadata() => {
+                return match self.started_under(key).await? {
+                    Some(id) => recorded(id),
+                    None => Err(StoreError::Invalid(violations)),
+                };
+            }
+            (started, _) => started?,
+        };
+        match started {
+            (_, Some(id)) => recorded(id),
+            (answer, None) => Ok(answer),
+        }
+    }
+
+    /// Gives the answer of a command that was carried out, or else the identifier of what an earlier one with its
+    /// idempotency key started.
+    async fn try_write<C, T>(
+        &self,
+        key: Option<&IdempotencyKey>,
+        read: impl Fn(Context<'_>) -> Result<C, Violations>,
+        prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
+    ) -> Result<(T, Option<i64>), StoreError> {
         for _ in 0..MAX_TRIES {
             let metadata = self.metadata.current();
             let command = match read(Context { now: self.clock.now(), metadata: &metadata, fill_defaults: true }) {
@@ -151,10 +192,12 @@ impl Store {
             };
             let (command, values, answer) = prepare(command, &metadata).await?;
             let kind = command.kind();
-            let written = self.writer.write(Write { command, values, version: metadata.version }).await;
+            let write = Write { command, values, version: metadata.version, key: key.cloned() };
+            let written = self.writer.write(write).await;
             measures::count(kind, &written);
             match written? {
-                Verdict::Done => return Ok(answer),
+                Verdict::Done => return Ok((answer, None)),
+                Verdict::Repeated(id) => return Ok((answer, Some(id))),
                 Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
                 Verdict::Again => self.renew(&metadata).await.map(drop)?,
             }
@@ -166,4 +209,9 @@ impl Store {
     async fn renew(&self, seen: &Metadata) -> Result<bool, StoreError> {
         self.metadata.renew(&self.pool, seen.version).await
     }
+}
+
+/// An identifier as it was recorded.
+fn recorded<T: TryFrom<i64>>(id: i64) -> Result<T, StoreError> {
+    T::try_from(id).map_err(|_| StoreError::Corrupt { table: "idempotency_keys", column: "element_id" })
 }

@@ -1,49 +1,78 @@
-//! The mode of the deployment, which is held in the database and followed by every node (contract §6).
+//! What all nodes share and each follows: the mode of the deployment (contract §6), and who may call it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use sqlx::PgPool;
 use tracing::{info, warn};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, credentials};
+use crate::domain::access::Credential;
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 
-/// How often a node looks which mode it is.
+/// How often a node looks what has changed.
 const LOOK: Duration = Duration::from_millis(400);
 
-/// The mode as this node knows it.
+/// What is shared, as this node knows it.
 #[derive(Default, Clone)]
-pub(super) struct KnownMode(Arc<AtomicBool>);
+pub(super) struct Deployment(Arc<Known>);
 
-impl KnownMode {
-    fn learn(&self, mode: Mode) {
-        if self.0.swap(mode == Mode::Maintenance, Ordering::Relaxed) != (mode == Mode::Maintenance) {
+#[derive(Default)]
+struct Known {
+    maintenance: AtomicBool,
+    credentials: ArcSwap<Vec<Credential>>,
+    credentials_version: AtomicI64,
+}
+
+impl Deployment {
+    fn mode(&self) -> Mode {
+        if self.0.maintenance.load(Ordering::Relaxed) { Mode::Maintenance } else { Mode::Production }
+    }
+
+    pub(super) fn credentials(&self) -> Arc<Vec<Credential>> {
+        self.0.credentials.load_full()
+    }
+
+    fn learn_mode(&self, mode: Mode) {
+        let maintenance = mode == Mode::Maintenance;
+        if self.0.maintenance.swap(maintenance, Ordering::Relaxed) != maintenance {
             info!(mode = mode.word(), "the mode has changed");
         }
     }
 
-    /// Reads the mode, and goes on reading it until the pool closes.
+    /// Looks once what has changed.
+    pub(super) async fn look(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        let shared = sqlx::query!("-- read_deployment\nselect mode, credentials_version from deployment")
+            .fetch_one(pool)
+            .await?;
+        self.learn_mode(Mode::parse(&shared.mode).unwrap_or_default());
+        if self.0.credentials_version.load(Ordering::Relaxed) != shared.credentials_version {
+            // What is read may be newer than the version, and is then read again.
+            self.0.credentials.store(Arc::new(credentials::read(pool).await?));
+            self.0.credentials_version.store(shared.credentials_version, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Looks, and goes on looking until the pool closes.
     pub(super) async fn follow(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
-        self.learn(read(pool).await?);
-        let (mode, pool) = (self.clone(), pool.clone());
+        self.look(pool).await?;
+        let (deployment, pool) = (self.clone(), pool.clone());
         tokio::spawn(async move {
             let mut looks = tokio::time::interval(LOOK);
             looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut away = false;
             loop {
                 looks.tick().await;
-                match read(&pool).await {
-                    Ok(read) => {
-                        mode.learn(read);
-                        away = false;
-                    }
+                match deployment.look(&pool).await {
+                    Ok(()) => away = false,
                     Err(sqlx::Error::PoolClosed) => break,
                     Err(error) if away => drop(error),
                     Err(error) => {
-                        warn!(error = %error, "cannot tell which mode it is");
+                        warn!(error = %error, "cannot tell which mode it is, and who may call");
                         away = true;
                     }
                 }
@@ -53,21 +82,16 @@ impl KnownMode {
     }
 }
 
-async fn read(pool: &PgPool) -> Result<Mode, sqlx::Error> {
-    let mode = sqlx::query_scalar!("-- read_mode\nselect mode from deployment").fetch_one(pool).await?;
-    Ok(Mode::parse(&mode).unwrap_or_default())
-}
-
 impl Store {
     /// The mode as this node knows it: at most a second old.
     pub fn mode(&self) -> Mode {
-        if self.mode.0.load(Ordering::Relaxed) { Mode::Maintenance } else { Mode::Production }
+        self.deployment.mode()
     }
 
     /// Puts the whole deployment into a mode: this node at once, the others within a second.
     pub async fn change_mode(&self, mode: Mode) -> Result<(), StoreError> {
         sqlx::query!("-- change_mode\nupdate deployment set mode = $1", mode.word()).execute(&self.pool).await?;
-        self.mode.learn(mode);
+        self.deployment.learn_mode(mode);
         Ok(())
     }
 

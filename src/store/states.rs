@@ -5,6 +5,7 @@ use super::writer::Command;
 use super::{Store, StoreError};
 use crate::domain::event::Context;
 use crate::domain::ids::{Element, StateId};
+use crate::domain::once_only::IdempotencyKey;
 use crate::domain::state::{StartState, TransitionState};
 use crate::domain::violation::Violations;
 
@@ -12,9 +13,10 @@ impl Store {
     /// Starts a state with an identifier drawn for it. `read` gives the command (contract §2, SRV.5).
     pub async fn start_state(
         &self,
+        key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<StartState, Violations>,
     ) -> Result<StateId, StoreError> {
-        self.write(read, async |command: StartState, metadata| {
+        self.write_once(key, read, async |command: StartState, metadata| {
             let kind = command.details.state_type.as_ref();
             let values = self.start_values(metadata, Element::State, &command.event, kind).await?;
             let id = self.draw_state_id().await?;
@@ -28,9 +30,10 @@ impl Store {
     /// the command (contract §2, SRV.7).
     pub async fn transition_state(
         &self,
+        key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<TransitionState, Violations>,
     ) -> Result<StateId, StoreError> {
-        self.write(read, async |command: TransitionState, metadata| {
+        self.write_once(key, read, async |command: TransitionState, metadata| {
             let kind = command.to.details.state_type.as_ref();
             let start = self.start_values(metadata, Element::State, &command.to.event, kind).await?;
             let end = self.end_values(metadata, Element::State, &command.from.event, &command.from.disposition).await?;

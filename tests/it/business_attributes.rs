@@ -73,6 +73,7 @@ async fn what_is_wrong_with_a_definition_is_said_at_its_place() {
             with("values", json!([{"name": "a", "dbid": 1}, {"name": "a", "dbid": 1}])),
             &["/values/1/name", "/values/1/dbid"],
         ),
+        (with("values", json!([{"name": "a\u{1}"}, {"name": " a"}])), &["/values/0/name", "/values/1/name"]),
         (with("default", json!("NOTHING")), &["/default"]),
         (with("cv_attributes", json!(["Task.type", 7])), &["/cv_attributes/0", "/cv_attributes/1"]),
         (with("cv_attributes", json!(["Service.type", "Service.service_type"])), &["/cv_attributes/1"]),
@@ -81,7 +82,9 @@ async fn what_is_wrong_with_a_definition_is_said_at_its_place() {
         assert_eq!(app.put(OUTCOME, &body).await.refused(400, "invalid_schema").pointers(), pointers, "{body}");
     }
     let field = "/metadata/business-attributes/task.Disposition";
-    app.put(field, &outcome()).await.refused(400, "invalid_schema");
+    for name in [field, "/metadata/business-attributes/%20a", "/metadata/business-attributes/%09"] {
+        app.put(name, &outcome()).await.refused(400, "invalid_schema");
+    }
     app.put(OUTCOME, &outcome()).await.is(201);
     let again = app.put("/metadata/business-attributes/Other", &outcome()).await;
     assert_eq!(again.refused(400, "invalid_schema").pointers(), ["/cv_attributes/0"], "a field has at most one");

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use context_services::domain::completion::Complete;
+use context_services::domain::completion::EndEvent;
 use context_services::domain::event::Context;
 use context_services::domain::ids::{ServiceId, StateId, TaskId};
 use context_services::domain::json::read_object;
@@ -108,7 +108,7 @@ impl World {
                 format!(
                     "{:?}",
                     app.store
-                        .start_state(|context| StartState::read(self.service_id(service), &members, context))
+                        .start_state(None, |context| StartState::read(self.service_id(service), &members, context))
                         .await
                 )
             }
@@ -117,7 +117,9 @@ impl World {
                 let members = read_object(body.as_bytes()).unwrap();
                 format!(
                     "{:?}",
-                    app.store.start_task(|context| StartTask::read(self.service_id(service), &members, context)).await
+                    app.store
+                        .start_task(None, |context| StartTask::read(self.service_id(service), &members, context))
+                        .await
                 )
             }
             _ => unreachable!("{command:?} starts nothing"),
@@ -130,10 +132,7 @@ impl World {
             Command::StartState { .. } | Command::StartTask { .. } => self.start(app, command).await,
             Command::CompleteService { service, body } => {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
-                format!(
-                    "{:?}",
-                    app.store.complete(|context| Complete::service(self.service_id(service), &members, context)).await
-                )
+                format!("{:?}", app.store.complete(&EndEvent::service(self.service_id(service), &members)).await)
             }
             Command::AssociateService { service, customer, body } => {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
@@ -144,7 +143,7 @@ impl World {
             Command::CompleteState { service, state, body } => {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
                 let path = (self.service_id(service), StateId(i32::try_from(self.state(service, state)).unwrap()));
-                format!("{:?}", app.store.complete(|context| Complete::state(path, &members, context)).await)
+                format!("{:?}", app.store.complete(&EndEvent::state(path, &members)).await)
             }
             Command::TransitionState { service, state, body } => {
                 let mut body: Value = serde_json::from_str(BODIES[body]).unwrap();
@@ -153,14 +152,13 @@ impl World {
                 let body = body.to_string();
                 let members = read_object(body.as_bytes()).unwrap();
                 let read = |context: Context<'_>| TransitionState::read(self.service_id(service), &members, context);
-                format!("{:?}", app.store.transition_state(read).await)
+                format!("{:?}", app.store.transition_state(None, read).await)
             }
             Command::CompleteTask { service, task, state, body } => {
                 let body = with(body, "state_id", state.map(|state| self.state(service, state)));
                 let members = read_object(body.as_bytes()).unwrap();
                 let path = (self.service_id(service), TaskId(i32::try_from(self.task(service, task)).unwrap()));
-                let read = |context: Context<'_>| Complete::task(path, None, &members, context);
-                format!("{:?}", app.store.complete(read).await)
+                format!("{:?}", app.store.complete(&EndEvent::task(path, None, &members)).await)
             }
         }
     }

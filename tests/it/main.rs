@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod access;
 mod architecture;
 mod browser;
 mod business_attributes;
 mod documents;
 mod equivalence;
 mod extensions;
+mod faults;
 mod fields;
+mod idempotency;
 mod journey;
 mod metrics;
 mod once_only;
@@ -27,4 +30,5 @@ mod services;
 mod states;
 mod support;
 mod tasks;
+mod tls;
 mod writer;

@@ -104,3 +104,35 @@ async fn of_two_hundred_ends_at_once_one_wins_and_its_repeats_agree_with_it() {
     assert_eq!(statuses, BTreeMap::from([((true, 204), 50), ((false, 409), 150)]));
     assert_eq!(app.value::<i64>("select count(*) from dispositions").await, 1);
 }
+
+#[tokio::test]
+async fn a_repeat_is_one_whatever_has_become_of_the_metadata_it_was_read_with() {
+    let app = TestApp::spawn().await;
+    app.reference_schemas().await;
+    let attribute = "/metadata/business-attributes/Outcome";
+    let values = |values: Value, default: Value| json!({"cv_attributes": ["Task.disposition"], "values": values, "default": default});
+    let (good, bad) = (json!({"dbid": 10, "name": "GOOD"}), json!({"dbid": 11, "name": "BAD"}));
+    app.put(attribute, &values(json!([good, bad]), Value::Null)).await.is(201);
+    let end = json!({"disposition": "GOOD", "Proposal": [{"car type": "a"}], "timestamp": "2026-02-05T12:00:00Z"});
+    let silent = json!({"Survey": {"url": "u"}});
+    let (path, silent_path) = (app.a_task_path().await, app.a_task_path().await);
+    app.post(&format!("{path}/end"), &end).await.is(204);
+    app.post(&format!("{silent_path}/end"), &silent).await.is(204);
+
+    let other = json!({"disposition": "BAD", "Proposal": [{"car type": "a"}]});
+    let later = json!({"disposition": "GOOD", "Proposal": [{"car type": "a"}], "timestamp": "2026-02-05T12:00:01Z"});
+    let repeats = async |refusal: u16| {
+        app.post(&format!("{path}/end"), &end).await.is(204);
+        app.post(&format!("{silent_path}/end"), &silent).await.is(204);
+        app.post(&format!("{path}/end"), &later).await.is(refusal);
+        app.post(&format!("{path}/end"), &other).await.is(refusal);
+    };
+    repeats(409).await;
+    app.put(attribute, &values(json!([bad]), json!(11))).await.is(200);
+    app.post(&format!("{path}/end"), &other).await.is(409);
+    app.delete("/metadata/tasks/extensions/Proposal").await.is(204);
+    app.delete("/metadata/tasks/extensions/Survey").await.is(204);
+    repeats(400).await;
+    app.delete(attribute).await.is(204);
+    repeats(400).await;
+}

@@ -11,7 +11,7 @@ fn document() -> Value {
 }
 
 /// The operations of the API: name, method, path.
-const OPERATIONS: &[(&str, &str, &str)] = &[
+pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("associate_service", "post", "/customers/{customer_id}/services/{service_id}"),
     ("change_server_mode", "post", "/server/mode"),
     ("complete_service", "post", "/services/{service_id}/end"),
@@ -24,6 +24,8 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("delete_service_extension", "delete", "/services/{service_id}/extensions/{name}"),
     ("delete_state_extension", "delete", "/services/{service_id}/states/{state_id}/extensions/{name}"),
     ("delete_task_extension", "delete", "/services/{service_id}/tasks/{task_id}/extensions/{name}"),
+    ("get_document", "get", "/openapi.json"),
+    ("redirect_to_docs", "get", "/docs"),
     ("get_business_attribute", "get", "/metadata/business-attributes/{name}"),
     ("get_extension_schema", "get", "/metadata/{elements}/extensions/{name}"),
     ("get_metadata", "get", "/metadata"),
@@ -106,6 +108,26 @@ fn every_operation_has_a_name_a_summary_and_its_problems() {
             }
         }
     }
+}
+
+#[test]
+fn every_parameter_body_and_answer_has_an_example() {
+    let document = document();
+    let has = |place: &Value| {
+        !place["example"].is_null() || !place["examples"].is_null() || !place["schema"]["example"].is_null()
+    };
+    let mut lacking = Vec::new();
+    for (method, path, operation) in operations(&document) {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        lacking.extend(parameters.filter(|one| !has(one)).map(|one| format!("{method} {path} {}", one["name"])));
+        let responses = operation["responses"].as_object().unwrap().iter();
+        let bodies = responses.map(|(status, response)| (status.as_str(), response));
+        for (what, holder) in bodies.chain([("body", &operation["requestBody"])]) {
+            let contents = holder["content"].as_object().into_iter().flatten();
+            lacking.extend(contents.filter(|(_, content)| !has(content)).map(|_| format!("{method} {path} {what}")));
+        }
+    }
+    assert_eq!(lacking, Vec::<String>::new());
 }
 
 #[test]

@@ -121,7 +121,8 @@ async fn sigterm_lets_a_request_that_runs_finish() {
     let path = format!("/services/{}/tasks/start", service["service_id"]);
     let (first, second) = (r#"{"task_type""#, r#":"call"}"#);
     let length = first.len() + second.len();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(format!("{head}{first}").as_bytes()).unwrap();
     // The server has taken the connection when it answers a request on a later one.
     assert_eq!(get(&program, "/health/live").await.0, 200);
@@ -201,6 +202,9 @@ fn a_bad_setting_is_a_clear_error_at_start() {
         ("LOG_FORMAT", "xml", "possible values: text, json"),
         ("LOG_LEVEL", "=loud=", "expected a level such as `info`"),
         ("DATABASE_URL", "mysql://root:hunter2@x/y", "expected postgres://"),
+        ("BIND_ADDRESS", "0.0.0.0:0", "set AUTHENTICATION=required"),
+        ("RATE_LIMIT", "0", "--rate-limit"),
+        ("TLS_KEY", "/etc/key", "--tls-certificate"),
     ] {
         let ended = output(&[(setting, value)], &[]);
         let text = String::from_utf8(ended.stderr).unwrap();

@@ -181,6 +181,8 @@ async fn a_parameter_that_does_not_parse_or_does_not_exist_is_refused() {
         (&format!("/services/{service}/tasks?active_tasks=true"), "active_tasks"),
         (&format!("/services/{service}/states?started_from=2026-02-05T00:00:00Z"), "started_from"),
         (&format!("/services/{service}?limit=1"), "limit"),
+        (&format!("/services/{service}?extensions=Foo.*"), "extensions"),
+        (&format!("/services/{service}?extensions=Survey,Task."), "extensions"),
     ] {
         let refused = app.get(path).await.refused(400, "invalid_query");
         assert_eq!(refused.body["errors"][0]["parameter"], parameter, "{path}");

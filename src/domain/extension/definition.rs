@@ -334,6 +334,10 @@ fn take_unique(fields: &mut Fields<'_, '_>, attributes: &[AttributeDefinition]) 
                 fields.violations.add(&place, detail);
                 continue;
             }
+            Json::Array(names) if (1..names.len()).any(|at| names[..at].contains(&names[at])) => {
+                fields.violations.add(&place, "an attribute stands twice");
+                continue;
+            }
             Json::Array(names) => UniqueDefinition::Several(
                 names.iter().enumerate().map(|(at, name)| name_at(fields, name, place.item(at))).collect(),
             ),

@@ -1,9 +1,6 @@
 //! The dashboard: what comes of services, for a period and a type of services.
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
 use super::super::extract::from_path;

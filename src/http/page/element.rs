@@ -17,7 +17,7 @@ use crate::domain::element::Lifecycle;
 use crate::domain::event::Event;
 use crate::domain::extension::SchemaDefinition;
 use crate::domain::ids::{Element, ServiceId};
-use crate::domain::query::{ExtensionSelections, View};
+use crate::domain::query::View;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
@@ -33,19 +33,13 @@ struct Shown<'a> {
     now: Timestamp,
 }
 
-fn view(element: Element) -> View {
-    let mut extensions = ExtensionSelections::default();
-    extensions.add(element, "*");
-    View { extensions, for_people: true, ..View::default() }
-}
-
 /// What is recorded of a service.
 pub(in crate::http) async fn get_service_page(
     store: web::Data<Store>,
     ServicePath(id): ServicePath,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
-    let service = store.get_service(id, &view(Element::Service)).await?;
+    let service = store.get_service(id, &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::Service).await?;
     let mut own = Vec::new();
     own.extend(service.customer_id.as_ref().map(|customer| ("Customer", link(&address_of(&service), customer))));
@@ -60,7 +54,7 @@ pub(in crate::http) async fn get_state_page(
     StatePath(service, id): StatePath,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
-    let state = store.get_state((service, id), &view(Element::State)).await?;
+    let state = store.get_state((service, id), &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::State).await?;
     let link_to = |state| link(&format!("/journey/services/{service}/states/{state}"), &format!("state {state}"));
     let own = state.previous_state_id.map(|previous| ("After", link_to(previous))).into_iter().collect();
@@ -74,7 +68,7 @@ pub(in crate::http) async fn get_task_page(
     TaskPath(service, id): TaskPath,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
-    let task = store.get_task((service, id), &view(Element::Task)).await?;
+    let task = store.get_task((service, id), &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::Task).await?;
     let link_to = |state| link(&format!("/journey/services/{service}/states/{state}"), &format!("state {state}"));
     let own = task.state_id.map(|state| ("In", link_to(state))).into_iter().collect();

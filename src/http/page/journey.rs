@@ -1,9 +1,6 @@
 //! The journey page: services are found by customer, contact key or identifier, and shown on one time line.
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
 use super::super::extract::from_path;

@@ -5,6 +5,7 @@
 
 mod columns;
 mod ends;
+mod keys;
 mod records;
 mod refusals;
 mod services;
@@ -54,9 +55,14 @@ pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> R
     let version = writes.iter().map(|write| write.version).max().unwrap_or_default();
     let mut sorted: Vec<_> = writes.iter().filter(|write| write.version == version).collect();
     sorted.sort_unstable_by_key(|write| write.command.key());
-    let batch = Batch::of(&sorted);
-    let written = match batch.write(connection, version).await {
-        Ok(written) => written,
+    let keyed: Vec<_> = sorted.iter().copied().filter(|write| write.key.is_some()).collect();
+    let committed = if keyed.is_empty() {
+        Batch::of(&sorted).write(connection, version).await.map(|written| (written, HashMap::new()))
+    } else {
+        write_keyed(connection, &mut sorted, keyed, version).await
+    };
+    let (written, mut used) = match committed {
+        Ok(committed) => committed,
         Err(error) => return alone_refused(writes, error),
     };
     let missing: Vec<_> = sorted.into_iter().filter(|write| !written.contains(&write.command.key())).collect();
@@ -66,11 +72,34 @@ pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> R
         HashMap::new()
     });
     let verdict = |write: &Write| {
+        if let Some(verdict) = write.key.as_ref().and_then(|key| used.remove(&key.text)) {
+            return verdict;
+        }
         let key = write.command.key();
         // Those that are neither written nor refused were validated against metadata that are too old.
         if written.contains(&key) { Verdict::Done } else { refused.remove(&key).unwrap_or(Verdict::Again) }
     };
     Ok(writes.iter().map(verdict).collect())
+}
+
+/// Writes a batch with commands that have an idempotency key. Takes from `sorted` those whose key was used before, and
+/// says what becomes of these.
+async fn write_keyed(
+    connection: &mut PgConnection,
+    sorted: &mut Vec<&Write>,
+    mut keyed: Vec<&Write>,
+    version: MetadataVersion,
+) -> Result<(HashSet<ElementKey>, HashMap<String, Verdict>), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let used = keys::claim(&mut transaction, &mut keyed).await?;
+    let is_used = |write: &&Write| write.key.as_ref().is_some_and(|key| used.contains_key(&key.text));
+    sorted.retain(|write| !is_used(write));
+    let written = Batch::of(sorted).run(&mut transaction, version).await?;
+    let unwritten = sorted.iter().filter(|write| !written.contains(&write.command.key()));
+    let unused = unwritten.filter_map(|write| write.key.as_ref().map(|key| key.text.clone())).collect();
+    keys::release(&mut transaction, unused).await?;
+    transaction.commit().await?;
+    Ok((written, used))
 }
 
 /// A single command whose service was deleted while it was being written is refused, and one that has drawn an

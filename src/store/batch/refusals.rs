@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use sqlx::PgConnection;
 
-use crate::domain::disposition::RecordedEnd;
 use crate::domain::ids::{Element, ElementKey, StateId};
 use crate::domain::metadata::MetadataVersion;
+use crate::domain::once_only::RecordedEnd;
 use crate::domain::refusal::{OnRecord, Verdict};
 use crate::domain::time::Timestamp;
 use crate::store::writer::{Command, Write};

@@ -7,7 +7,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web;
 use context_services::domain::clock::ManualClock;
 use context_services::domain::time::Timestamp;
-use context_services::http::{self, HttpSettings};
+use context_services::http::{self, AccessSettings, HttpSettings};
 use context_services::store::{Store, StoreSettings, WriterSettings};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -54,11 +54,28 @@ impl TestApp {
 
     /// The service on a database, with other settings of its store.
     pub(crate) async fn with_settings(database: Arc<Database>, settings: StoreSettings) -> Self {
+        Self::with(database, settings, AccessSettings::default()).await
+    }
+
+    /// The service on a database, open to some alone.
+    pub(crate) async fn with_access(database: Arc<Database>, access: AccessSettings) -> Self {
+        let settings = settings(database.options.clone());
+        Self::with(database, settings, access).await
+    }
+
+    async fn with(database: Arc<Database>, settings: StoreSettings, access: AccessSettings) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::parse(START).unwrap()));
         let store = web::Data::new(Store::open(settings, Arc::clone(&clock) as _).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let settings = HttpSettings { workers: 1, max_body_bytes: 64 * 1024, shutdown_timeout: 5 };
+        let settings = HttpSettings {
+            workers: 1,
+            max_body_bytes: 64 * 1024,
+            shutdown_timeout: 5,
+            max_connections: 1024,
+            access,
+            tls: None,
+        };
         let server = http::serve(listener, web::Data::clone(&store), settings).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
@@ -88,6 +105,21 @@ impl TestApp {
     /// Deletes something.
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, None).await
+    }
+
+    /// Sends any request with headers, and perhaps a JSON body.
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Answer {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request =
+            body.into_iter().fold(request, |request, body| request.header(CONTENT_TYPE, "application/json").body(body));
+        Answer::of(request.send().await.unwrap()).await
     }
 
     /// Sends any request.
@@ -170,7 +202,7 @@ impl Answer {
         assert_eq!(answer.body["exception"], code);
         assert_eq!(answer.body["message"], answer.body["detail"]);
         assert!(answer.body["title"].is_string() && answer.body["detail"] != "", "{:#}", answer.body);
-        assert_eq!(answer.header("retry-after").is_some(), status == 503);
+        assert_eq!(answer.header("retry-after").is_some(), matches!(status, 429 | 503));
         answer
     }
 

@@ -51,9 +51,9 @@ impl Program {
             stdout.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
         });
         let mut program = Self { url: String::new(), child, lines };
-        let line = program.line_with("listening on http://");
-        let rest = line.split_once("http://").unwrap().1;
-        program.url = format!("http://{}", rest.split([' ', '"']).next().unwrap());
+        let line = program.line_with("listening on http");
+        let url = line.split_once("listening on ").unwrap().1;
+        url.split([' ', '"']).next().unwrap().clone_into(&mut program.url);
         program
     }
 

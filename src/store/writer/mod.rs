@@ -4,33 +4,38 @@
 //! transaction, the moment the last one has ended. There is no timer: an idle server adds no latency, and a busy one
 //! forms larger batches by itself. Each caller gets its own answer, after the commit.
 
+mod lifeline;
+
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::attributes::ValueIds;
-use super::batch;
-use super::connection::PATIENCE;
 use super::error::{StoreError, is_outage};
 use crate::domain::completion::Complete;
 use crate::domain::extension::ChangeRecords;
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
 use crate::domain::metadata::MetadataVersion;
+use crate::domain::once_only::IdempotencyKey;
 use crate::domain::refusal::Verdict;
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::domain::state::{StartState, TransitionState};
 use crate::domain::task::StartTask;
 
+use lifeline::Lifeline;
+
 /// How long a caller waits for room in the queue.
 const QUEUE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a loop may be idle before it looks whether its connection is still there.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// The most bytes of extension records in one batch, unless a single command has more.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -53,6 +58,8 @@ pub(super) struct Write {
     pub(super) values: ValueIds,
     /// The metadata it was validated against: where the database has newer, it is not written.
     pub(super) version: MetadataVersion,
+    /// What it must be the first to use, if it starts something.
+    pub(super) key: Option<IdempotencyKey>,
 }
 
 /// A lifecycle command; those that start something have the identifier drawn for it.
@@ -82,6 +89,16 @@ impl Command {
             Self::AssociateService(command) => (command.service_id, Element::Service, 0),
             Self::UpdateExpiration(command) => (command.service_id, Element::Service, 0),
             Self::ChangeRecords(command) => command.key,
+        }
+    }
+
+    /// The identifier of what it starts; 0 where it starts nothing.
+    pub(super) fn started_id(&self) -> i64 {
+        match self {
+            Self::StartService(service, _) => service.0,
+            Self::StartState(state, _) | Self::TransitionState(state, _) => state.0.into(),
+            Self::StartTask(task, _) => task.0.into(),
+            _ => 0,
         }
     }
 
@@ -132,23 +149,25 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(database: &PgConnectOptions, settings: WriterSettings) -> Self {
+    /// Starts the loops, each connected: the first event waits no longer than others.
+    pub(super) async fn start(database: &PgConnectOptions, settings: WriterSettings) -> Result<Self, sqlx::Error> {
         Self::describe();
         let (loops, dead) = (TaskTracker::new(), CancellationToken::new());
-        let queues = (0..settings.writers.max(1)).map(|_| {
+        let mut queues = Vec::new();
+        for _ in 0..settings.writers.max(1) {
             let (sender, queue) = mpsc::channel(settings.queue.max(1));
-            let flusher = Loop { queue, database: database.clone(), connection: None, batch: settings.batch.max(1) };
+            let lifeline = Lifeline::to(database.clone()).await?;
+            let flusher = Loop { queue, lifeline, batch: settings.batch.max(1) };
             let alarm = dead.clone().drop_guard();
             loops.spawn(async move {
                 flusher.run().await;
                 // Only a loop that ends in order does not raise the alarm.
                 alarm.disarm();
             });
-            sender
-        });
-        let queues = std::sync::Mutex::new(queues.collect());
+            queues.push(sender);
+        }
         loops.close();
-        Self { queues, spread: RandomState::new(), loops, dead }
+        Ok(Self { queues: std::sync::Mutex::new(queues), spread: RandomState::new(), loops, dead })
     }
 
     /// Says what the measurements mean.
@@ -207,8 +226,7 @@ impl Writer {
 
 struct Loop {
     queue: mpsc::Receiver<Job>,
-    database: PgConnectOptions,
-    connection: Option<PgConnection>,
+    lifeline: Lifeline,
     batch: usize,
 }
 
@@ -218,7 +236,9 @@ impl Loop {
         loop {
             let room = self.batch.saturating_sub(waiting.len());
             if waiting.is_empty() {
-                self.queue.recv_many(&mut waiting, room).await;
+                while tokio::time::timeout(IDLE, self.queue.recv_many(&mut waiting, room)).await.is_err() {
+                    self.lifeline.stay_connected().await;
+                }
             } else {
                 // Some wait for the batch that has just ended: whoever has come since joins them.
                 waiting.extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(room));
@@ -230,17 +250,14 @@ impl Loop {
             waiting = later;
             self.flush(batch).await;
         }
-        if let Some(connection) = self.connection.take() {
-            // Everything is committed; a connection that does not close well harms nothing.
-            drop(connection.close().await);
-        }
+        self.lifeline.close().await;
     }
 
     /// Writes a batch and answers its callers. One bad command fails alone.
     async fn flush(&mut self, jobs: Vec<Job>) {
         let (writes, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.write, job.answer)).unzip();
         let start = Instant::now();
-        let committed = self.commit(&writes).await;
+        let committed = self.lifeline.commit(&writes).await;
         histogram!(measured::FLUSH).record(start.elapsed());
         histogram!(measured::BATCH).record(u32::try_from(writes.len()).unwrap_or(u32::MAX));
         let verdicts: Vec<Answer> = match committed {
@@ -271,30 +288,15 @@ impl Loop {
                 answers.push(Err(StoreError::Unavailable(None)));
                 continue;
             }
-            let verdict = self.commit(std::slice::from_ref(write)).await;
+            let verdict = self.lifeline.commit(std::slice::from_ref(write)).await;
             answers
                 .push(verdict.map(|mut verdicts| verdicts.pop().unwrap_or(Verdict::Again)).map_err(StoreError::from));
         }
         answers
     }
-
-    async fn commit(&mut self, writes: &[Write]) -> Result<Vec<Verdict>, sqlx::Error> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => {
-                let connected = tokio::time::timeout(PATIENCE, self.database.connect()).await;
-                none.insert(connected.map_err(|_| sqlx::Error::PoolTimedOut)??)
-            }
-        };
-        let committed = batch::commit(connection, writes).await;
-        if committed.as_ref().is_err_and(is_outage) {
-            self.connection = None;
-        }
-        committed
-    }
 }
 
-/// What a batch takes of those that wait, in order: one command per element, and not too many bytes. A command that
+/// What a batch takes of those that wait, in order: one command per element and idempotency key, and not too many bytes. A command that
 /// stands alone goes after all that came before it, and ahead of all that came later.
 fn divide(mut waiting: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let after = match waiting.iter().position(|job| job.write.command.stands_alone()) {
@@ -303,12 +305,14 @@ fn divide(mut waiting: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
         None => Vec::new(),
     };
     let mut keys = HashSet::with_capacity(waiting.len());
+    let mut idempotency_keys = HashSet::new();
     let (mut bytes, mut full) = (0, false);
     let (batch, mut later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|job| {
         bytes += job.write.command.bytes();
         full |= bytes > BATCH_BYTES && !keys.is_empty();
         // The key counts even of a command that waits, so that a third one does not overtake it.
-        keys.insert(job.write.command.key()) && !full
+        let first = keys.insert(job.write.command.key());
+        job.write.key.as_ref().is_none_or(|key| idempotency_keys.insert(key.text.clone())) && first && !full
     });
     later.extend(after);
     (batch, later)

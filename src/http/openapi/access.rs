@@ -1,0 +1,43 @@
+//! Who may call what, and what is answered to those who may not.
+
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+
+use super::problems::responses_of;
+use crate::domain::access::role_for;
+use crate::http::problem::Code;
+
+const SCHEMES: [(&str, HttpAuthScheme); 2] = [("basic", HttpAuthScheme::Basic), ("bearer", HttpAuthScheme::Bearer)];
+
+/// Says for each operation which role it needs.
+pub(super) fn state(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    for (name, scheme) in SCHEMES {
+        components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+    }
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in methods(item) {
+            state_of(operation, method, path);
+        }
+    }
+}
+
+fn methods(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let PathItem { get, put, post, delete, .. } = item;
+    [("GET", get), ("PUT", put), ("POST", post), ("DELETE", delete)]
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+fn state_of(operation: &mut Operation, method: &str, path: &str) {
+    let responses = &mut operation.responses.responses;
+    if operation.request_body.is_some() {
+        responses.extend(responses_of(&[Code::RequestTimeout]));
+    }
+    if let Some(role) = role_for(method == "GET", method == "DELETE", path) {
+        let needed = |(name, _)| SecurityRequirement::new(name, [role.word()]);
+        operation.security = Some(SCHEMES.map(needed).to_vec());
+        responses.extend(responses_of(&[Code::Unauthenticated, Code::Forbidden, Code::RateLimited]));
+    }
+}

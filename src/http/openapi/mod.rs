@@ -1,0 +1,111 @@
+//! The OpenAPI document, generated from the handlers, and the page that shows it.
+
+mod access;
+mod examples;
+mod problems;
+
+use std::sync::Arc;
+
+use actix_web::http::{Method, header};
+use actix_web::{App, HttpRequest, HttpResponse, get, web};
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, ServerBuilder};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_actix_web::AppExt;
+use utoipa_swagger_ui::Config;
+
+use super::problem::{Code, Problem, ProblemBody, ProblemError};
+use super::routes;
+
+pub(super) use problems::*;
+
+/// The OpenAPI 3.1 document of the API.
+pub fn document() -> OpenApi {
+    let (_, mut document) = App::new().into_utoipa_app().configure(routes::api).split_for_parts();
+    document.info = InfoBuilder::new()
+        .title("Context Services")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(include_str!("openapi.md")))
+        .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()))
+        .build();
+    document.servers = Some(vec![
+        ServerBuilder::new().url("/").description(Some("Routes at the root")).build(),
+        ServerBuilder::new().url(routes::PREFIX).description(Some("The same routes under the prefix of 8.5")).build(),
+    ]);
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert(ProblemBody::name().into(), ProblemBody::schema());
+    components.schemas.insert(ProblemError::name().into(), ProblemError::schema());
+    examples::give(&mut document);
+    access::state(&mut document);
+    document
+}
+
+/// The document as it is served, and the methods of each path in it.
+pub(super) struct Published {
+    json: web::Bytes,
+    docs: Arc<Config<'static>>,
+    methods: Vec<(String, Vec<Method>)>,
+}
+
+impl Published {
+    pub(super) fn new() -> Self {
+        let document = document();
+        let pages = routes::PAGES.into_iter().chain(["/docs/{file}"]).map(|path| (path.to_owned(), vec![Method::GET]));
+        let documented = document.paths.paths.iter().map(|(path, item)| (path.clone(), routes::methods(item)));
+        Self {
+            json: document.to_json().unwrap_or_default().into(),
+            docs: Arc::new(Config::from("../openapi.json").display_operation_id(true)),
+            methods: documented.chain(pages).collect(),
+        }
+    }
+
+    /// The methods of a path, which may belong to several templates.
+    pub(super) fn methods_of(&self, path: &str) -> Vec<&str> {
+        let matching = self.methods.iter().filter(|(template, _)| matches(template, path));
+        let mut methods: Vec<_> = matching.flat_map(|(_, methods)| methods.iter().map(Method::as_str)).collect();
+        methods.sort_unstable();
+        methods.dedup();
+        methods
+    }
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let (mut expected, mut found) = (template.split('/'), path.split('/'));
+    loop {
+        match (expected.next(), found.next()) {
+            (None, None) => return true,
+            (Some(segment), Some(text)) if segment == text || (segment.starts_with('{') && !text.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// This document.
+#[utoipa::path(
+    tag = "Server",
+    responses((status = 200, description = "The document, OpenAPI 3.1", body = serde_json::Value,
+        example = json!({"openapi": "3.1.0"})))
+)]
+#[get("/openapi.json")]
+pub(super) async fn get_document(published: web::Data<Published>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(published.json.clone())
+}
+
+/// This document as a page.
+#[utoipa::path(
+    tag = "Server",
+    responses((status = 308, description = "The page is at `/docs/`", headers(("Location" = String))))
+)]
+#[get("/docs")]
+pub(super) async fn redirect_to_docs(request: HttpRequest) -> HttpResponse {
+    let to = format!("{}/", request.path());
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, to)).finish()
+}
+
+/// The page that shows the document; all of its files are in the binary.
+pub(super) async fn get_docs(request: HttpRequest, published: web::Data<Published>) -> Result<HttpResponse, Problem> {
+    let file = request.match_info().query("file");
+    match utoipa_swagger_ui::serve(file, Arc::clone(&published.docs)) {
+        Ok(Some(file)) => Ok(HttpResponse::Ok().content_type(file.content_type).body(file.bytes.to_vec())),
+        _ => Err(Problem::new(Code::NotFound, format!("there is no file {file:?} here"))),
+    }
+}

@@ -1,0 +1,78 @@
+//! TLS: the certificate and its key, read again when the process is told to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::default_provider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file is not there, or is not PEM.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: rustls_pki_types::pem::Error,
+    },
+    /// Key and certificate do not belong together, or are of a kind that is not supported.
+    #[error("the certificate and its key cannot be used")]
+    Unusable(#[source] rustls::Error),
+}
+
+/// The certificate in use, and where it comes from.
+#[derive(Debug)]
+pub struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    provider: CryptoProvider,
+    current: ArcSwap<CertifiedKey>,
+}
+
+impl Tls {
+    /// Reads a certificate chain and its private key, both PEM.
+    pub fn read(certificate: PathBuf, key: PathBuf) -> Result<Arc<Self>, TlsError> {
+        let provider = default_provider();
+        let current = ArcSwap::from_pointee(certified(&certificate, &key, &provider)?);
+        Ok(Arc::new(Self { certificate, key, provider, current }))
+    }
+
+    /// Reads both again. New connections get the new certificate; where it cannot be used, the old one stays.
+    pub fn read_again(&self) -> Result<(), TlsError> {
+        self.current.store(Arc::new(certified(&self.certificate, &self.key, &self.provider)?));
+        Ok(())
+    }
+
+    /// How connections are made: TLS 1.2 or 1.3.
+    pub(super) fn config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
+        let builder = ServerConfig::builder_with_provider(Arc::new(self.provider.clone()))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Unusable)?;
+        Ok(builder.with_no_client_auth().with_cert_resolver(Arc::clone(self) as _))
+    }
+}
+
+impl ResolvesServerCert for Tls {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+fn certified(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| TlsError::File { path, source }
+    };
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect).map_err(unreadable(certificate));
+    let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
+    CertifiedKey::from_der(chain?, key, provider).map_err(TlsError::Unusable)
+}
