@@ -11,10 +11,7 @@ pub const WHOLE: i64 = 100_000;
 const CUT: i64 = 5_000;
 
 /// The most stretches that are cut out of an axis.
-const MAX_CUTS: usize = 8;
-
-/// A stretch is cut where it is more than so many times longer than all that is kept: it would leave no room for that.
-const OUT_OF_PROPORTION: i64 = 3;
+const MAX_CUTS: usize = 24;
 
 /// The most ticks of an axis without cuts.
 const TICKS: i64 = 6;
@@ -108,8 +105,12 @@ pub struct Axis {
 
 impl Axis {
     /// The axis from the first of some moments to the last: those at which something starts or ends, and the present
-    /// where something is open. None without moments.
-    pub fn over(moments: impl IntoIterator<Item = Timestamp>) -> Option<Self> {
+    /// where something is open. `busy` is when something is done: what lies between is cut short where it is longer than
+    /// all of that. None without moments.
+    pub fn over(
+        moments: impl IntoIterator<Item = Timestamp>,
+        busy: impl IntoIterator<Item = (Timestamp, Timestamp)>,
+    ) -> Option<Self> {
         let mut moments: Vec<_> = moments.into_iter().map(Timestamp::millis).collect();
         moments.sort_unstable();
         moments.dedup();
@@ -117,9 +118,11 @@ impl Axis {
         if moments.len() == 1 {
             moments.push(first + 1);
         }
-        let cuts = cuts(&moments);
-        let kept: i64 = moments.windows(2).map(|gap| gap[1] - gap[0]).filter(|gap| !cuts.contains(gap)).sum();
-        Some(Self { pieces: pieces(&moments, &cuts, kept), step: step_of(kept / TICKS) })
+        let mut busy: Vec<_> = busy.into_iter().map(|(from, to)| (from.millis(), to.millis())).collect();
+        busy.sort_unstable();
+        let gaps = gaps(&moments, &busy);
+        let kept = gaps.iter().filter(|gap| !gap.cut).map(Gap::millis).sum();
+        Some(Self { pieces: pieces(&gaps, kept), step: step_of(kept / TICKS) })
     }
 
     /// Where a moment stands; those outside stand at the nearest end.
@@ -163,35 +166,61 @@ impl Axis {
     }
 }
 
-/// The lengths that are cut: the longest few, where they are out of proportion to all others.
-fn cuts(moments: &[i64]) -> Vec<i64> {
-    let mut gaps: Vec<_> = moments.windows(2).map(|gap| gap[1] - gap[0]).collect();
-    gaps.sort_unstable_by(|a, b| b.cmp(a));
-    let count = (1..gaps.len().min(MAX_CUTS + 1))
-        .rfind(|count| gaps[count - 1] / OUT_OF_PROPORTION > gaps[*count..].iter().sum());
-    gaps.truncate(count.unwrap_or(0));
+/// What lies between two moments that follow one another.
+struct Gap {
+    from: i64,
+    to: i64,
+    cut: bool,
+}
+
+impl Gap {
+    const fn millis(&self) -> i64 {
+        self.to - self.from
+    }
+}
+
+/// All gaps, of which the longest few are cut in which nothing is done and that are longer than all that is done.
+fn gaps(moments: &[i64], busy: &[(i64, i64)]) -> Vec<Gap> {
+    let (mut until, mut work, mut busy) = (i64::MIN, 0, busy.iter().peekable());
+    let mut idle = Vec::new();
+    let mut gaps = Vec::with_capacity(moments.len());
+    for between in moments.windows(2) {
+        let (from, to) = (between[0], between[1]);
+        while let Some((_, end)) = busy.next_if(|(start, _)| *start <= from) {
+            until = until.max(*end);
+        }
+        if until > from {
+            work += to - from;
+        } else {
+            idle.push(to - from);
+        }
+        gaps.push(Gap { from, to, cut: until <= from });
+    }
+    idle.sort_unstable_by(|a, b| b.cmp(a));
+    // Where nothing is ever done, everything is as long as it is.
+    let least = if work == 0 { i64::MAX } else { work.max(idle.get(MAX_CUTS).copied().unwrap_or_default()) };
+    for gap in &mut gaps {
+        gap.cut &= gap.millis() > least;
+    }
     gaps
 }
 
-/// Neighbours of one kind are one piece.
-fn pieces(moments: &[i64], cuts: &[i64], kept: i64) -> Vec<Piece> {
-    let count = moments.windows(2).filter(|gap| cuts.contains(&(gap[1] - gap[0]))).count();
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
+/// Neighbours that are not cut are one piece.
+fn pieces(gaps: &[Gap], kept: i64) -> Vec<Piece> {
+    let count = i64::try_from(gaps.iter().filter(|gap| gap.cut).count()).unwrap_or(i64::MAX);
     let width = if count == 0 { 0 } else { CUT.min(WHOLE / 2 / count) };
     let mut pieces = Vec::<Piece>::new();
     let (mut start, mut shown, mut cut_out) = (0, 0, 0);
-    for gap in moments.windows(2) {
-        let (from, to) = (gap[0], gap[1]);
-        let cut = cuts.contains(&(to - from));
-        if cut {
+    for Gap { from, to, cut } in gaps {
+        if *cut {
             cut_out += width;
         } else {
             shown += to - from;
         }
         let end = cut_out + scaled(shown, WHOLE - count * width, kept);
         match pieces.last_mut() {
-            Some(last) if last.cut == cut && !cut => (last.to, last.end) = (to, end),
-            _ => pieces.push(Piece { from, to, start, end, cut }),
+            Some(last) if !last.cut && !cut => (last.to, last.end) = (*to, end),
+            _ => pieces.push(Piece { from: *from, to: *to, start, end, cut: *cut }),
         }
         start = end;
     }
@@ -230,8 +259,11 @@ mod tests {
 
     use super::*;
 
+    /// The axis of moments, of which each two are the start and the end of something that is done.
     fn axis(millis: &[i64]) -> Axis {
-        Axis::over(millis.iter().copied().map(Timestamp::from_millis)).unwrap()
+        let moments: Vec<_> = millis.iter().copied().map(Timestamp::from_millis).collect();
+        let busy = moments.chunks_exact(2).map(|both| (both[0], both[1]));
+        Axis::over(moments.iter().copied(), busy).unwrap()
     }
 
     fn at(axis: &Axis, millis: i64) -> i64 {
@@ -240,7 +272,7 @@ mod tests {
 
     #[test]
     fn moments_stand_in_proportion() {
-        let axis = axis(&[0, 250, 1000]);
+        let axis = axis(&[0, 250, 250, 1000]);
         assert_eq!([0, 250, 500, 1000, 2000, -5].map(|millis| at(&axis, millis)), [0, 25_000, 50_000, WHOLE, WHOLE, 0]);
         assert_eq!(axis.cuts().count(), 0);
         let ticks: Vec<_> = axis.ticks().iter().map(|tick| tick.moment.millis()).collect();
@@ -251,7 +283,7 @@ mod tests {
     fn a_journey_of_one_moment_has_an_axis() {
         let axis = axis(&[7, 7]);
         assert_eq!((at(&axis, 7), at(&axis, 8), axis.step()), (0, WHOLE, 1));
-        assert!(Axis::over([]).is_none());
+        assert!(Axis::over([], []).is_none());
     }
 
     #[test]
@@ -262,6 +294,14 @@ mod tests {
         assert_eq!(at(&axis, 5 * MINUTE), 22_500, "a quarter of what the cuts leave");
         assert_eq!(at(&axis, DAY), 27_500);
         assert!(axis.ticks().len() >= 3, "each stretch has a time at it: {:?}", axis.ticks());
+    }
+
+    #[test]
+    fn what_is_done_is_never_cut_and_neither_is_a_pause_that_is_shorter() {
+        assert_eq!(axis(&[0, DAY, DAY + 1000, DAY + 2000]).cuts().count(), 0);
+        assert_eq!(axis(&[0, MINUTE, 2 * MINUTE, 4 * MINUTE]).cuts().count(), 0);
+        let idle = [0, HOUR, DAY].map(Timestamp::from_millis);
+        assert_eq!(Axis::over(idle, []).unwrap().cuts().count(), 0, "where nothing is done all is in proportion");
     }
 
     #[test]
@@ -281,7 +321,7 @@ mod tests {
             prop_assert!(millis[0] == millis[millis.len() - 1] || last == WHOLE, "{last}");
             let ticks = axis.ticks();
             prop_assert!(ticks.windows(2).all(|two| two[1].at - two[0].at >= BETWEEN_TICKS));
-            prop_assert!((1..=12).contains(&ticks.len()), "{}", ticks.len());
+            prop_assert!((1..=9).contains(&ticks.len()), "{}", ticks.len());
         }
 
         #[test]

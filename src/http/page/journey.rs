@@ -109,7 +109,7 @@ pub(in crate::http) async fn get_journey_page(
     }
     let found = find(&store, &sought).await?;
     let main = html! {
-        (form(&sought, true))
+        (form(&sought))
         @if found.services.is_empty() { (nothing(&sought)) } @else { (journey(&sought, &found, &store)) }
     };
     Ok(layout::answer(&format!("Journey of {}", sought.text), Here::Journey, &main))
@@ -148,13 +148,13 @@ async fn find(store: &Store, sought: &JourneyInQuery) -> Result<Found, Problem> 
     Ok(found)
 }
 
-fn form(sought: &JourneyInQuery, small: bool) -> Markup {
+fn form(sought: &JourneyInQuery) -> Markup {
     html! {
-        form class="search" action="/journey" method="get" role="search" data-small[small] {
+        form class="search" action="/journey" method="get" role="search" {
             label for="q" { "Customer id, contact key or service id" }
             div class="fields" {
                 input id="q" name="q" type="search" value=(sought.text) autocomplete="off" autocapitalize="off"
-                    spellcheck="false" maxlength="255" required autofocus[!small];
+                    spellcheck="false" maxlength="255" required autofocus[sought.text.is_empty()];
                 select name="by" aria-label="Search by" {
                     @for by in By::ALL {
                         option value=(by.name()) selected[by == sought.by] { (by.label()) }
@@ -171,7 +171,7 @@ fn start(sought: &JourneyInQuery, latest: &[Service]) -> Markup {
         section class="intro" {
             h1 { "Find a journey" }
             p { "Where does a customer stand, and what has happened so far? Every service is shown on one time line, with its states and tasks." }
-            (form(sought, false))
+            (form(sought))
         }
         section aria-labelledby="latest" {
             h2 id="latest" { "Started lately" }

@@ -117,6 +117,13 @@ pub(super) fn bars(service: &Service, now: Timestamp) -> Vec<Bar> {
     std::iter::once(itself).chain(states).chain(tasks).collect()
 }
 
+/// When something is done: the tasks; the states where there are none, or the service itself.
+pub(super) fn busy(bars: &[Bar]) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+    let is_there = |element: &&str| bars.iter().any(|bar| bar.element == *element);
+    let finest = ["task", "state", "service"].into_iter().find(is_there).unwrap_or_default();
+    bars.iter().filter(move |bar| bar.element == finest).map(|bar| (bar.from, bar.to))
+}
+
 fn both<T>(elements: &ByStatus<T>) -> impl Iterator<Item = &T> {
     elements.completed.iter().flatten().chain(elements.active.iter().flatten())
 }

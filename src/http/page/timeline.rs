@@ -6,7 +6,7 @@
 use maud::{Markup, html};
 
 use super::journey::{address_of_service, chip};
-use super::lane::{Bar, bars, lane, percent};
+use super::lane::{self, Bar, bars, lane, percent};
 use super::words;
 use crate::domain::element::Service;
 use crate::domain::time::Timestamp;
@@ -20,7 +20,8 @@ pub(super) fn timeline(services: &[Service], now: Timestamp) -> Markup {
     let mut of_services: Vec<_> = services.iter().map(|service| (service, bars(service, now))).collect();
     words::tell_apart(of_services.iter_mut().flat_map(|(_, bars)| bars).map(|bar| &mut bar.outcome));
     let moments = of_services.iter().flat_map(|(_, bars)| bars.iter().flat_map(|bar| [bar.from, bar.to]));
-    let Some(axis) = Axis::over(moments) else { return html! {} };
+    let busy = of_services.iter().flat_map(|(_, bars)| lane::busy(bars));
+    let Some(axis) = Axis::over(moments, busy) else { return html! {} };
     html! {
         (legend(&of_services, &axis))
         div class="timeline" tabindex="0" role="group" aria-label="Time line" {
