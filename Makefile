@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run test bench chaos check sqlx openapi psql postgres
+.PHONY: help run demo test bench chaos check sqlx openapi psql postgres browser
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,7 +13,11 @@ run: postgres ## build and start the service on 127.0.0.1:8080; data stay in ./d
 	$(CARGO) build --release --locked
 	exec target/release/context-services
 
-test: postgres ## run every test
+demo: postgres ## the same with a demo world, on 127.0.0.1:8090; data stay in ./data-demo
+	$(CARGO) build --release --locked
+	BIND_ADDRESS=$${BIND_ADDRESS:-127.0.0.1:8090} exec target/release/context-services demo
+
+test: postgres browser ## run every test
 	$(CARGO) test --locked
 
 bench: postgres ## measure the service and what bounds it; takes minutes
@@ -41,3 +45,7 @@ psql: ## open the embedded database of a running service
 # An installed PostgreSQL server: nothing to do where one is found, or where DATABASE_URL names another.
 postgres:
 	@.ci/postgres
+
+# The same of a browser with its driver, for the tests of the pages.
+browser:
+	@.ci/browser

@@ -2,6 +2,7 @@
 //!
 //! Dependencies point one way only: [`http`] → [`store`] → [`domain`].
 
+pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod postgres;

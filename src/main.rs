@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
     }
     let done = match settings.command.clone() {
         Some(Command::User(command)) => users::run(&settings, &command).await,
-        None => startup::run(settings).await,
+        Some(Command::Demo) | None => startup::run(settings).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -52,6 +52,9 @@ pub enum Command {
     /// Adds, lists and removes those who may call the service
     #[command(subcommand)]
     User(UserCommand),
+    /// Serves a demo world: hotel bookings of the last day, and some that go on. Its data are kept apart from others, in
+    /// an embedded PostgreSQL in `DATA_DIR-demo`
+    Demo,
 }
 
 /// What is done with users.
@@ -299,7 +302,16 @@ impl Settings {
 
     /// The embedded server's settings.
     pub fn embedded(&self) -> EmbeddedSettings {
-        EmbeddedSettings { data_dir: self.database.data_dir.clone(), bin_dir: self.database.postgres_bin_dir.clone() }
+        let mut data_dir = self.database.data_dir.clone();
+        if self.plays_demo() {
+            data_dir.as_mut_os_string().push("-demo");
+        }
+        EmbeddedSettings { data_dir, bin_dir: self.database.postgres_bin_dir.clone() }
+    }
+
+    /// Whether the demo world is to be served.
+    pub fn plays_demo(&self) -> bool {
+        matches!(self.command, Some(Command::Demo))
     }
 
     /// The store's settings, on a database.

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+use crate::demo;
 use crate::domain::clock::SystemClock;
 use crate::http::{self, AccessSettings, Tls};
 use crate::postgres::{EmbeddedPostgres, NAME};
@@ -38,7 +39,9 @@ pub async fn run(settings: Settings) -> Result<()> {
     // Taken before anything is opened, so that a second start on the same address touches nothing.
     let address = settings.http.bind_address;
     let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-    if let Some(database) = settings.external_database().map_err(anyhow::Error::msg)? {
+    // The demo never plays on a database that it has not made.
+    let external = settings.external_database().map_err(anyhow::Error::msg)?;
+    if let Some(database) = external.filter(|_| !settings.plays_demo()) {
         return serve(&settings, listener, database).await;
     }
     let embedded =
@@ -76,12 +79,20 @@ async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postg
     let address = listener.local_addr()?;
     let http = settings.http()?;
     let (tls, access) = (http.tls.clone(), http.access.clone());
+    if settings.plays_demo() && (tls.is_some() || access.authentication) {
+        bail!("the demo calls without a password and without TLS: leave AUTHENTICATION and TLS_CERTIFICATE away");
+    }
     let server = http::serve(listener, web::Data::clone(&store), http)?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     let scheme = if tls.is_some() { "https" } else { "http" };
-    info!("listening on {scheme}://{address} (the API's description: {scheme}://{address}/docs/)");
+    info!(
+        "listening on {scheme}://{address} (journeys: {scheme}://{address}/journey, the API: {scheme}://{address}/docs/)"
+    );
     say_who_may_call(&access, &store);
+    if settings.plays_demo() {
+        actix_web::rt::spawn(demo::play(format!("http://{address}"), Arc::new(SystemClock)));
+    }
     let stopped = tokio::select! {
         never = store.keep_forgetting_idempotency_keys() => match never {},
         never = renew_certificate(tls) => match never? {},

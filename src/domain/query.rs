@@ -35,6 +35,11 @@ impl ExtensionSelection {
 pub struct ExtensionSelections([ExtensionSelection; 3]);
 
 impl ExtensionSelections {
+    /// All there are, of every kind of element.
+    pub fn all() -> Self {
+        Self(std::array::from_fn(|_| ExtensionSelection { all: true, names: Vec::new() }))
+    }
+
     /// Adds a comma separated list. `State.Survey` and `Task.*` choose for those elements, plain names for `plain`. A
     /// name that nothing bears selects nothing; an item that is no name is given back.
     pub fn add<'a>(&mut self, plain: Element, list: &'a str) -> Result<(), &'a str> {
@@ -103,6 +108,21 @@ pub struct View {
     pub tasks: Nested,
     /// The extensions.
     pub extensions: ExtensionSelections,
+    /// Whether values are given as the names that a person reads, as in the `reporting` views.
+    pub for_people: bool,
+}
+
+impl View {
+    /// Whole services as a person looks at them: with all states and tasks, and without extensions.
+    pub fn of_journey() -> Self {
+        let all = Nested { active: true, completed: true };
+        Self { states: all, tasks: all, for_people: true, ..Self::default() }
+    }
+
+    /// One element as a person looks at it: with its extensions, and without what is nested in it.
+    pub fn of_element() -> Self {
+        Self { extensions: ExtensionSelections::all(), for_people: true, ..Self::default() }
+    }
 }
 
 /// A span of time, with its start and without its end.

@@ -1,11 +1,20 @@
 //! Measurements for Prometheus (contract §6).
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
+use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::Method;
 use actix_web::{HttpResponse, get, web};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::problem::Problem;
+use super::routes::path_of;
 use crate::store::Store;
+
+const REQUESTS: &str = "context_services_http_requests_total";
+const SECONDS: &str = "context_services_http_request_seconds";
 
 /// The one recorder of the process. Latencies have buckets from half a millisecond on.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
@@ -19,9 +28,39 @@ static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
         .expect("nothing else records measurements")
 });
 
+/// Processor, memory, threads and files of the process.
+static PROCESS: LazyLock<metrics_process::Collector> = LazyLock::new(metrics_process::Collector::default);
+
 /// Starts to measure. What is counted before is lost.
 pub fn record() {
     LazyLock::force(&RECORDER);
+    PROCESS.describe();
+    describe_counter!(REQUESTS, "Requests by method, route and status.");
+    describe_histogram!(SECONDS, Unit::Seconds, "From the head of a request to its answer, by method and route.");
+}
+
+/// Counts a request that has been answered. Routes are templates, the same under both prefixes; all paths that are none
+/// are one, so that nobody can fill the page with names.
+pub(super) fn measure<B>(response: &ServiceResponse<B>, elapsed: Duration) {
+    let request = response.request();
+    let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
+    let routed = request.match_pattern().filter(|_| !problem.is_some_and(Problem::is_unrouted));
+    let route = routed.map_or_else(|| "unknown".to_owned(), |route| path_of(&route).to_owned());
+    let method = method_of(request.method());
+    let status = response.status().as_u16().to_string();
+    histogram!(SECONDS, "method" => method, "route" => route.clone()).record(elapsed);
+    counter!(REQUESTS, "method" => method, "route" => route, "status" => status).increment(1);
+}
+
+/// Methods that clients make up are one.
+fn method_of(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
 }
 
 /// Measurements for Prometheus.
@@ -33,5 +72,6 @@ pub fn record() {
 #[get("/metrics")]
 pub(super) async fn metrics(store: web::Data<Store>) -> HttpResponse {
     store.measure();
+    PROCESS.collect();
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(RECORDER.render())
 }

@@ -218,6 +218,16 @@ impl Problem {
         matches!(self.code, Code::NotFound | Code::MethodNotAllowed)
     }
 
+    /// What kind of error it is, for a person.
+    pub(super) const fn title(&self) -> &'static str {
+        self.code.entry().2
+    }
+
+    /// What is wrong with this request.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The stable name of what is wrong.
     pub(super) const fn code(&self) -> &'static str {
         self.code.entry().0

@@ -109,7 +109,7 @@ pub(super) struct TaskFilterParameters {
 pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    fn of(request: &HttpRequest) -> Result<Self, Problem> {
+    pub(super) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         if !is_decodable(request.query_string()) {
             return Err(Problem::new(Code::InvalidQuery, "the query string is not percent-encoded UTF-8"));
         }
@@ -127,13 +127,13 @@ impl Parameters {
     }
 
     /// The one value of a parameter.
-    fn one(&mut self, name: &str) -> Result<Option<String>, Problem> {
+    pub(super) fn one(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let mut values = self.take(name);
         let value = values.pop();
         if values.is_empty() { Ok(value) } else { Err(Problem::invalid_query(name, "expected one value".into())) }
     }
 
-    fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, name: &str) -> Result<Option<T>, Problem> {
+    pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, name: &str) -> Result<Option<T>, Problem> {
         self.one(name)?.map(|text| parse(name, &text)).transpose()
     }
 
@@ -147,7 +147,7 @@ impl Parameters {
         }
     }
 
-    fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
+    pub(super) fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.one(name)? else { return Ok(None) };
         let moment = Timestamp::parse(&text);
         let detail = || format!("expected a date and time such as 2026-02-05T09:11:00Z, found {:?}", shown(&text));
@@ -213,7 +213,7 @@ impl Parameters {
         Ok(filter)
     }
 
-    fn refuse_rest<T>(self, value: T) -> Result<T, Problem> {
+    pub(super) fn refuse_rest<T>(self, value: T) -> Result<T, Problem> {
         match self.0.first() {
             None => Ok(value),
             Some((name, _)) => Err(Problem::invalid_query(shown(name), "there is no such parameter here".into())),

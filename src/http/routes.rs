@@ -7,7 +7,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::openapi::Published;
 use super::problem::{Code, Problem};
-use super::{business_attributes, extensions, health, metrics, openapi, records, server, services, states, tasks};
+use super::{
+    business_attributes, extensions, health, metrics, openapi, page, records, reports, server, services, states, tasks,
+};
 
 /// The prefix of version 8.5.
 pub(super) const PREFIX: &str = "/genesys/1/cs";
@@ -70,6 +72,11 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(business_attributes::get_business_attribute)
         .service(business_attributes::define_business_attribute)
         .service(business_attributes::remove_business_attribute)
+        // GET /reports/activity, …/outcomes, …/durations, …/stops
+        .service(reports::report_activity)
+        .service(reports::report_outcomes)
+        .service(reports::report_durations)
+        .service(reports::report_stops)
         // GET /server/status · POST /server/mode
         .service(server::get_server_status)
         .service(server::change_server_mode)
@@ -83,8 +90,31 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(openapi::redirect_to_docs);
 }
 
+/// Where the pages for people are, at the root alone.
+pub(super) const PAGES: [&str; 6] = [
+    "/journey",
+    "/journey/services/{service_id}",
+    "/journey/services/{service_id}/states/{state_id}",
+    "/journey/services/{service_id}/tasks/{task_id}",
+    "/dashboard",
+    "/assets/{version}/{name}",
+];
+
+/// The pages, and their names for the log.
+fn pages(config: &mut web::ServiceConfig) {
+    let [journey, service, state, task, dashboard, asset] = PAGES;
+    config
+        .service(page::at(journey, "get_journey_page", web::get().to(page::get_journey_page)))
+        .service(page::at(service, "get_service_page", web::get().to(page::get_service_page)))
+        .service(page::at(state, "get_state_page", web::get().to(page::get_state_page)))
+        .service(page::at(task, "get_task_page", web::get().to(page::get_task_page)))
+        .service(page::at(dashboard, "get_dashboard_page", web::get().to(page::get_dashboard_page)))
+        .service(page::at(asset, "get_asset", web::get().to(page::get_asset)));
+}
+
 /// All routes, and the answer to what is none of them.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
+    pages(config);
     let mut config = ServiceConfig::new(config);
     config.service(scope::scope(PREFIX).configure(everything));
     everything(&mut config);

@@ -178,7 +178,7 @@ pub(super) async fn refuse_in_maintenance(
     // Decoded, as routes are matched.
     let path = percent_decode_str(request.path()).decode_utf8_lossy();
     let first = path_of(&path).split('/').nth(1);
-    let concerned = matches!(first, Some("services" | "customers"));
+    let concerned = matches!(first, Some("services" | "customers" | "reports"));
     let mode = request.app_data::<web::Data<Store>>().map(|store| store.mode());
     if concerned && mode == Some(Mode::Maintenance) {
         let problem = Problem::new(Code::Maintenance, "the service is in maintenance; try again later");

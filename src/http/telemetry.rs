@@ -1,7 +1,7 @@
 //! One line per request, and never a body or an extension value in it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,11 +13,15 @@ use uuid::Uuid;
 
 use super::auth::Caller;
 use super::idle::Watched;
+use super::metrics;
 use super::problem::Problem;
 use super::server::Requests;
 use crate::store::Store;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// W3C Trace Context.
+static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Logs a request when it is answered, and gives the answer an `X-Request-Id`: the caller's, if it sent a sensible
 /// one.
@@ -31,8 +35,10 @@ pub(super) async fn log_request(
     let in_use = connection.as_ref().map(Watched::in_use);
     let mut response = next.call(request).await?;
     drop(in_use);
+    let elapsed = start.elapsed();
     count(&response);
-    log(&response, &id, start);
+    metrics::measure(&response, elapsed);
+    log(&response, &id, elapsed);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
@@ -53,10 +59,24 @@ fn sent_id(request: &ServiceRequest) -> Option<String> {
     sensible.then(|| sent.to_owned())
 }
 
-fn log<B>(response: &ServiceResponse<B>, id: &str, start: Instant) {
+/// The trace that a `traceparent` names: a version, 32 hexadecimal digits, which are not all 0, those of the caller's span,
+/// and flags. Later versions may have more.
+fn trace_id(header: &str) -> Option<&str> {
+    let mut parts = header.split('-');
+    let mut next = |length: usize| {
+        let lowercase = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        parts.next().filter(|part| part.len() == length && part.bytes().all(lowercase))
+    };
+    let (version, trace, span, _flags) = (next(2)?, next(32)?, next(16)?, next(2)?);
+    let nothing = |part: &str| part.bytes().all(|byte| byte == b'0');
+    let known = version != "ff" && !nothing(trace) && !nothing(span) && (version != "00" || parts.next().is_none());
+    known.then_some(trace)
+}
+
+fn log<B>(response: &ServiceResponse<B>, id: &str, elapsed: Duration) {
     let request = response.request();
     let status = response.status();
-    let elapsed_ms = f64::from(u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX)) / 1000.0;
+    let elapsed_ms = f64::from(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
     let route = request.match_pattern().unwrap_or_default();
     let path = |name| request.match_info().get(name);
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
@@ -64,6 +84,7 @@ fn log<B>(response: &ServiceResponse<B>, id: &str, start: Instant) {
     // What answers an unknown method is not the operation of that path.
     let unrouted = problem.is_some_and(Problem::is_unrouted);
     let name = if unrouted { "no_such_route" } else { request.match_name().unwrap_or("page") };
+    let trace = request.headers().get(&TRACE_PARENT).and_then(|value| trace_id(value.to_str().ok()?));
     let caller = request.extensions().get::<Caller>().cloned();
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
     macro_rules! line {
@@ -81,6 +102,7 @@ fn log<B>(response: &ServiceResponse<B>, id: &str, start: Instant) {
                 code,
                 error = cause,
                 request.id = id,
+                trace_id = trace,
                 "{name}"
             )
         };
@@ -91,5 +113,30 @@ fn log<B>(response: &ServiceResponse<B>, id: &str, start: Instant) {
         line!(warn);
     } else {
         line!(info);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trace_id;
+
+    #[test]
+    fn a_trace_is_taken_over_where_it_is_one() {
+        let trace = "0af7651916cd43dd8448eb211c80319c";
+        for header in ["00-{}-b7ad6b7169203331-01", "00-{}-b7ad6b7169203331-00", "01-{}-b7ad6b7169203331-01-more"] {
+            assert_eq!(trace_id(&header.replace("{}", trace)), Some(trace), "{header}");
+        }
+        for header in [
+            "",
+            "00",
+            "00-{}-b7ad6b7169203331",
+            "00-{}-b7ad6b7169203331-01-more",
+            "ff-{}-b7ad6b7169203331-01",
+            "00-{}-0000000000000000-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+        ] {
+            assert_eq!(trace_id(&header.replace("{}", trace)), None, "{header}");
+        }
     }
 }

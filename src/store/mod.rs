@@ -12,11 +12,13 @@ mod error;
 mod extensions;
 mod idempotency;
 mod ids;
+mod measures;
 mod metadata;
 mod queries;
 mod records;
 mod remains;
 mod reporting;
+mod reports;
 mod server;
 mod services;
 mod states;
@@ -94,6 +96,7 @@ impl Store {
         let metadata = MetadataCache::load(&pool, settings.open_extensions).await.map_err(StartError::Unreachable)?;
         let deployment = Deployment::default();
         deployment.follow(&pool).await.map_err(StartError::Unreachable)?;
+        measures::describe();
         let writer = Writer::start(&database, settings.writer).await.map_err(StartError::Unreachable)?;
         let store = Self {
             ids: Ids::default(),
@@ -124,6 +127,7 @@ impl Store {
     /// Brings those measurements up to date that are looked at rather than counted.
     pub fn measure(&self) {
         self.writer.measure();
+        measures::measure(&self.pool);
     }
 
     /// Waits until a writer has died, which it should not: the process must then stop.
@@ -187,8 +191,11 @@ impl Store {
                 Err(violations) => return Err(StoreError::Invalid(violations)),
             };
             let (command, values, answer) = prepare(command, &metadata).await?;
+            let kind = command.kind();
             let write = Write { command, values, version: metadata.version, key: key.cloned() };
-            match self.writer.write(write).await? {
+            let written = self.writer.write(write).await;
+            measures::count(kind, &written);
+            match written? {
                 Verdict::Done => return Ok((answer, None)),
                 Verdict::Repeated(id) => return Ok((answer, Some(id))),
                 Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),

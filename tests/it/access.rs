@@ -100,6 +100,23 @@ async fn every_operation_asks_for_its_role_and_a_refusal_writes_nothing() {
 }
 
 #[tokio::test]
+async fn pages_and_their_files_need_a_reader() {
+    let app = guarded().await;
+    let reader = token(&app, "ruth", Role::Reader).await;
+    let journey = call(&app, &reader, &Method::GET, "/journey").await.is(200);
+    let html = journey.body.as_str().unwrap();
+    let file = html.split('"').find(|text| text.starts_with("/assets/")).unwrap();
+    for path in ["/journey", "/journey?q=00K7", "/dashboard", "/reports/stops?format=csv", file] {
+        call(&app, &None, &Method::GET, path).await.refused(401, "unauthenticated");
+        call(&app, &reader, &Method::GET, path).await.is(200);
+    }
+    // Of what there is, a stranger learns nothing.
+    for path in ["/journey/services/1", "/journey/services/x"] {
+        call(&app, &None, &Method::GET, path).await.refused(401, "unauthenticated");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_event_writes_nothing_and_tells_nothing() {
     let app = guarded().await;
     let (writer, reader) =

@@ -4,6 +4,7 @@
 
 mod access;
 mod architecture;
+mod browser;
 mod business_attributes;
 mod documents;
 mod equivalence;
@@ -13,14 +14,18 @@ mod fields;
 mod hardening;
 mod idempotency;
 mod journey;
+mod metrics;
 mod once_only;
 mod openapi;
+mod pages;
 mod problems;
 mod program;
 mod queries;
 mod readme;
 mod records;
 mod reporting;
+mod reporting_reader;
+mod reports;
 mod server;
 mod services;
 mod states;

@@ -176,6 +176,23 @@ async fn the_writer_is_measured() {
     }
 }
 
+#[tokio::test]
+async fn the_demo_plays_a_world_apart_from_other_data() {
+    let directory = open_directory();
+    let data_dir = directory.path().join("data");
+    // A database that is given is not the demo's to play on.
+    let settings = [("DATA_DIR", data_dir.to_str().unwrap()), ("DATABASE_URL", "postgres://u@127.0.0.1:1/x")];
+    let mut program = Program::start_with_arguments(&settings, &["demo"]);
+    program.line_with("the demo world is there, with 320 services");
+    assert!(!data_dir.exists() && directory.path().join("data-demo/postgres").exists());
+    let stops = get(&program, "/reports/stops").await.1;
+    let services: i64 = stops["rows"].as_array().unwrap().iter().map(|row| row["services"].as_i64().unwrap()).sum();
+    assert!(services >= 320, "{stops}");
+    let page = reqwest::get(format!("{}/journey", program.url)).await.unwrap().text().await.unwrap();
+    assert!(page.contains("Hotel booking"), "{page}");
+    program.stop();
+}
+
 #[test]
 fn a_bad_setting_is_a_clear_error_at_start() {
     for (setting, value, said) in [

@@ -103,6 +103,62 @@ async fn the_reports_of_the_data_model_run_and_find_what_is_there() {
 }
 
 #[tokio::test]
+async fn the_reports_of_the_data_model_have_exact_figures() {
+    let app = TestApp::spawn().await;
+    app.reference_schemas().await;
+    let service = app.start("/services/start", &json!({"customer_id": "00K7", "service_type": "hotel"})).await;
+    let state = app.start(&format!("/services/{service}/states/start"), &json!({"state_type": "payment"})).await;
+    let path = format!("/services/{service}/tasks");
+    for (millis, end) in [(1000, reference_end(state)), (3000, json!({"disposition": "failed"})), (0, Value::Null)] {
+        let task = app.start(&format!("{path}/start"), &json!({"task_type": "survey", "state_id": state})).await;
+        app.clock.advance(millis);
+        if !end.is_null() {
+            app.post(&format!("{path}/{task}/end"), &end).await.is(204);
+        }
+    }
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/data-model.md")).unwrap();
+    let mut reports = document.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut figures = async || {
+        let report = reports.next().unwrap().trim_end().trim_end_matches(';');
+        app.value::<Value>(&format!("select jsonb_agg(to_jsonb(r)) from ({report}) r")).await
+    };
+    assert_eq!(
+        figures().await,
+        json!([{"task_type": "survey", "disposition_name": "10", "tasks": 1, "percent": 50.0},
+               {"task_type": "survey", "disposition_name": "failed", "tasks": 1, "percent": 50.0}])
+    );
+    assert_eq!(
+        figures().await,
+        json!([{"task_type": "survey", "tasks": 2, "p50_ms": 2000, "p90_ms": 2800, "longest_ms": 3000}])
+    );
+    let mut standing = figures().await;
+    standing[0].as_object_mut().unwrap().remove("started");
+    assert_eq!(
+        standing,
+        json!([{"service_id": service, "customer_id": "00K7", "service_type": "hotel", "in_states": "payment",
+                "in_tasks": "survey"}])
+    );
+    assert_eq!(figures().await, json!([{"disposition_name": "10", "surveys": 1, "question1": 7.00}]));
+    let journey = figures().await;
+    let moments: Vec<_> =
+        journey.as_array().unwrap().iter().map(|row| (&row["element"], &row["event"], &row["outcome"])).collect();
+    let (start, end, none) = (json!("start"), json!("end"), Value::Null);
+    let (of_service, of_state, of_task) = (json!("service"), json!("state"), json!("task"));
+    assert_eq!(
+        moments,
+        [
+            (&of_service, &start, &none),
+            (&of_state, &start, &none),
+            (&of_task, &start, &none),
+            (&of_task, &end, &json!("10")),
+            (&of_task, &start, &none),
+            (&of_task, &end, &json!("failed")),
+            (&of_task, &start, &none),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn each_schema_has_a_typed_view_for_as_long_as_it_lives() {
     let app = TestApp::spawn().await;
     app.reference_schemas().await;

@@ -49,7 +49,7 @@ pub(super) struct Published {
 impl Published {
     pub(super) fn new() -> Self {
         let document = document();
-        let pages = [("/docs/{file}".to_owned(), vec![Method::GET])];
+        let pages = routes::PAGES.into_iter().chain(["/docs/{file}"]).map(|path| (path.to_owned(), vec![Method::GET]));
         let documented = document.paths.paths.iter().map(|(path, item)| (path.clone(), routes::methods(item)));
         Self {
             json: document.to_json().unwrap_or_default().into(),

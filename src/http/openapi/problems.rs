@@ -79,6 +79,8 @@ problem_responses! {
     StatusProblems: InvalidQuery;
     /// What can go wrong when the mode is changed.
     ChangeModeProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType;
+    /// What can go wrong when a report is asked for.
+    ReportProblems: InvalidQuery, Maintenance;
     /// What can keep the service from being ready.
     ReadinessProblems: ;
 }

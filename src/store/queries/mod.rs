@@ -62,6 +62,13 @@ impl Store {
         Ok(Page { elements: self.services(&mut moment, rows, view).await?, older })
     }
 
+    /// The services that were taken in last, the latest first; none of what is beside them.
+    pub async fn list_latest_services(&self, limit: u32) -> Result<Vec<Service>, StoreError> {
+        let mut moment = self.moment().await?;
+        let rows = rows::latest(&mut moment, limit).await?;
+        self.services(&mut moment, rows, &View { for_people: true, ..View::default() }).await
+    }
+
     /// States of a service (contract §3, SRV.12).
     pub async fn list_states(
         &self,
@@ -101,7 +108,7 @@ impl Store {
         };
         let (states, tasks) = (nested(Element::State, view.states).await?, nested(Element::Task, view.tasks).await?);
         let of_kinds = [(Element::Service, &rows), (Element::State, &states), (Element::Task, &tasks)];
-        let mut beside = self.beside(moment, &of_kinds, &view.extensions).await?;
+        let mut beside = self.beside(moment, &of_kinds, view).await?;
         let (mut states, mut tasks) = (by_owner(states, of_service), by_owner(tasks, of_service));
         let service = |row: ElementRow| {
             let states = states.remove(&row.service_id).unwrap_or_default();
@@ -132,7 +139,7 @@ impl Store {
             Vec::new()
         };
         let of_kinds = [(Element::State, &rows), (Element::Task, &tasks)];
-        let mut beside = self.beside(moment, &of_kinds, &view.extensions).await?;
+        let mut beside = self.beside(moment, &of_kinds, view).await?;
         let mut tasks = by_owner(tasks, |row| row.state_id.unwrap_or_default());
         let state = |row: ElementRow| {
             let tasks = tasks.remove(&row.element_id).unwrap_or_default();
@@ -148,7 +155,7 @@ impl Store {
         rows: Vec<ElementRow>,
         view: &View,
     ) -> Result<Vec<Task>, StoreError> {
-        let mut beside = self.beside(moment, &[(Element::Task, &rows)], &view.extensions).await?;
+        let mut beside = self.beside(moment, &[(Element::Task, &rows)], view).await?;
         Ok(rows.into_iter().map(|row| beside.task(row)).collect())
     }
 
@@ -157,13 +164,18 @@ impl Store {
         &self,
         moment: &mut PgConnection,
         rows: &[(Element, &Vec<ElementRow>)],
-        selections: &ExtensionSelections,
+        view: &View,
     ) -> Result<Beside, StoreError> {
+        let selections = &view.extensions;
         let all = || rows.iter().flat_map(|(element, rows)| rows.iter().map(|row| (*element, row)));
         let values = all().flat_map(|(_, row)| row.values()).collect();
         let keys = all().filter(|(element, _)| !selections.of(*element).is_empty());
         let keys: Vec<_> = keys.map(|(element, row)| row.key(element)).collect();
-        let meanings = self.meanings.of(&mut *moment, values).await?;
+        let meanings = if view.for_people {
+            Meanings::for_people(&mut *moment, values).await?
+        } else {
+            self.meanings.of(&mut *moment, values).await?
+        };
         Ok(Beside { meanings, extensions: extensions(moment, &keys, selections).await? })
     }
 }

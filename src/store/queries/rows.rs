@@ -203,6 +203,13 @@ pub(super) async fn listed(
     query.build_query_as().fetch_all(connection).await
 }
 
+/// The services with the highest identifiers, the highest first.
+pub(super) async fn latest(connection: &mut PgConnection, limit: u32) -> Result<Vec<ElementRow>, sqlx::Error> {
+    let mut query = QueryBuilder::new(SERVICES);
+    query.push("true order by s.service_id desc limit ").push_bind(i64::from(limit));
+    query.build_query_as().fetch_all(connection).await
+}
+
 /// States or tasks of services, in order.
 pub(super) async fn of_services(
     connection: &mut PgConnection,

@@ -23,6 +23,25 @@ impl Meanings {
     pub(super) fn of(&self, value: Option<i32>) -> Option<LongOrString> {
         value.and_then(|value| self.0.get(&value)).cloned()
     }
+
+    /// The meanings of values as a person reads them, like `disposition_name` of the `reporting` views. Names to show
+    /// may change, so they are not remembered.
+    pub(super) async fn for_people(connection: &mut PgConnection, values: BTreeSet<i32>) -> Result<Self, sqlx::Error> {
+        let values: Vec<_> = values.into_iter().collect();
+        let rows = sqlx::query!(
+            r#"-- meanings_for_people
+            select value_id, dbid, coalesce(display_name, name) as name
+            from business_attribute_values where value_id = any($1)"#,
+            &values
+        )
+        .fetch_all(connection)
+        .await?;
+        let meaning = |row: (Option<String>, Option<i64>)| match row {
+            (Some(name), _) => Some(LongOrString::String(name)),
+            (None, number) => number.map(LongOrString::Long),
+        };
+        Ok(Self(rows.into_iter().filter_map(|row| Some((row.value_id, meaning((row.name, row.dbid))?))).collect()))
+    }
 }
 
 impl KnownMeanings {

@@ -121,7 +121,7 @@ impl Command {
 }
 
 /// What a caller is told: what became of its command, or that the batch failed.
-type Answer = Result<Verdict, StoreError>;
+pub(super) type Answer = Result<Verdict, StoreError>;
 
 /// Names of what is measured here, for the page of metrics.
 mod measured {
@@ -174,6 +174,8 @@ impl Writer {
         describe_histogram!(measured::FLUSH, Unit::Seconds, "From the begin of a batch to its commit.");
         describe_counter!(measured::REFUSED, "Commands that what is on record stood against.");
         describe_counter!(measured::ALONE, "Commands written again one by one, since their batch failed.");
+        // It should stay at 0, which can only be seen where it is there.
+        counter!(measured::ALONE).increment(0);
     }
 
     /// Brings those measurements up to date that are looked at rather than counted.

@@ -38,7 +38,12 @@ impl Program {
 
     /// Starts it with settings, and waits until it listens.
     pub(crate) fn start_with(settings: &[(&str, &str)]) -> Self {
-        let mut child = command(settings).spawn().unwrap();
+        Self::start_with_arguments(settings, &[])
+    }
+
+    /// Starts it with settings and arguments, and waits until it listens.
+    pub(crate) fn start_with_arguments(settings: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let mut child = command(settings).args(arguments).spawn().unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {

@@ -45,6 +45,29 @@ impl TestApp {
     }
 }
 
+/// Services of three types with states and tasks, of which most have ended, one after the other over about an hour.
+pub(crate) async fn some_journeys(app: &TestApp, services: i64) {
+    for number in 0..services {
+        let start = json!({"customer_id": format!("c{}", number % 7), "service_type": format!("type {}", number % 3)});
+        let path = format!("/services/{}", app.start("/services/start", &start).await);
+        let state = app.start(&format!("{path}/states/start"), &json!({"state_type": number % 2})).await;
+        for step in 0..number % 5 {
+            let body = json!({"state_id": state, "task_type": format!("task {step}")});
+            let task = app.start(&format!("{path}/tasks/start"), &body).await;
+            app.clock.advance(1000 * (1 + (number * 7 + step * 3) % 23));
+            if (number + step) % 6 != 0 {
+                let end = if step == 2 { json!({}) } else { json!({"disposition": format!("outcome {}", number % 4)}) };
+                app.post(&format!("{path}/tasks/{task}/end"), &end).await.is(204);
+            }
+        }
+        app.clock.advance(1000 * (number % 60));
+        if number % 4 != 0 {
+            app.post(&format!("{path}/states/{state}/end"), &json!({"disposition": 1})).await.is(204);
+            app.post(&format!("{path}/end"), &json!({"disposition": number % 3})).await.is(204);
+        }
+    }
+}
+
 /// The single-valued schema of the reference example.
 pub(crate) fn survey() -> Value {
     json!({"name": "Survey", "type": "single-valued", "attributes": [

@@ -1,0 +1,85 @@
+//! What the applications of the demo world agree on: values with names, and what they attach.
+
+use anyhow::{Result, bail};
+use awc::http::Method;
+use serde_json::{Value, json};
+
+use super::client::Client;
+
+/// Defines everything; false if it was there already.
+pub(super) async fn define(client: &Client) -> Result<bool> {
+    for (name, attribute) in attributes() {
+        let (status, text) =
+            client.send(Method::PUT, &format!("/metadata/business-attributes/{name}"), &attribute).await?;
+        if status >= 300 {
+            bail!("{name}: {text}");
+        }
+    }
+    let mut new = false;
+    for (element, schema) in schemas() {
+        let path = format!("/metadata/{element}/extensions");
+        match client.send(Method::POST, &path, &schema).await? {
+            (201, _) => new = true,
+            (409, _) => {}
+            (_, text) => bail!("{path}: {text}"),
+        }
+    }
+    Ok(new)
+}
+
+fn attributes() -> [(&'static str, Value); 3] {
+    let value = |(name, display): (&str, &str)| json!({"name": name, "display_name": display});
+    let values = |list: &[(&str, &str)]| list.iter().copied().map(value).collect::<Value>();
+    [
+        (
+            "ServiceKind",
+            json!({"display_name": "Kind of service", "cv_attributes": ["Service.service_type"],
+                "values": values(&[("hotel", "Hotel booking"), ("change", "Booking change")])}),
+        ),
+        (
+            "Channel",
+            json!({"cv_attributes": ["Service.media_type", "State.media_type", "Task.media_type"],
+                "values": values(&[("voice", "Phone"), ("chat", "Chat"), ("web", "Web site"), ("app", "Mobile app"),
+                                   ("email", "E-mail")])}),
+        ),
+        (
+            "Outcome",
+            json!({"cv_attributes": ["Service.disposition", "State.disposition", "Task.disposition"],
+                "values": values(&[
+                    ("done", "Done"), ("booked", "Booked"), ("changed", "Changed"), ("declined", "Declined"),
+                    ("full", "No room free"), ("refused", "Payment refused"), ("agent", "Handed to an agent"),
+                    ("silent", "No answer"), ("abandoned", "Abandoned")])}),
+        ),
+    ]
+}
+
+fn schemas() -> [(&'static str, Value); 4] {
+    let attribute = |name: &str, kind: &str| json!({"name": name, "type": kind});
+    let schema = |name: &str, kind: &str, attributes: &[(&str, &str)]| {
+        let attributes: Vec<_> = attributes.iter().map(|(name, kind)| attribute(name, kind)).collect();
+        json!({"name": name, "type": kind, "attributes": attributes})
+    };
+    [
+        (
+            "services",
+            schema(
+                "Trip",
+                "single-valued",
+                &[("city", "string"), ("arrival", "date"), ("nights", "integer"), ("guests", "integer")],
+            ),
+        ),
+        (
+            "tasks",
+            schema(
+                "Offer",
+                "multi-valued",
+                &[("hotel", "string"), ("room", "string"), ("price", "float"), ("breakfast", "boolean")],
+            ),
+        ),
+        ("tasks", schema("Payment", "single-valued", &[("method", "string"), ("amount", "float"), ("code", "string")])),
+        (
+            "tasks",
+            schema("Survey", "single-valued", &[("stars", "integer"), ("again", "boolean"), ("comment", "string")]),
+        ),
+    ]
+}

@@ -1,0 +1,223 @@
+//! Charts in plain SVG. Places along the width are shares of it, heights are pixels: charts grow with the window, their
+//! text does not.
+
+use maud::{Markup, html};
+
+use super::words;
+use crate::domain::report::{ActivityRow, DurationRow};
+
+/// Heights of a chart over time, in pixels: of the columns, and of what was open.
+const COLUMNS: i64 = 130;
+const OPEN: i64 = 70;
+
+/// Where a chart over time begins, in thousandths of its width: before it stand the numbers of its scale.
+const LEFT: i64 = 5_000;
+
+/// Times that are written below a chart.
+const TIMES: usize = 6;
+
+/// A bar in segments.
+pub(super) struct Row {
+    /// What the bar is of.
+    pub(super) label: String,
+    /// What kind of thing that is.
+    pub(super) note: String,
+    /// Its parts, the first at the left.
+    pub(super) segments: Vec<Segment>,
+}
+
+/// A part of a bar.
+pub(super) struct Segment {
+    /// What it stands for.
+    pub(super) text: String,
+    /// The class of its colour.
+    pub(super) class: &'static str,
+    /// Its size.
+    pub(super) count: i64,
+}
+
+/// A number with its thousands apart.
+pub(super) fn number(number: i64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join("\u{202f}")
+}
+
+fn share(thousandths: i64) -> String {
+    format!("{}.{:03}%", thousandths / 1000, thousandths % 1000)
+}
+
+/// `value` of `whole`, in thousandths of a percent.
+fn part(value: i64, whole: i64) -> i64 {
+    i64::try_from(i128::from(value) * 100_000 / i128::from(whole.max(1))).unwrap_or(100_000)
+}
+
+/// Bars below one another, in proportion to the largest; at most `drawn` of them.
+pub(super) fn bars(rows: &[Row], drawn: usize) -> Markup {
+    let total = |row: &Row| row.segments.iter().map(|segment| segment.count).sum::<i64>();
+    let largest = rows.iter().map(total).max().unwrap_or_default();
+    html! {
+        ul class="rows" {
+            @for row in rows.iter().take(drawn) {
+                li {
+                    span class="name" { (row.label) " " span class="quiet" { (row.note) } }
+                    (bar(row, largest))
+                    span class="number" { (number(total(row))) }
+                }
+            }
+        }
+        (left_out(rows.len(), drawn))
+    }
+}
+
+fn bar(row: &Row, largest: i64) -> Markup {
+    let parts: Vec<_> = row.segments.iter().map(|one| format!("{} {}", number(one.count), one.text)).collect();
+    let mut from = 0;
+    let places: Vec<_> = row
+        .segments
+        .iter()
+        .map(|segment| {
+            let start = from;
+            from += segment.count;
+            (segment, part(start, largest), part(segment.count, largest))
+        })
+        .collect();
+    html! {
+        svg width="100%" height="20" role="img" aria-label=(parts.join(", ")) {
+            @for (segment, start, width) in places {
+                rect class={ "segment " (segment.class) } x=(share(start)) width=(share(width)) y="1" height="18" {
+                    title { (number(segment.count)) " " (segment.text) }
+                }
+            }
+        }
+    }
+}
+
+fn left_out(rows: usize, drawn: usize) -> Markup {
+    html! {
+        @if rows > drawn { p class="quiet" { "And " (rows - drawn) " more in the table." } }
+    }
+}
+
+/// Half, nine tenths and 99 hundredths of durations, on a scale on which each doubling is as wide as any other.
+pub(super) fn ranges(rows: &[DurationRow], drawn: usize) -> Markup {
+    let rows_drawn = &rows[..rows.len().min(drawn)];
+    let lowest = rows_drawn.iter().map(|row| doublings(row.p50_ms)).min().unwrap_or_default();
+    let highest = rows_drawn.iter().map(|row| doublings(row.p99_ms)).max().unwrap_or_default();
+    // Room for the dots at both ends.
+    let place = |millis: i64| 2_000 + part(doublings(millis) - lowest, highest - lowest) * 96 / 100;
+    html! {
+        ul class="rows ranges" {
+            li class="quiet" aria-hidden="true" {
+                span {} span {} @for head in ["p50", "p90", "p99"] { span class="number" { (head) } }
+            }
+            @for row in rows_drawn {
+                @let (p50, p90, p99) = (words::brief(row.p50_ms), words::brief(row.p90_ms), words::brief(row.p99_ms));
+                li {
+                    span class="name" { (row.task_type.as_deref().unwrap_or("none given")) }
+                    svg width="100%" height="20" role="img" aria-label=(format!("p50 {p50}, p90 {p90}, p99 {p99}")) {
+                        line class="track" x1="0" x2="100%" y1="10" y2="10" {}
+                        line class="to-p99" x1=(share(place(row.p50_ms))) x2=(share(place(row.p99_ms))) y1="10" y2="10" {}
+                        line class="to-p90" x1=(share(place(row.p50_ms))) x2=(share(place(row.p90_ms))) y1="10" y2="10" {}
+                        circle cx=(share(place(row.p50_ms))) cy="10" r="5" { title { "p50 " (&p50) } }
+                        circle class="p99" cx=(share(place(row.p99_ms))) cy="10" r="3" { title { "p99 " (&p99) } }
+                    }
+                    @for text in [p50, p90, p99] { span class="number" { (text) } }
+                }
+            }
+        }
+        p class="quiet" { "Dot: p50, thick line: to p90, thin line: to p99. Each doubling is as wide as any other." }
+        (left_out(rows.len(), drawn))
+    }
+}
+
+/// How often 1 is doubled to get there, in thousandths; in between in proportion.
+fn doublings(millis: i64) -> i64 {
+    let millis = millis.max(1);
+    let whole = i64::from(millis.ilog2());
+    let power = 1_i64 << whole;
+    whole * 1000 + i64::try_from(i128::from(millis - power) * 1000 / i128::from(power)).unwrap_or(0)
+}
+
+/// Columns of what started and ended, and below them what was open.
+pub(super) fn over_time(rows: &[ActivityRow], step: i64) -> Markup {
+    let count = i64::try_from(rows.len()).unwrap_or(1).max(1);
+    let width = (100_000 - LEFT) / count;
+    let most = round(rows.iter().map(|row| row.started.max(row.ended)).max().unwrap_or_default());
+    let most_open = round(rows.iter().map(|row| row.open).max().unwrap_or_default());
+    let place = |at: usize| LEFT + i64::try_from(at).unwrap_or(0) * width;
+    let height = |value: i64, of: i64, pixels: i64| value * pixels / of;
+    let (base, open_base) = (10 + COLUMNS, 10 + COLUMNS + 40 + OPEN);
+    html! {
+        ul class="legend" aria-label="Legend" {
+            li { span class="chip c6" { "started" } } li { span class="chip c1" { "ended" } } li { span class="chip open" { "open" } }
+        }
+        svg class="over-time" width="100%" height=(open_base + 26) role="img" aria-label="Services over time; the table has the numbers" {
+            (level(10, most)) (level(base, 0)) (level(open_base - OPEN, most_open)) (level(open_base, 0))
+            @for (at, row) in rows.iter().enumerate() {
+                @let (started, ended) = (height(row.started, most, COLUMNS), height(row.ended, most, COLUMNS));
+                @let open = height(row.open, most_open, OPEN);
+                g {
+                    title { (words::formatted(row.start, "%-d %b %H:%M:%S")) ": " (row.started) " started, " (row.ended) " ended, " (row.open) " open" }
+                    rect class="hit" x=(share(place(at))) width=(share(width)) y="10" height=(open_base - 10) {}
+                    rect class="segment c6" x=(share(place(at) + width / 10)) width=(share(width * 4 / 10)) y=(base - started) height=(started) {}
+                    rect class="segment c1" x=(share(place(at) + width / 2)) width=(share(width * 4 / 10)) y=(base - ended) height=(ended) {}
+                    rect class="area" x=(share(place(at))) width=(share(width)) y=(open_base - open) height=(open) {}
+                }
+            }
+            @for (at, row) in rows.iter().enumerate().step_by(rows.len().div_ceil(TIMES).max(1)) {
+                @let anchor = if place(at) > 85_000 { "end" } else { "start" };
+                text x=(share(place(at))) y=(open_base + 18) text-anchor=(anchor) { (time(row, step)) }
+            }
+        }
+    }
+}
+
+/// A line of a scale, with its number.
+fn level(y: i64, value: i64) -> Markup {
+    html! {
+        line class="grid" x1=(share(LEFT)) x2="100%" y1=(y) y2=(y) {}
+        text class="scale-number" x=(share(LEFT)) dx="-6" y=(y + 4) text-anchor="end" { (number(value)) }
+    }
+}
+
+fn time(row: &ActivityRow, step: i64) -> String {
+    let form = match step {
+        ..60_000 => "%H:%M:%S",
+        60_000..3_600_000 => "%H:%M",
+        3_600_000..86_400_000 => "%-d %b %H:%M",
+        _ => "%-d %b %Y",
+    };
+    words::formatted(row.start, form)
+}
+
+/// The next number that a scale ends at: one or two digits and zeros.
+fn round(value: i64) -> i64 {
+    let power = 10_i64.pow(value.max(1).ilog10());
+    [1, 2, 4, 5, 6, 8].into_iter().map(|digit| digit * power).find(|round| *round >= value).unwrap_or(power * 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_end_at_round_numbers() {
+        for (value, end) in [(0, 1), (1, 1), (3, 4), (9, 10), (10, 10), (13, 20), (41, 50), (99, 100)] {
+            assert_eq!(round(value), end, "{value}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_their_thousands_apart() {
+        assert_eq!(number(1_234_567), "1\u{202f}234\u{202f}567");
+        assert_eq!(number(12), "12");
+    }
+
+    #[test]
+    fn a_doubling_is_as_wide_as_any_other() {
+        assert_eq!(doublings(0), 0);
+        assert_eq!(doublings(1024) - doublings(512), 1000);
+        assert_eq!(doublings(3), 1500);
+    }
+}

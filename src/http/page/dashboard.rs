@@ -1,0 +1,164 @@
+//! The dashboard: what comes of services, for a period and a type of services.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use maud::{Markup, html};
+
+use super::super::extract::from_path;
+use super::super::problem::Problem;
+use super::super::query::Parameters;
+use super::super::reports::backwards;
+use super::layout::{self, Here};
+use super::words;
+use super::{chart, figures};
+use crate::domain::report::{ActivityRow, DurationRow, OutcomeRow, Period, Scope, StopRow};
+use crate::domain::time::Timestamp;
+use crate::store::Store;
+
+/// Types that the form offers; others can be typed.
+const OFFERED: i64 = 200;
+
+const HOUR: i64 = 60 * 60 * 1000;
+
+/// Name in the address, label, and length in milliseconds of the periods that end now.
+const PERIODS: [(&str, &str, i64); 4] = [
+    ("hour", "last hour", HOUR),
+    ("day", "last 24 hours", 24 * HOUR),
+    ("week", "last 7 days", 7 * 24 * HOUR),
+    ("month", "last 30 days", 30 * 24 * HOUR),
+];
+
+/// The period that is shown unless another is asked for.
+const USUAL: &str = "day";
+
+/// The period between the moments of the form.
+const CHOSEN: &str = "chosen";
+
+/// What the dashboard is asked for.
+pub(in crate::http) struct DashboardInQuery {
+    period: String,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    service_type: Option<String>,
+}
+
+impl DashboardInQuery {
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut parameters = Parameters::of(request)?;
+        let period = parameters.one("period")?.filter(|period| !period.is_empty()).unwrap_or_else(|| USUAL.to_owned());
+        if period != CHOSEN && !PERIODS.iter().any(|(name, ..)| *name == period) {
+            return Err(Problem::invalid_query("period", "expected hour, day, week, month or chosen".to_owned()));
+        }
+        let (from, to) = (minute(&mut parameters, "from")?, minute(&mut parameters, "to")?);
+        let service_type = parameters.service_type("service_type")?;
+        parameters.refuse_rest(Self { period, from, to, service_type })
+    }
+
+    fn scope(&self, now: Timestamp) -> Result<Scope, Problem> {
+        let period = match PERIODS.into_iter().find(|(name, ..)| *name == self.period) {
+            Some((_, _, length)) => Period::new(Some(Timestamp::from_millis(now.millis() - length)), Some(now), now),
+            None => Period::new(self.from, self.to, now),
+        };
+        Ok(Scope { period: period.ok_or_else(backwards)?, service_type: self.service_type.clone() })
+    }
+}
+
+from_path!(DashboardInQuery, request => DashboardInQuery::read(request));
+
+/// A moment as forms send it, in UTC and to the minute or second: `2026-02-05T09:11`.
+fn minute(parameters: &mut Parameters, name: &str) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = parameters.one(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let read = ["Z", ":00Z", ""].into_iter().find_map(|rest| Timestamp::parse(&format!("{text}{rest}")));
+    let expected = || Problem::invalid_query(name, "expected a date and time such as 2026-02-05T09:11".to_owned());
+    read.map(Some).ok_or_else(expected)
+}
+
+/// All figures of the dashboard.
+pub(super) struct Figures {
+    pub(super) scope: Scope,
+    pub(super) activity: Vec<ActivityRow>,
+    pub(super) outcomes: Vec<OutcomeRow>,
+    pub(super) durations: Vec<DurationRow>,
+    pub(super) stops: Vec<StopRow>,
+}
+
+/// The dashboard.
+pub(in crate::http) async fn get_dashboard_page(
+    store: web::Data<Store>,
+    asked: DashboardInQuery,
+) -> Result<HttpResponse, Problem> {
+    let scope = asked.scope(store.now())?;
+    let types = store.list_service_types(OFFERED).await?;
+    let figures = Figures {
+        activity: store.report_activity(&scope).await?,
+        outcomes: store.report_outcomes(&scope).await?,
+        durations: store.report_durations(&scope).await?,
+        stops: store.report_stops(&scope).await?,
+        scope,
+    };
+    let main = html! {
+        h1 { "Dashboard" }
+        (form(&asked, &figures.scope, &types))
+        (totals(&figures))
+        div class="panels" {
+            (figures::activity(&figures))
+            (figures::outcomes(&figures))
+            (figures::durations(&figures))
+            (figures::stops(&figures))
+        }
+    };
+    Ok(layout::answer("Dashboard", Here::Dashboard, &main))
+}
+
+fn form(asked: &DashboardInQuery, scope: &Scope, types: &[String]) -> Markup {
+    let local = |at: Timestamp| words::formatted(at, "%Y-%m-%dT%H:%M");
+    let periods = PERIODS.iter().map(|(name, label, _)| (*name, *label)).chain([(CHOSEN, "between two moments")]);
+    html! {
+        form class="choice" action="/dashboard" method="get" {
+            div class="fields" {
+                div {
+                    label for="period" { "Period" }
+                    select id="period" name="period" {
+                        @for (name, label) in periods { option value=(name) selected[name == asked.period] { (label) } }
+                    }
+                }
+                div class="moments" {
+                    label for="from" { "From (UTC)" }
+                    input id="from" name="from" type="datetime-local" value=(local(scope.period.from));
+                }
+                div class="moments" {
+                    label for="to" { "To (UTC)" }
+                    input id="to" name="to" type="datetime-local" value=(local(scope.period.to));
+                }
+                div {
+                    label for="service_type" { "Service type" }
+                    input id="service_type" name="service_type" list="types" placeholder="all" autocomplete="off"
+                        value=(scope.service_type.as_deref().unwrap_or_default());
+                    datalist id="types" { @for name in types { option value=(name) {} } }
+                }
+                button type="submit" { "Show" }
+            }
+            p class="quiet" {
+                (words::moment(second(scope.period.from))) " to " (words::moment(second(scope.period.to))) " UTC"
+            }
+        }
+    }
+}
+
+fn second(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.millis().div_euclid(1000) * 1000)
+}
+
+/// The period in four numbers.
+fn totals(figures: &Figures) -> Markup {
+    let sum = |count: fn(&ActivityRow) -> i64| figures.activity.iter().map(count).sum::<i64>();
+    let open = figures.activity.last().map_or(0, |row| row.open);
+    let tasks = figures.durations.iter().map(|row| row.tasks).sum::<i64>();
+    html! {
+        dl class="totals" {
+            @for (label, number) in [
+                ("Services started", sum(|row| row.started)), ("Services ended", sum(|row| row.ended)),
+                ("Services open at the end", open), ("Tasks ended", tasks),
+            ] { div { dt { (label) } dd { (chart::number(number)) } } }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! All that is recorded of one service, state or task: both events, the disposition, and the extensions as tables.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpResponse, web};
+use maud::{Markup, html};
+use serde_json::value::RawValue;
+
+use super::super::extract::{ServicePath, StatePath, TaskPath};
+use super::super::problem::Problem;
+use super::super::query::NoParameters;
+use super::journey::{address_of, address_of_service};
+use super::layout::{self, Here};
+use super::words::{self, Outcome};
+use crate::domain::attribute::LongOrString;
+use crate::domain::element::Lifecycle;
+use crate::domain::event::Event;
+use crate::domain::extension::SchemaDefinition;
+use crate::domain::ids::{Element, ServiceId};
+use crate::domain::query::View;
+use crate::domain::time::Timestamp;
+use crate::store::Store;
+
+/// An element as its page shows it.
+struct Shown<'a> {
+    element: Element,
+    id: i64,
+    service: ServiceId,
+    lifecycle: &'a Lifecycle,
+    /// What it has that the others have not.
+    own: Vec<(&'static str, Markup)>,
+    schemas: Vec<SchemaDefinition>,
+    now: Timestamp,
+}
+
+/// What is recorded of a service.
+pub(in crate::http) async fn get_service_page(
+    store: web::Data<Store>,
+    ServicePath(id): ServicePath,
+    _: NoParameters,
+) -> Result<HttpResponse, Problem> {
+    let service = store.get_service(id, &View::of_element()).await?;
+    let schemas = store.list_extension_schemas(Element::Service).await?;
+    let mut own = Vec::new();
+    own.extend(service.customer_id.as_ref().map(|customer| ("Customer", link(&address_of(&service), customer))));
+    own.extend(service.contact_key.as_ref().map(|key| ("Contact key", html! { (key) })));
+    let lifecycle = &service.lifecycle;
+    Ok(page(&Shown { element: Element::Service, id: id.0, service: id, lifecycle, own, schemas, now: store.now() }))
+}
+
+/// What is recorded of a state.
+pub(in crate::http) async fn get_state_page(
+    store: web::Data<Store>,
+    StatePath(service, id): StatePath,
+    _: NoParameters,
+) -> Result<HttpResponse, Problem> {
+    let state = store.get_state((service, id), &View::of_element()).await?;
+    let schemas = store.list_extension_schemas(Element::State).await?;
+    let link_to = |state| link(&format!("/journey/services/{service}/states/{state}"), &format!("state {state}"));
+    let own = state.previous_state_id.map(|previous| ("After", link_to(previous))).into_iter().collect();
+    let lifecycle = &state.lifecycle;
+    Ok(page(&Shown { element: Element::State, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }))
+}
+
+/// What is recorded of a task.
+pub(in crate::http) async fn get_task_page(
+    store: web::Data<Store>,
+    TaskPath(service, id): TaskPath,
+    _: NoParameters,
+) -> Result<HttpResponse, Problem> {
+    let task = store.get_task((service, id), &View::of_element()).await?;
+    let schemas = store.list_extension_schemas(Element::Task).await?;
+    let link_to = |state| link(&format!("/journey/services/{service}/states/{state}"), &format!("state {state}"));
+    let own = task.state_id.map(|state| ("In", link_to(state))).into_iter().collect();
+    let lifecycle = &task.lifecycle;
+    Ok(page(&Shown { element: Element::Task, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }))
+}
+
+fn link(href: &str, text: &str) -> Markup {
+    html! { a href=(href) { (text) } }
+}
+
+fn page(shown: &Shown<'_>) -> HttpResponse {
+    let word = shown.element.singular();
+    let kind = words::kind(shown.lifecycle, word);
+    let live = shown.lifecycle.completed.is_none();
+    let main = html! {
+        p class="back" { a href=(address_of_service(shown.service)) { "← Time line of service " (shown.service) } }
+        article id="element" data-live[live] {
+            header {
+                p class="quiet over" { (word) " " (shown.id) }
+                h1 { (kind) }
+                // Without a colour, since that depends on what else is on a page.
+                span class="chip none" { (Outcome::of(shown.lifecycle).text) }
+            }
+            (facts(shown))
+            (events(shown.lifecycle))
+            @for (name, records) in &shown.lifecycle.extensions {
+                @let schema = shown.schemas.iter().find(|schema| schema.name == *name);
+                (extension(name, records, schema))
+            }
+            @if shown.lifecycle.extensions.is_empty() {
+                p class="quiet" { "No extension is attached." }
+            }
+        }
+    };
+    layout::answer(&format!("{kind}, {word} {}", shown.id), Here::Journey, &main)
+}
+
+fn facts(shown: &Shown<'_>) -> Markup {
+    let lifecycle = shown.lifecycle;
+    let outcome = lifecycle.completed.as_ref().map(|(_, disposition)| disposition);
+    let so_far = shown.now.millis() - lifecycle.started.timestamp.millis();
+    html! {
+        dl class="facts" {
+            @if shown.element != Element::Service {
+                (fact("Service", &link(&format!("/journey/services/{}", shown.service), &shown.service.to_string())))
+            }
+            @for (name, text) in &shown.own { (fact(name, text)) }
+            @match lifecycle.duration() {
+                Some(millis) => { (fact("Duration", &html! { (words::duration(millis)) })) }
+                None => { (fact("Open for", &html! { (words::duration(so_far.max(0))) })) }
+            }
+            @if let Some(seconds) = lifecycle.est_duration {
+                (fact("Estimated", &html! { (words::duration(seconds.saturating_mul(1000))) }))
+            }
+            @if let Some(outcome) = outcome {
+                (fact("Disposition", &html! { (outcome.value.as_ref().map_or_else(|| "none given".to_owned(), words::value)) }))
+                @if let Some(text) = &outcome.description { (fact("In words", &html! { (text) })) }
+            }
+        }
+    }
+}
+
+fn fact(name: &str, text: &Markup) -> Markup {
+    html! { div { dt { (name) } dd { (text) } } }
+}
+
+/// The name of a field of events, and how it is read.
+type Field = (&'static str, fn(&Event) -> Option<String>);
+
+/// The start event and the end event, side by side.
+fn events(lifecycle: &Lifecycle) -> Markup {
+    let end = lifecycle.completed.as_ref().map(|(event, _)| event);
+    let fields: [Field; 7] = [
+        ("Session", |event| event.session_id.clone()),
+        ("Interaction", |event| event.interaction_id.clone()),
+        ("Medium", |event| text_of(event.media_type.as_ref())),
+        ("Application type", |event| text_of(event.application_type.as_ref())),
+        ("Application", |event| event.application_id.map(|id| id.to_string())),
+        ("Resource type", |event| text_of(event.resource_type.as_ref())),
+        ("Resource", |event| event.resource_id.map(|id| id.to_string())),
+    ];
+    html! {
+        section aria-labelledby="events" {
+            h2 id="events" { "Events" }
+            div class="scroll" {
+                table class="events" {
+                    thead { tr { td {} th scope="col" { "Start" } th scope="col" { "End" } } }
+                    tbody {
+                        tr {
+                            th scope="row" { "Time (UTC)" }
+                            td { (words::exact(lifecycle.started.timestamp)) }
+                            td { @if let Some(end) = end { (words::exact(end.timestamp)) } @else { "not yet" } }
+                        }
+                        @for (name, field) in fields {
+                            @let (start, end) = (field(&lifecycle.started), end.and_then(field));
+                            @if start.is_some() || end.is_some() {
+                                tr {
+                                    th scope="row" { (name) }
+                                    td { (start.unwrap_or_default()) }
+                                    td { (end.unwrap_or_default()) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn text_of(value: Option<&LongOrString>) -> Option<String> {
+    value.map(words::value)
+}
+
+type Record<'a> = BTreeMap<String, &'a RawValue>;
+
+/// The records of one extension, as a table with a row for each.
+fn extension(name: &str, records: &RawValue, schema: Option<&SchemaDefinition>) -> Markup {
+    let many = serde_json::from_str::<Vec<Record<'_>>>(records.get());
+    let records = many.or_else(|_| serde_json::from_str(records.get()).map(|one| vec![one])).unwrap_or_default();
+    let declared = schema.iter().flat_map(|schema| &schema.attributes).map(|attribute| attribute.name.as_str());
+    let mut columns: Vec<&str> =
+        declared.filter(|name| records.iter().any(|record| record.contains_key(*name))).collect();
+    for name in records.iter().flat_map(Record::keys) {
+        if !columns.contains(&name.as_str()) {
+            columns.push(name);
+        }
+    }
+    let label = format!("Records of {name}");
+    html! {
+        section class="extension" aria-label=(format!("Extension {name}")) {
+            h2 { (name) " " span class="quiet" { "extension, " (words::count(records.len(), "record", "records")) } }
+            div class="scroll" tabindex="0" role="group" aria-label=(label) {
+                @match records.as_slice() {
+                    [] => { p class="quiet" { "The list is empty." } }
+                    [one] => { table { tbody { @for column in columns { tr {
+                        th scope="row" { (column) }
+                        td { (text(one.get(column).copied())) }
+                    } } } } }
+                    many => {
+                        table {
+                            thead { tr { @for column in &columns { th scope="col" { (column) } } } }
+                            tbody { @for record in many {
+                                tr { @for column in &columns { td { (text(record.get(*column).copied())) } } }
+                            } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A value as it was sent: a string as its text, all else as JSON.
+fn text(value: Option<&RawValue>) -> Markup {
+    let Some(value) = value else { return html! { span class="quiet" { "–" } } };
+    let text = serde_json::from_str::<String>(value.get());
+    text.map_or_else(|_| html! { code { (value.get()) } }, |text| html! { (text) })
+}

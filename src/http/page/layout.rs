@@ -1,0 +1,74 @@
+//! What stands around every page.
+
+use actix_web::HttpResponse;
+use actix_web::ResponseError;
+use actix_web::http::header::HeaderValue;
+use maud::{DOCTYPE, Markup, html};
+
+use super::super::problem::Problem;
+use super::assets;
+
+/// The type of pages.
+pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// The pages that the head of each page leads to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Here {
+    /// None of them.
+    Nowhere,
+    /// The journey of a customer.
+    Journey,
+    /// The dashboard.
+    Dashboard,
+}
+
+/// 200 with a page.
+pub(super) fn answer(title: &str, here: Here, main: &Markup) -> HttpResponse {
+    HttpResponse::Ok().content_type(HTML).body(page(title, here, main).into_string())
+}
+
+/// What went wrong, for a person.
+pub(super) fn problem_page(problem: &Problem) -> Markup {
+    let main = html! {
+        section class="notice" {
+            h1 { (problem.title()) }
+            p { (problem.detail()) }
+            p class="quiet" { "Status " (problem.status_code().as_u16()) ", " code { (problem.code()) } "." }
+            p { a href="/journey" { "Find a journey" } }
+        }
+    };
+    page(problem.title(), Here::Nowhere, &main)
+}
+
+fn page(title: &str, here: Here, main: &Markup) -> Markup {
+    let current = |link| (here == link).then_some("page");
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · Context Services" }
+                link rel="icon" href=(assets::address("icon.svg"));
+                link rel="stylesheet" href=(assets::address("page.css"));
+                script src=(assets::address("page.js")) defer {}
+            }
+            body {
+                a class="skip" href="#main" { "Skip to the content" }
+                header class="top" {
+                    a class="brand" href="/journey" {
+                        img src=(assets::address("icon.svg")) alt="" width="22" height="22";
+                        "Context Services"
+                    }
+                    nav aria-label="Pages" {
+                        a href="/journey" aria-current=[current(Here::Journey)] { "Journey" }
+                        a href="/dashboard" aria-current=[current(Here::Dashboard)] { "Dashboard" }
+                        a href="/docs/" { "API" }
+                    }
+                }
+                main id="main" { (main) }
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Reports: sums over the `reporting` views, so that they say what an analyst finds there.
+
+use super::{Store, StoreError};
+use crate::domain::report::{ActivityRow, Change, DurationRow, OutcomeRow, Scope, StopRow, activity};
+
+impl Store {
+    /// How many services started, ended and were open, over the period.
+    ///
+    /// A service that is dated to end before its start is open at no time.
+    pub async fn report_activity(&self, scope: &Scope) -> Result<Vec<ActivityRow>, StoreError> {
+        let period = scope.period;
+        let changes = sqlx::query_as!(
+            Change,
+            r#"-- report_activity
+            with of_type as (
+              select started, ended, greatest(started, ended) as closed from reporting.services
+              where started < $2 and ($3::text is null or service_type = $3)
+            ), moments as (
+              select started as at, 1 as started, 0 as ended, 1 as opened from of_type
+              union all
+              select ended, 0, 1, 0 from of_type where ended < $2
+              union all
+              select closed, 0, 0, -1 from of_type where ended is not null and closed < $2
+            )
+            select case when at < $1 then -1 else (extract(epoch from at - $4) * 1000)::bigint / $5::bigint end as "bucket!",
+              sum(started) as "started!", sum(ended) as "ended!", sum(opened) as "opened!"
+            from moments group by 1 order by 1"#,
+            period.from.to_datetime(),
+            period.to.to_datetime(),
+            scope.service_type,
+            period.first_bucket().to_datetime(),
+            period.bucket(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(activity(period, &changes))
+    }
+
+    /// How services, states and tasks ended that ended in the period.
+    pub async fn report_outcomes(&self, scope: &Scope) -> Result<Vec<OutcomeRow>, StoreError> {
+        let rows = sqlx::query_as!(
+            OutcomeRow,
+            r#"-- report_outcomes
+            with of_type as (select service_id from reporting.services where service_type = $3),
+            ended as (
+              select 1 as place, 'service' as element, service_type as kind, disposition_name as disposition, service_id
+              from reporting.services where ended >= $1 and ended < $2
+              union all
+              select 2, 'state', state_type, disposition_name, service_id
+              from reporting.states where ended >= $1 and ended < $2
+              union all
+              select 3, 'task', task_type, disposition_name, service_id
+              from reporting.tasks where ended >= $1 and ended < $2
+            )
+            select element as "element!", kind, disposition, count(*) as "ended!"
+            from ended
+            where $3::text is null or service_id in (select service_id from of_type)
+            group by place, element, kind, disposition
+            order by place, kind nulls last, count(*) desc, disposition nulls last"#,
+            scope.period.from.to_datetime(),
+            scope.period.to.to_datetime(),
+            scope.service_type,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    /// How long the tasks took that ended in the period.
+    pub async fn report_durations(&self, scope: &Scope) -> Result<Vec<DurationRow>, StoreError> {
+        let rows = sqlx::query_as!(
+            DurationRow,
+            r#"-- report_durations
+            select task_type, count(*) as "tasks!",
+              round(percentile_cont(0.5) within group (order by duration_ms))::bigint as "p50_ms!",
+              round(percentile_cont(0.9) within group (order by duration_ms))::bigint as "p90_ms!",
+              round(percentile_cont(0.99) within group (order by duration_ms))::bigint as "p99_ms!",
+              max(duration_ms) as "longest_ms!"
+            from reporting.tasks
+            where ended >= $1 and ended < $2
+              and ($3::text is null or service_id in (select service_id from reporting.services where service_type = $3))
+            group by task_type
+            order by 4 desc, task_type nulls last"#,
+            scope.period.from.to_datetime(),
+            scope.period.to.to_datetime(),
+            scope.service_type,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    /// Which state or task was the last to start in the services that started in the period: where those that ended
+    /// came to, and where the others stand. A task wins over a state that started at the same moment.
+    pub async fn report_stops(&self, scope: &Scope) -> Result<Vec<StopRow>, StoreError> {
+        let rows = sqlx::query_as!(
+            StopRow,
+            r#"-- report_stops
+            with chosen as (
+              select service_id, status from reporting.services
+              where started >= $1 and started < $2 and ($3::text is null or service_type = $3)
+            ), steps as (
+              select service_id, 1 as place, 'state' as last, state_type as kind, started, state_id as id
+              from reporting.states where service_id in (select service_id from chosen)
+              union all
+              select service_id, 2, 'task', task_type, started, task_id
+              from reporting.tasks where service_id in (select service_id from chosen)
+            ), stops as (
+              select distinct on (service_id) service_id, last, kind from steps
+              order by service_id, started desc, place desc, id desc
+            )
+            select c.status as "status!", s.last as "last?", s.kind as "kind?", count(*) as "services!"
+            from chosen c
+            left join stops s on s.service_id = c.service_id
+            group by c.status, s.last, s.kind
+            order by count(*) desc, c.status, s.last nulls last, s.kind nulls last"#,
+            scope.period.from.to_datetime(),
+            scope.period.to.to_datetime(),
+            scope.service_type,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    /// The types that services have had, as the `reporting` views name them; the first `limit` in order.
+    pub async fn list_service_types(&self, limit: i64) -> Result<Vec<String>, StoreError> {
+        let types = sqlx::query_scalar!(
+            r#"-- list_service_types
+            select distinct coalesce(v.name, v.dbid::text) as "name!"
+            from business_attribute_values v
+            join business_attributes a on a.attribute_id = v.attribute_id
+            where 'Service.service_type' = any(a.fields)
+            order by 1 limit $1"#,
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(types)
+    }
+}

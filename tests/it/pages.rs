@@ -1,0 +1,243 @@
+//! The pages, as they are served.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::TestApp;
+use crate::support::world::reference_end;
+
+/// What an application could send to become a script.
+const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
+
+async fn page(app: &TestApp, path: &str) -> String {
+    let answer = app.get(path).await.is(200);
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+    assert_strict(&answer);
+    answer.body.as_str().unwrap().to_owned()
+}
+
+/// Nothing from elsewhere, and nothing inline.
+#[track_caller]
+fn assert_strict(answer: &crate::support::Answer) {
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    let html = answer.body.as_str().unwrap();
+    assert!(!html.contains(" style=") && !html.contains(" onclick=") && !html.contains("https://"), "{html}");
+}
+
+#[tokio::test]
+async fn a_journey_is_found_by_customer_contact_key_and_service() {
+    let app = TestApp::spawn().await;
+    let start = json!({"customer_id": "00K7", "service_type": "hotel"});
+    let service = app.start("/services/start", &start).await;
+    let anonymous = app.start("/services/start", &json!({"contact_key": "pin 77", "service_type": "call"})).await;
+    let task = app.start(&format!("/services/{service}/tasks/start"), &json!({"task_type": "survey"})).await;
+    for query in ["q=00K7", "q=00K7&by=customer", &format!("q={service}&by=service"), &format!("q={service}")] {
+        let html = page(&app, &format!("/journey?{query}")).await;
+        assert!(html.contains(&format!("href=\"/journey/services/{service}/tasks/{task}\"")), "{query}: {html}");
+        assert!(!html.contains(&format!("/journey/services/{anonymous}\"")), "{query}");
+    }
+    for query in ["q=pin+77", "q=pin%2077&by=contact_key"] {
+        assert!(page(&app, &format!("/journey?{query}")).await.contains(&format!("/journey/services/{anonymous}\"")));
+    }
+    for query in ["q=00k7", "q=00K7&by=contact_key", "q=9999", "q=%00", "q=99999999999999999999"] {
+        assert!(page(&app, &format!("/journey?{query}")).await.contains("Nothing is on record"), "{query}");
+    }
+    let start = page(&app, "/journey").await;
+    assert!(start.contains("/journey?by=customer&amp;q=00K7") && start.contains("q=pin+77"), "{start}");
+}
+
+#[tokio::test]
+async fn a_page_of_an_element_has_all_that_is_recorded() {
+    let app = TestApp::spawn().await;
+    app.reference_schemas().await;
+    let service = app.a_service().await;
+    let path = format!("/services/{service}");
+    let state = app.start(&format!("{path}/states/start"), &json!({"state_type": "payment"})).await;
+    let body = json!({"task_type": "survey", "state_id": state, "media_type": "voice", "session_id": "S-1"});
+    let task = app.start(&format!("{path}/tasks/start"), &body).await;
+    let open = page(&app, &format!("/journey{path}/tasks/{task}")).await;
+    assert!(open.contains("data-live") && open.contains("not yet"), "{open}");
+    app.clock.advance(47_754);
+    app.post(&format!("{path}/tasks/{task}/end"), &reference_end(state)).await.is(204);
+    let html = page(&app, &format!("/journey{path}/tasks/{task}")).await;
+    for text in [
+        "survey",
+        "SUCCESS (10)",
+        "47.7 s",
+        "voice",
+        "S-1",
+        "0000CSS0FXZUP6UR",
+        "5 Feb 2026, 09:11:00.000",
+        "5 Feb 2026, 09:11:47.754",
+        "Survey",
+        "http://ourServer/storage/userAnswers",
+        "question3",
+        "Proposal",
+        "2 records",
+        "cabriolet",
+        "25000",
+        "4wd, leather seats",
+    ] {
+        assert!(html.contains(text), "{text} is not in {html}");
+    }
+    assert!(!html.contains("data-live"), "it has ended");
+    let columns: Vec<_> = ["car type", "price", "seats", "comments"]
+        .map(|name| html.find(&format!("<th scope=\"col\">{name}</th>")).unwrap())
+        .into();
+    assert!(columns.is_sorted(), "columns stand as they were declared");
+    assert!(page(&app, &format!("/journey{path}/states/{state}")).await.contains("payment"));
+    assert!(page(&app, &format!("/journey{path}")).await.contains("00K7"));
+}
+
+#[tokio::test]
+async fn names_of_values_are_shown_as_a_person_reads_them() {
+    let app = TestApp::spawn().await;
+    let outcome = json!({"cv_attributes": ["Task.disposition"],
+        "values": [{"dbid": 10, "name": "ok", "display_name": "All went well"}]});
+    app.put("/metadata/business-attributes/Outcome", &outcome).await.is(201);
+    let task = app.a_task_path().await;
+    app.post(&format!("{task}/end"), &json!({"disposition": 10})).await.is(204);
+    assert!(page(&app, &format!("/journey{task}")).await.contains("All went well"));
+    assert!(page(&app, "/journey?q=00K7").await.contains("All went well"));
+}
+
+#[tokio::test]
+async fn what_applications_send_is_text_and_never_markup() {
+    let app = TestApp::spawn().await;
+    let of = |element: &str| {
+        json!({"name": "Note", "type": "multi-valued", "attributes": [{"name": SCRIPT, "type": "string"}, {"name": "j", "type": "json"}],
+               "unique": [], "element": element})
+    };
+    for element in ["services", "states", "tasks"] {
+        let mut schema = of(element);
+        schema.as_object_mut().unwrap().remove("element");
+        app.post(&format!("/metadata/{element}/extensions"), &schema).await.is(201);
+    }
+    let short: String = SCRIPT.chars().take(64).collect();
+    let common = json!({"session_id": SCRIPT, "interaction_id": SCRIPT, "application_type": SCRIPT, "resource_type": SCRIPT,
+        "media_type": SCRIPT, "Note": [{SCRIPT: SCRIPT, "j": {"x": SCRIPT}}, {SCRIPT: SCRIPT}]});
+    let with = |own: serde_json::Value| {
+        let mut event = common.clone();
+        event.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        event
+    };
+    let start = with(json!({"customer_id": SCRIPT, "contact_key": SCRIPT, "service_type": SCRIPT}));
+    let service = app.start("/services/start", &start).await;
+    let path = format!("/services/{service}");
+    let state = app.start(&format!("{path}/states/start"), &with(json!({"state_type": SCRIPT}))).await;
+    let task = app.start(&format!("{path}/tasks/start"), &with(json!({"task_type": SCRIPT, "state_id": state}))).await;
+    app.clock.advance(1000);
+    let end = with(json!({"disposition": SCRIPT, "disposition_desc": short}));
+    for element in [format!("{path}/tasks/{task}"), format!("{path}/states/{state}"), path.clone()] {
+        app.post(&format!("{element}/end"), &end).await.is(204);
+    }
+    let query = serde_urlencoded::to_string([("q", SCRIPT)]).unwrap();
+    for address in [
+        "/journey".to_owned(),
+        format!("/journey?{query}"),
+        format!("/journey?by=contact_key&{query}"),
+        format!("/journey{path}"),
+        format!("/journey{path}/states/{state}"),
+        format!("/journey{path}/tasks/{task}"),
+        "/dashboard?period=month".to_owned(),
+        format!("/dashboard?{}", serde_urlencoded::to_string([("service_type", SCRIPT)]).unwrap()),
+    ] {
+        let html = page(&app, &address).await;
+        assert!(html.contains("&lt;script&gt;"), "{address} shows it as text");
+        assert!(!html.contains("<script>") && !html.contains("<img src=x"), "{address}: {html}");
+    }
+    let refused = app.get(&format!("/dashboard?period={}", query.trim_start_matches("q="))).await.is(400);
+    assert_strict(&refused);
+    assert!(!refused.body.as_str().unwrap().contains("<script>"));
+}
+
+#[tokio::test]
+async fn journeys_of_any_size_are_drawn() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let path = format!("/services/{service}");
+    let html = page(&app, "/journey?q=00K7").await;
+    assert!(html.contains("No state and no task has started yet"), "{html}");
+    let mut millis = 0;
+    for number in 0..120 {
+        let body = json!({"task_type": format!("step {number}")});
+        let task = app.start(&format!("{path}/tasks/start"), &body).await;
+        app.clock.advance(number % 3);
+        millis += number % 3;
+        app.post(&format!("{path}/tasks/{task}/end"), &json!({})).await.is(204);
+    }
+    let html = page(&app, "/journey?q=00K7").await;
+    assert_eq!(html.matches("class=\"bar element task none\"").count(), 120);
+    assert!(html.contains("120 states and tasks as a table") && html.contains(&format!("{millis} ms")), "{html}");
+    assert!(html.contains("nothing is written beside them"));
+    for broken in [" x=\"-", "width=\"-", "height=\"-"] {
+        assert!(!html.contains(broken), "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn problems_are_pages_with_the_status_of_the_api() {
+    let app = TestApp::spawn().await;
+    for (path, status, code) in [
+        ("/journey/services/1", 404, "unknown_service"),
+        ("/journey/services/x", 400, "invalid_id"),
+        ("/journey/services/1/tasks/1", 404, "unknown_service"),
+        ("/journey?by=nothing", 400, "invalid_query"),
+        ("/journey?x=1", 400, "invalid_query"),
+        ("/dashboard?period=year", 400, "invalid_query"),
+        ("/dashboard?period=chosen&from=2026-02-05T10:00&to=2026-02-05T09:00", 400, "invalid_query"),
+        ("/assets/0/page.css", 404, "not_found"),
+    ] {
+        let answer = app.get(path).await.is(status);
+        assert_strict(&answer);
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+        assert!(answer.body.as_str().unwrap().contains(code), "{path}");
+    }
+    app.post("/journey", &json!({})).await.refused(405, "method_not_allowed");
+    app.send(Method::DELETE, "/journey/services/1", None).await.refused(405, "method_not_allowed");
+    app.get("/journey/services/1/nothing").await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn pages_are_closed_in_maintenance() {
+    let app = TestApp::spawn().await;
+    app.post("/server/mode", &json!({"mode": "maintenance"})).await.is(200);
+    for path in ["/journey", "/journey/services/1", "/dashboard"] {
+        let answer = app.get(path).await.is(503);
+        assert!(
+            answer.body.as_str().unwrap().contains("maintenance") && answer.header("retry-after").is_some(),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_dashboard_shows_the_figures_of_the_reports() {
+    let app = TestApp::spawn().await;
+    let task = app.a_task_path().await;
+    app.clock.advance(2500);
+    app.post(&format!("{task}/end"), &json!({"disposition": "fine"})).await.is(204);
+    app.clock.advance(1000);
+    let html = page(&app, "/dashboard?period=hour").await;
+    for text in ["fine", "2.5 s", "/reports/activity?from=2026-02-05T08%3A11%3A03.500Z", "format=csv", "open at it"] {
+        assert!(html.contains(text), "{text} is not in {html}");
+    }
+    let quiet = page(&app, "/dashboard?period=chosen&from=2026-01-01T00:00&to=2026-01-02T00:00:30&service_type=").await;
+    assert_eq!(quiet.matches("Nothing happened in this period").count(), 4, "{quiet}");
+}
+
+#[tokio::test]
+async fn assets_may_be_kept_for_good() {
+    let app = TestApp::spawn().await;
+    let html = page(&app, "/journey").await;
+    let addresses: Vec<_> = html.split('"').filter(|text| text.starts_with("/assets/")).collect();
+    assert!(addresses.len() >= 3, "{html}");
+    for address in addresses {
+        let answer = app.get(address).await.is(200);
+        assert_eq!(answer.header("cache-control"), Some("public, max-age=31536000, immutable"), "{address}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+}

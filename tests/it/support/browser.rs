@@ -1,0 +1,191 @@
+//! A real browser, driven through its driver. Whatever a page does that it should not (an error in the console, a request
+//! to another host) is found in its logs.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use thirtyfour::common::capabilities::chrome::ChromeCapabilities;
+use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
+use thirtyfour::{
+    By, DesiredCapabilities, Key, LoggingPrefsLogLevel, WebDriver, WebElement, prelude::ElementQueryable,
+};
+
+/// How long anything may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often is looked whether it is there.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// The names that chromium has.
+const PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// A browser with one window, a profile of its own, and nothing left of it in the end.
+pub(crate) struct Browser {
+    pub(crate) driver: WebDriver,
+    process: Child,
+    directory: TempDir,
+}
+
+impl Browser {
+    /// Starts a browser.
+    pub(crate) async fn open() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// Starts a browser in which pages may not run scripts.
+    pub(crate) async fn without_scripts() -> Self {
+        Self::with(|preferences| preferences["profile.managed_default_content_settings.javascript"] = json!(2)).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Value)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut preferences = json!({"download.default_directory": directory.path()});
+        change(&mut preferences);
+        let mut command = Command::new("chromedriver");
+        // A group of its own, so that the browser ends with its driver.
+        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        let mut process = command.spawn().expect("install chromium and its driver: .ci/browser says how");
+        let url = address_of(&mut process);
+        let driver = WebDriver::new(url, capabilities(&directory, &preferences)).await;
+        let driver = driver.expect("a browser that starts: .ci/browser says how to install one");
+        Self { driver, process, directory }
+    }
+
+    /// The first element that a selector finds, when there is one.
+    pub(crate) async fn find(&self, selector: &str) -> WebElement {
+        let query = self.driver.query(By::Css(selector)).wait(PATIENCE, EVERY);
+        query.first().await.unwrap_or_else(|error| panic!("{selector}: {error}"))
+    }
+
+    /// The text that an element shows.
+    pub(crate) async fn text(&self, selector: &str) -> String {
+        self.with_element(selector, async |element| element.text().await.ok()).await
+    }
+
+    /// Clicks on an element.
+    pub(crate) async fn click(&self, selector: &str) {
+        self.with_element(selector, async |element| element.click().await.ok()).await;
+    }
+
+    /// Does something with an element; again where the page has replaced it meanwhile.
+    async fn with_element<T>(&self, selector: &str, act: impl AsyncFn(WebElement) -> Option<T>) -> T {
+        let done = async {
+            loop {
+                if let Some(done) = act(self.find(selector).await).await {
+                    break done;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, done).await.unwrap_or_else(|_| panic!("{selector} does not stay"))
+    }
+
+    /// Presses a key where the focus is.
+    pub(crate) async fn press(&self, key: Key) {
+        self.driver.action_chain().send_keys(key + "").perform().await.unwrap();
+    }
+
+    /// What a script gives.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.driver.execute(script, vec![]).await.unwrap().json().clone()
+    }
+
+    /// Waits until a script gives true.
+    pub(crate) async fn until(&self, what: &str, condition: &str) {
+        let script = format!("return {condition};");
+        let met = async {
+            while self.run(&script).await != json!(true) {
+                tokio::time::sleep(EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, met).await.unwrap_or_else(|_| panic!("{what} has not come to pass"));
+    }
+
+    /// What was downloaded under a name, when it is there whole.
+    pub(crate) async fn download(&self, name: &str) -> String {
+        let path = self.directory.path().join(name);
+        let there = async {
+            while !path.exists() {
+                tokio::time::sleep(EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, there).await.unwrap_or_else(|_| panic!("{name} was not downloaded"));
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    /// Light or dark, and how wide the window is, in pixels.
+    pub(crate) async fn look(&self, scheme: &str, width: u32) {
+        let tools = self.driver.cdp();
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        tools.send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
+        let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600});
+        tools.send_raw("Emulation.setDeviceMetricsOverride", size).await.unwrap();
+    }
+
+    /// Asserts that the console has no errors and that everything came from `url`, and ends the browser.
+    pub(crate) async fn close_quietly(self, url: &str) {
+        let console = self.driver.handle().get_log("browser").await.unwrap();
+        let errors: Vec<_> =
+            console.iter().filter(|entry| entry.level == "SEVERE").map(|entry| &entry.message).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+        let log = self.driver.handle().get_log("performance").await.unwrap();
+        let events = log.iter().map(|entry| serde_json::from_str::<Value>(&entry.message).unwrap());
+        let sent = events.filter(|event| event["message"]["method"] == "Network.requestWillBeSent");
+        let requests: Vec<_> = sent.map(|event| event["message"]["params"]["request"]["url"].clone()).collect();
+        assert!(!requests.is_empty(), "requests are logged");
+        // The browser's own page, with which a window begins, and pictures within pages are of no host.
+        let of_hosts = requests
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|one| !one.starts_with("chrome:") && !one.starts_with("data:"));
+        for request in of_hosts {
+            assert!(request.starts_with(url), "{request} is not of {url}");
+        }
+        self.driver.clone().quit().await.unwrap();
+    }
+}
+
+fn capabilities(directory: &TempDir, preferences: &Value) -> ChromeCapabilities {
+    let mut wanted = DesiredCapabilities::chrome();
+    let path = std::env::var_os("PATH").unwrap();
+    let program = std::env::split_paths(&path)
+        .flat_map(|place| PROGRAMS.map(|name| place.join(name)))
+        .find(|program| program.exists());
+    let program = program.expect("install chromium: .ci/browser says how");
+    wanted.set_binary(program.to_str().unwrap()).unwrap();
+    let profile = format!("--user-data-dir={}", directory.path().join("profile").display());
+    for argument in ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1400,1000", &profile]
+    {
+        wanted.add_arg(argument).unwrap();
+    }
+    // Its sandbox is not for root.
+    if nix::unistd::getuid().is_root() {
+        wanted.set_no_sandbox().unwrap();
+    }
+    wanted.add_experimental_option("prefs", preferences).unwrap();
+    wanted.set_logging_prefs("browser", LoggingPrefsLogLevel::All).unwrap();
+    wanted.set_logging_prefs("performance", LoggingPrefsLogLevel::All).unwrap();
+    wanted
+}
+
+/// Where the driver listens: it says so when it has started.
+fn address_of(process: &mut Child) -> String {
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let port =
+        lines.filter_map(|line| line.rsplit_once("on port ").map(|(_, port)| port.trim_end_matches('.').to_owned()));
+    let port = port.into_iter().find(|port| port != "0").expect("a driver that listens");
+    format!("http://127.0.0.1:{port}")
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // What is left of a session ends with its driver: waiting for an answer would take a minute.
+        drop(self.driver.clone().leak());
+        let group = format!("-{}", self.process.id());
+        drop(Command::new("kill").args(["-KILL", "--", &group]).status());
+        drop(self.process.wait());
+    }
+}
