@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run demo test bench check sqlx openapi psql postgres browser
+.PHONY: help run demo test bench chaos check sqlx openapi psql postgres browser
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ bench: postgres ## measure the service and what bounds it; takes minutes
 	$(CARGO) build --release --locked --features floor
 	cp target/release/context-services target/release/context-services-floor
 	$(CARGO) bench --locked --bench load
+
+chaos: postgres ## break everything under load, CHAOS_CYCLES times (200), and see that nothing is lost; as root, with strace
+	$(CARGO) bench --locked --bench chaos
 
 check: ## formatter, lints and documentation, as in .ci/run
 	$(CARGO) fmt --check

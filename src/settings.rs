@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
@@ -102,6 +103,12 @@ pub struct HttpArgs {
     /// Threads that take requests; as many as there are cores, if not given
     #[arg(long, env, value_parser = at_least_one)]
     pub http_workers: Option<usize>,
+    /// Seconds that the head of a request may take to arrive, and its body; more is 408
+    #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub request_timeout: u64,
+    /// Seconds that a connection may be without a request
+    #[arg(long, env, default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..))]
+    pub keep_alive: u64,
     /// The most connections at a time; more wait to be accepted
     #[arg(long, env, default_value_t = 8192, value_parser = at_least_one)]
     pub max_connections: usize,
@@ -327,6 +334,8 @@ impl Settings {
             workers: self.http.http_workers.unwrap_or_else(cores),
             max_body_bytes: self.http.max_body_bytes,
             shutdown_timeout: self.http.shutdown_timeout,
+            request_timeout: Duration::from_secs(self.http.request_timeout),
+            keep_alive: Duration::from_secs(self.http.keep_alive),
             max_connections: self.http.max_connections,
             access: self.access().map_err(anyhow::Error::msg)?,
             tls: files.map(|(certificate, key)| Tls::read(certificate, key)).transpose()?,

@@ -18,7 +18,8 @@ use crate::domain::json::{Json, JsonError, Members, read_object, read_records};
 use crate::store::StoreError;
 
 /// How long a body may take to arrive; actix-web itself has a limit for the head of a request alone.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
+#[derive(Clone, Copy)]
+pub(super) struct BodyPatience(pub(super) Duration);
 
 /// The path names a service.
 pub(super) struct ServicePath(pub(super) ServiceId);
@@ -173,11 +174,12 @@ impl FromRequest for Body {
         if let Err(problem) = check_content_type(request) {
             return Box::pin(ready(Err(problem)));
         }
-        let bytes = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, payload));
+        let patience = request.app_data::<BodyPatience>().map_or(Duration::ZERO, |patience| patience.0);
+        let bytes = tokio::time::timeout(patience, Bytes::from_request(request, payload));
         Box::pin(async move {
             match bytes.await {
                 Ok(read) => read.map(Self).map_err(|error| unreadable(&error)),
-                Err(_) => Err(Problem::new(Code::RequestTimeout, "the body did not arrive within 10 seconds")),
+                Err(_) => Err(Problem::new(Code::RequestTimeout, "the body did not arrive within REQUEST_TIMEOUT")),
             }
         })
     }

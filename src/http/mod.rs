@@ -8,6 +8,7 @@ mod extensions;
 mod extract;
 mod health;
 mod idempotency;
+mod idle;
 mod metrics;
 mod openapi;
 mod page;
@@ -49,6 +50,10 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
     /// How long requests may go on when the server is told to stop, in seconds.
     pub shutdown_timeout: u64,
+    /// How long the head of a request may take to arrive, and its body.
+    pub request_timeout: Duration,
+    /// How long a connection may be without a request.
+    pub keep_alive: Duration,
     /// The most connections at a time.
     pub max_connections: usize,
     /// Who is let in.
@@ -67,6 +72,7 @@ pub fn serve(listener: TcpListener, store: web::Data<Store>, settings: HttpSetti
             .app_data(web::Data::clone(&store))
             .app_data(web::Data::clone(&document))
             .app_data(extract::body_limit(settings.max_body_bytes))
+            .app_data(extract::BodyPatience(settings.request_timeout))
             .app_data(web::Data::clone(&requests))
             .app_data(web::Data::clone(&gate))
             .wrap(from_fn(server::refuse_in_maintenance))
@@ -79,8 +85,9 @@ pub fn serve(listener: TcpListener, store: web::Data<Store>, settings: HttpSetti
         .max_connections(settings.max_connections.div_ceil(settings.workers.max(1)))
         // Without it an answer can wait 40 ms for a delayed acknowledgement.
         .tcp_nodelay(true)
-        .client_request_timeout(Duration::from_secs(10))
-        .keep_alive(Duration::from_secs(75))
+        .client_request_timeout(settings.request_timeout)
+        .keep_alive(settings.keep_alive)
+        .on_connect(idle::watch(settings.keep_alive))
         .shutdown_timeout(settings.shutdown_timeout)
         .disable_signals();
     let server = match settings.tls {

@@ -1,5 +1,6 @@
 //! One line per request, and never a body or an extension value in it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
@@ -11,6 +12,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::auth::Caller;
+use super::idle::Watched;
 use super::metrics;
 use super::problem::Problem;
 use super::server::Requests;
@@ -29,7 +31,10 @@ pub(super) async fn log_request(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let start = Instant::now();
     let id = sent_id(&request).unwrap_or_else(|| Uuid::now_v7().simple().to_string());
+    let connection = request.conn_data::<Arc<Watched>>().cloned();
+    let in_use = connection.as_ref().map(Watched::in_use);
     let mut response = next.call(request).await?;
+    drop(in_use);
     let elapsed = start.elapsed();
     count(&response);
     metrics::measure(&response, elapsed);

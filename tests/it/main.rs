@@ -11,6 +11,7 @@ mod equivalence;
 mod extensions;
 mod faults;
 mod fields;
+mod hardening;
 mod idempotency;
 mod journey;
 mod metrics;

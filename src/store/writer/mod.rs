@@ -31,9 +31,6 @@ use crate::domain::task::StartTask;
 
 use lifeline::Lifeline;
 
-/// How long a caller waits for room in the queue.
-const QUEUE_PATIENCE: Duration = Duration::from_millis(500);
-
 /// How long a loop may be idle before it looks whether its connection is still there.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -196,7 +193,7 @@ impl Writer {
         }
         let Some(queue) = self.queue_of(write.command.key().0) else { return Err(StoreError::Overloaded) };
         let (answer, answered) = oneshot::channel();
-        match queue.send_timeout(Job { write, answer }, QUEUE_PATIENCE).await {
+        match queue.try_send(Job { write, answer }) {
             // Without an answer the loop has died, perhaps after the commit.
             Ok(()) => answered.await.unwrap_or(Err(StoreError::Unavailable(None))),
             Err(_) => Err(StoreError::Overloaded),

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web;
@@ -72,6 +73,8 @@ impl TestApp {
             workers: 1,
             max_body_bytes: 64 * 1024,
             shutdown_timeout: 5,
+            request_timeout: Duration::from_secs(2),
+            keep_alive: Duration::from_secs(2),
             max_connections: 1024,
             access,
             tls: None,

@@ -81,10 +81,11 @@ impl Load {
     /// were stopped.
     async fn until_acknowledged(&self, path: &str, mark: u64) -> Option<Value> {
         let text = mark.to_string();
+        let key = format!("{path} {mark}");
         let body = json!({"interaction_id": text, "Mark": {"mark": text}});
         for attempt in mark.. {
             let url = format!("{}{path}", self.nodes[usize::try_from(attempt).unwrap() % self.nodes.len()]);
-            let request = self.client.post(url).header("Idempotency-Key", &text).json(&body);
+            let request = self.client.post(url).header("Idempotency-Key", &key).json(&body);
             match request.send().await {
                 Ok(answer) if answer.status().is_success() => {
                     self.acknowledged.fetch_add(1, Ordering::SeqCst);

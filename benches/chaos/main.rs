@@ -1,0 +1,168 @@
+//! `make chaos`: two nodes under load while everything that can fail does, again and again. After each fault every
+//! acknowledged event must be on disk exactly once and unmixed, and the rate must come back by itself.
+//!
+//! `CHAOS_CYCLES` (200) and `CHAOS_SEED` (random) are taken from the environment; the seed is printed.
+
+#![expect(clippy::unwrap_used, reason = "a run that cannot go on panics")]
+
+#[path = "../../tests/it/support/audit.rs"]
+mod audit;
+mod fault;
+mod node;
+#[expect(dead_code, reason = "statements are counted in tests alone")]
+#[path = "../../tests/it/support/proxy.rs"]
+mod proxy;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings, NAME};
+use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+
+use audit::Load;
+use fastrand::Rng;
+use fault::Fault;
+use node::Node;
+use proxy::Proxy;
+
+/// Clients that send events at the same time.
+const CLIENTS: usize = 32;
+
+/// How long the rate is measured before and after a fault.
+const WINDOW: Duration = Duration::from_millis(500);
+
+/// What is broken, and by whom.
+pub(crate) struct World {
+    postgres: EmbeddedPostgres,
+    proxy: Proxy,
+    nodes: Vec<Node>,
+}
+
+#[tokio::main]
+async fn main() {
+    let number = |name: &str| std::env::var_os(name).map(|text| text.to_str().unwrap().parse::<u64>().unwrap());
+    let cycles = number("CHAOS_CYCLES").unwrap_or(200);
+    let seed = number("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    println!("{cycles} cycles, CHAOS_SEED={seed}");
+    let directory = tempfile::Builder::new().prefix("context-services-chaos-").tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let settings = EmbeddedSettings { data_dir: directory.path().to_owned(), bin_dir: None };
+    let postgres = EmbeddedPostgres::start(&settings).await.expect("an installed PostgreSQL");
+    let proxy = Proxy::before(&postgres.connect_options(NAME)).await;
+    let direct = format!("postgres:///{NAME}?host={}&user={NAME}", postgres.socket_dir().display());
+    let through = proxy.options(&postgres.connect_options(NAME));
+    let through = format!("postgres://{NAME}@127.0.0.1:{}/{NAME}?sslmode=disable", through.get_port());
+    let mut world = World { postgres, proxy, nodes: vec![Node::start(through), Node::start(direct)] };
+    for node in &world.nodes {
+        node.until_ready().await;
+    }
+    post(&world.nodes[0], "/metadata/tasks/extensions", &audit::schema()).await;
+    let mut tally = Tally::default();
+    let mut random = Rng::with_seed(seed);
+    for cycle in 1..=cycles {
+        tally.cycle(&mut world, cycle, &mut random).await;
+    }
+    tally.print();
+    drop(world.nodes);
+    world.postgres.stop().unwrap();
+}
+
+async fn post(node: &Node, path: &str, body: &Value) -> Value {
+    let answer = reqwest::Client::new().post(format!("{}{path}", node.url)).json(body).send().await.unwrap();
+    assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    answer.json().await.unwrap()
+}
+
+/// What came of the cycles.
+#[derive(Default)]
+struct Tally {
+    ends: usize,
+    by_fault: BTreeMap<&'static str, Vec<Cycle>>,
+}
+
+/// Events a second before a fault and after it, and how long it took until they flowed again.
+struct Cycle {
+    before: f64,
+    after: f64,
+    back: Duration,
+}
+
+impl Tally {
+    async fn cycle(&mut self, world: &mut World, cycle: u64, random: &mut Rng) {
+        let service = post(&world.nodes[1], "/services/start", &json!({"contact_key": "chaos"})).await;
+        let urls = world.nodes.iter().map(|node| node.url.clone()).collect();
+        let load = Load::on(urls, service["service_id"].as_i64().unwrap());
+        let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(Arc::clone(&load).run())).collect();
+        flows(&load).await;
+        let before = rate(&load).await;
+        let fault = Fault::any(random);
+        print!("{cycle:>4} {:<44}", fault.name());
+        std::io::stdout().flush().unwrap();
+        fault.happen(world, random).await;
+        let over = Instant::now();
+        flows(&load).await;
+        for node in &world.nodes {
+            node.until_ready().await;
+        }
+        let back = over.elapsed();
+        // Statements are prepared, pages read and clients told to wait: the rate that stays is what counts.
+        tokio::time::sleep(WINDOW).await;
+        let after = rate(&load).await;
+        load.stop();
+        for client in clients {
+            client.await.unwrap();
+        }
+        let mut connection = world.postgres.connect_options(NAME).connect().await.unwrap();
+        let ends = load.audit(&mut connection).await;
+        println!(" {ends:>6} ends, {before:>6.0}/s before, {after:>6.0}/s after, back in {:>4} ms", back.as_millis());
+        self.ends += ends;
+        self.by_fault.entry(fault.name()).or_default().push(Cycle { before, after, back });
+    }
+
+    fn print(&self) {
+        println!("\n{:<44} {:>6} {:>12} {:>12} {:>10}", "fault", "cycles", "after/before", "back, median", "back, max");
+        for (fault, cycles) in &self.by_fault {
+            let back = |at: usize| {
+                let mut back: Vec<_> = cycles.iter().map(|cycle| cycle.back.as_millis()).collect();
+                back.sort_unstable();
+                back[at]
+            };
+            let ratio = ratio(cycles.iter());
+            let (median, max) = (back(cycles.len() / 2), back(cycles.len() - 1));
+            println!("{fault:<44} {:>6} {ratio:>12.2} {median:>9} ms {max:>7} ms", cycles.len());
+        }
+        let all = ratio(self.by_fault.values().flatten());
+        println!("\n{} acknowledged ends, none lost, none twice, none mixed; rate after/before {all:.2}", self.ends);
+    }
+}
+
+/// The rate after faults by the rate before them: medians, since single windows of a shared machine mean little.
+fn ratio<'a>(cycles: impl Iterator<Item = &'a Cycle> + Clone) -> f64 {
+    let median = |rates: &mut dyn Iterator<Item = f64>| {
+        let mut rates: Vec<_> = rates.collect();
+        rates.sort_unstable_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    };
+    median(&mut cycles.clone().map(|cycle| cycle.after)) / median(&mut cycles.map(|cycle| cycle.before))
+}
+
+/// Waits until events are acknowledged in number.
+async fn flows(load: &Load) {
+    let start = load.acknowledged();
+    let flowing = async {
+        while load.acknowledged() < start + 200 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), flowing).await.expect("events are acknowledged again");
+}
+
+async fn rate(load: &Load) -> f64 {
+    let (before, start) = (load.acknowledged(), Instant::now());
+    tokio::time::sleep(WINDOW).await;
+    let more = u32::try_from(load.acknowledged() - before).unwrap();
+    f64::from(more) / start.elapsed().as_secs_f64()
+}
