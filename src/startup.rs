@@ -1,6 +1,5 @@
 //! The life of the process: open the database, serve, and close everything in order when told to stop.
 
-use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::web;
 use anyhow::{Context, Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -37,19 +36,20 @@ pub fn log(settings: &LogArgs) -> Result<()> {
 pub async fn run(settings: Settings) -> Result<()> {
     http::record();
     // Taken before anything is opened, so that a second start on the same address touches nothing.
+    let signals = Signals::take()?;
     let address = settings.http.bind_address;
     let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
     // The demo never plays on a database that it has not made.
     let external = settings.external_database().map_err(anyhow::Error::msg)?;
     if let Some(database) = external.filter(|_| !settings.plays_demo()) {
-        return serve(&settings, listener, database).await;
+        return serve(&settings, (listener, signals), database).await;
     }
     let embedded =
         EmbeddedPostgres::start(&settings.embedded()).await.context("cannot start the embedded PostgreSQL")?;
     info!("embedded PostgreSQL: psql -h {:?} -U {NAME} {NAME}", embedded.socket_dir());
     let embedded = Arc::new(embedded);
     let guard = tokio::spawn(keep_running(Arc::clone(&embedded)));
-    let served = serve(&settings, listener, embedded.connect_options(NAME)).await;
+    let served = serve(&settings, (listener, signals), embedded.connect_options(NAME)).await;
     guard.abort();
     embedded.stop().context("cannot stop the embedded PostgreSQL")?;
     served
@@ -73,7 +73,11 @@ async fn keep_running(embedded: Arc<EmbeddedPostgres>) {
     }
 }
 
-async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postgres::PgConnectOptions) -> Result<()> {
+async fn serve(
+    settings: &Settings,
+    (listener, signals): (TcpListener, Signals),
+    database: sqlx::postgres::PgConnectOptions,
+) -> Result<()> {
     let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
     let store = web::Data::new(store);
     let address = listener.local_addr()?;
@@ -95,8 +99,7 @@ async fn serve(settings: &Settings, listener: TcpListener, database: sqlx::postg
     }
     let stopped = tokio::select! {
         never = store.keep_forgetting_idempotency_keys() => match never {},
-        never = renew_certificate(tls) => match never? {},
-        signal = told_to_stop() => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
+        signal = signals.told_to_stop(tls) => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
         () = store.writer_died() => Err(anyhow::anyhow!("a writer has died")),
     };
     handle.stop(true).await;
@@ -118,24 +121,40 @@ fn say_who_may_call(access: &AccessSettings, store: &Store) {
     }
 }
 
-/// Reads the certificate again at each SIGHUP, which means nothing else to the service.
-async fn renew_certificate(tls: Option<Arc<Tls>>) -> Result<Infallible> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    while hangups.recv().await.is_some() {
-        match tls.as_ref().map(|tls| tls.read_again()) {
-            Some(Ok(())) => info!("the certificate was read again"),
-            Some(Err(error)) => warn!("the old certificate stays in use: {:#}", anyhow::Error::from(error)),
-            None => info!("SIGHUP: there is no certificate to be read again"),
-        }
-    }
-    bail!("signals can no longer be received")
+/// What the process is told from outside. Taken before anything is opened, so that nothing is told in vain.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
 }
 
-async fn told_to_stop() -> Result<&'static str> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        Some(()) = terminate.recv() => Ok("SIGTERM"),
-        Some(()) = interrupt.recv() => Ok("SIGINT"),
-        else => bail!("signals can no longer be received"),
+impl Signals {
+    fn take() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits until the process is told to stop, and says by what. At each SIGHUP, which means nothing else, the
+    /// certificate is read again.
+    async fn told_to_stop(mut self, tls: Option<Arc<Tls>>) -> Result<&'static str> {
+        loop {
+            tokio::select! {
+                Some(()) = self.terminate.recv() => return Ok("SIGTERM"),
+                Some(()) = self.interrupt.recv() => return Ok("SIGINT"),
+                Some(()) = self.hangup.recv() => renew_certificate(tls.as_deref()),
+                else => bail!("signals can no longer be received"),
+            }
+        }
+    }
+}
+
+fn renew_certificate(tls: Option<&Tls>) {
+    match tls.map(Tls::read_again) {
+        Some(Ok(())) => info!("the certificate was read again"),
+        Some(Err(error)) => warn!("the old certificate stays in use: {:#}", anyhow::Error::from(error)),
+        None => info!("SIGHUP: there is no certificate to be read again"),
     }
 }
