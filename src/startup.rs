@@ -98,6 +98,7 @@ async fn serve(
         actix_web::rt::spawn(demo::play(format!("http://{address}"), Arc::new(SystemClock)));
     }
     let stopped = tokio::select! {
+        never = http::keep_measurements() => match never {},
         never = store.keep_forgetting_idempotency_keys() => match never {},
         signal = signals.told_to_stop(tls) => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
         () = store.writer_died() => Err(anyhow::anyhow!("a writer has died")),

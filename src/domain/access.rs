@@ -119,15 +119,16 @@ pub fn is_user_name(name: &str) -> bool {
 
 /// The role that a request needs; none: anybody may. A path that is not known needs the most.
 pub fn role_for(is_read: bool, is_delete: bool, path: &str) -> Option<Role> {
-    let segments: Vec<_> = path.split('/').skip(1).collect();
-    match segments.as_slice() {
-        ["health", _] if is_read => None,
-        _ if is_read => Some(Role::Reader),
-        // Records may be deleted by who writes them; a service with all of its data may not.
-        ["services", .., "extensions", _] => Some(Role::Writer),
-        ["services" | "customers", ..] if !is_delete => Some(Role::Writer),
-        _ => Some(Role::Administrator),
+    let mut segments = path.split('/').skip(1);
+    let first = segments.next().unwrap_or_default();
+    if is_read {
+        let is_health = first == "health" && segments.count() == 1;
+        return if is_health { None } else { Some(Role::Reader) };
     }
+    // Records may be deleted by who writes them; a service with all of its data may not.
+    let of_records = path.rsplit('/').nth(1) == Some("extensions");
+    let of_events = first == "services" || (first == "customers" && !is_delete);
+    Some(if of_events && (!is_delete || of_records) { Role::Writer } else { Role::Administrator })
 }
 
 #[cfg(test)]

@@ -73,16 +73,16 @@ impl Gate {
         };
         self.check_host(request)?;
         check_origin(is_read, request)?;
-        let address = request.peer_addr().map(|address| address.ip());
+        let address = || request.peer_addr().map(|address| address.ip().to_string());
         if !self.settings.authentication {
-            self.check_rate(address.map(|ip| ip.to_string()))?;
+            self.check_rate(address)?;
             return Ok(None);
         }
         let Some(credential) = self.identify(request, store).await? else {
-            self.check_rate(address.map(|ip| ip.to_string()))?;
+            self.check_rate(address)?;
             return Err(Problem::new(Code::Unauthenticated, "expected a user's password or token that is in force"));
         };
-        self.check_rate(Some(credential.name.clone()))?;
+        self.check_rate(|| Some(credential.name.clone()))?;
         if credential.role < role {
             let detail = format!("this needs the role {}; the caller's is {}", role.word(), credential.role.word());
             return Err(Problem::new(Code::Forbidden, detail));
@@ -104,11 +104,9 @@ impl Gate {
         Err(Problem::new(Code::Forbidden, "the service may not be called by this name; see the setting ALLOWED_HOSTS"))
     }
 
-    fn check_rate(&self, caller: Option<String>) -> Result<(), Problem> {
-        let within = match (&self.limiter, caller) {
-            (Some(limiter), Some(caller)) => limiter.check_key(&caller).is_ok(),
-            _ => true,
-        };
+    fn check_rate(&self, caller: impl FnOnce() -> Option<String>) -> Result<(), Problem> {
+        let limited = self.limiter.as_ref().and_then(|limiter| Some((limiter, caller()?)));
+        let within = limited.is_none_or(|(limiter, caller)| limiter.check_key(&caller).is_ok());
         if within {
             Ok(())
         } else {
@@ -173,9 +171,9 @@ pub(super) async fn authorize(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let state = request.app_data::<web::Data<Gate>>().cloned().zip(request.app_data::<web::Data<Store>>().cloned());
+    let state = request.app_data::<web::Data<Gate>>().zip(request.app_data::<web::Data<Store>>());
     let admitted = match state {
-        Some((gate, store)) => gate.admit(&request, &store).await,
+        Some((gate, store)) => gate.admit(&request, store).await,
         None => Err(Problem::new(Code::Internal, "nobody guards the service")),
     };
     match admitted {

@@ -1,20 +1,25 @@
 //! Measurements for Prometheus (contract §6).
 
+use std::convert::Infallible;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use ::metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use actix_web::dev::ServiceResponse;
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, get, web};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::operation::Operation;
 use super::problem::Problem;
 use super::routes::path_of;
 use crate::store::Store;
 
 const REQUESTS: &str = "context_services_http_requests_total";
 const SECONDS: &str = "context_services_http_request_seconds";
+
+/// How often measurements are put into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The one recorder of the process. Latencies have buckets from half a millisecond on.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
@@ -44,12 +49,34 @@ pub fn record() {
 pub(super) fn measure<B>(response: &ServiceResponse<B>, elapsed: Duration) {
     let request = response.request();
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
+    let operation = if problem.is_some_and(Problem::is_unrouted) { None } else { Operation::of(request) };
+    if let Some(operation) = operation {
+        return operation.measure(response.status(), elapsed);
+    }
     let routed = request.match_pattern().filter(|_| !problem.is_some_and(Problem::is_unrouted));
     let route = routed.map_or_else(|| "unknown".to_owned(), |route| path_of(&route).to_owned());
     let method = method_of(request.method());
-    let status = response.status().as_u16().to_string();
-    histogram!(SECONDS, "method" => method, "route" => route.clone()).record(elapsed);
-    counter!(REQUESTS, "method" => method, "route" => route, "status" => status).increment(1);
+    seconds(method, route.clone()).record(elapsed);
+    requests(method, route, response.status()).increment(1);
+}
+
+/// How long requests of a route take.
+pub(super) fn seconds(method: &str, route: String) -> Histogram {
+    histogram!(SECONDS, "method" => method.to_owned(), "route" => route)
+}
+
+/// How many requests of a route had an answer.
+pub(super) fn requests(method: &str, route: String, status: StatusCode) -> Counter {
+    counter!(REQUESTS, "method" => method.to_owned(), "route" => route, "status" => status.as_u16().to_string())
+}
+
+/// Puts what was measured into its buckets now and then: it would grow for as long as nobody asks for it.
+pub async fn keep_measurements() -> Infallible {
+    let mut pauses = tokio::time::interval(UPKEEP);
+    loop {
+        pauses.tick().await;
+        RECORDER.run_upkeep();
+    }
 }
 
 /// Methods that clients make up are one.

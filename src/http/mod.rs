@@ -11,6 +11,7 @@ mod idempotency;
 mod idle;
 mod metrics;
 mod openapi;
+mod operation;
 mod page;
 mod problem;
 mod query;
@@ -36,7 +37,7 @@ use actix_web::{App, HttpServer, web};
 use crate::store::Store;
 
 pub use auth::AccessSettings;
-pub use metrics::record;
+pub use metrics::{keep_measurements, record};
 pub use openapi::document;
 pub use problem::{Code, table_of_codes};
 pub use tls::{Tls, TlsError};

@@ -170,17 +170,19 @@ pub(super) async fn change_server_mode(
     Ok(HttpResponse::Ok().insert_header((header::LOCATION, location)).json(answer))
 }
 
+fn is_closed_in_maintenance(path: &str) -> bool {
+    // Decoded, as routes are matched.
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    matches!(path_of(&path).split('/').nth(1), Some("services" | "customers" | "reports"))
+}
+
 /// Refuses lifecycle events, queries and changes of records in maintenance: all that is of services and customers.
 pub(super) async fn refuse_in_maintenance(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    // Decoded, as routes are matched.
-    let path = percent_decode_str(request.path()).decode_utf8_lossy();
-    let first = path_of(&path).split('/').nth(1);
-    let concerned = matches!(first, Some("services" | "customers" | "reports"));
     let mode = request.app_data::<web::Data<Store>>().map(|store| store.mode());
-    if concerned && mode == Some(Mode::Maintenance) {
+    if mode == Some(Mode::Maintenance) && is_closed_in_maintenance(request.path()) {
         let problem = Problem::new(Code::Maintenance, "the service is in maintenance; try again later");
         return Ok(request.error_response(problem).map_into_right_body());
     }

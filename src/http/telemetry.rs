@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::auth::Caller;
 use super::idle::Watched;
 use super::metrics;
+use super::operation::Operation;
 use super::problem::Problem;
 use super::server::Requests;
 use crate::store::Store;
@@ -77,13 +78,14 @@ fn log<B>(response: &ServiceResponse<B>, id: &str, elapsed: Duration) {
     let request = response.request();
     let status = response.status();
     let elapsed_ms = f64::from(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
-    let route = request.match_pattern().unwrap_or_default();
     let path = |name| request.match_info().get(name);
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     // What answers an unknown method is not the operation of that path.
     let unrouted = problem.is_some_and(Problem::is_unrouted);
-    let name = if unrouted { "no_such_route" } else { request.match_name().unwrap_or("page") };
+    let operation = if unrouted { None } else { Operation::of(request) };
+    let name = operation.map_or(if unrouted { "no_such_route" } else { "page" }, |operation| &operation.name);
+    let route = operation.map_or("", |operation| &operation.route);
     let trace = request.headers().get(&TRACE_PARENT).and_then(|value| trace_id(value.to_str().ok()?));
     let caller = request.extensions().get::<Caller>().cloned();
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));

@@ -62,7 +62,7 @@ fn scale(axis: &Axis) -> Markup {
         60_000..DAY => "%H:%M",
         _ => "%-d %b",
     };
-    let day = |tick: &Tick| words::formatted(tick.moment, if axis.step() < DAY { "%-d %b %Y" } else { "%Y" });
+    let day = |tick: &Tick| words::formatted(tick.moment, if axis.step() < DAY { "%-d %b" } else { "%Y" });
     let ticks = axis.ticks();
     let days: Vec<_> = ticks.iter().map(day).collect();
     html! {
