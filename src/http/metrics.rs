@@ -46,13 +46,12 @@ pub fn record() {
 
 /// Counts a request that has been answered. Routes are templates, the same under both prefixes; all paths that are none
 /// are one, so that nobody can fill the page with names.
-pub(super) fn measure<B>(response: &ServiceResponse<B>, elapsed: Duration) {
-    let request = response.request();
-    let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
-    let operation = if problem.is_some_and(Problem::is_unrouted) { None } else { Operation::of(request) };
+pub(super) fn measure<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, elapsed: Duration) {
     if let Some(operation) = operation {
         return operation.measure(response.status(), elapsed);
     }
+    let request = response.request();
+    let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     let routed = request.match_pattern().filter(|_| !problem.is_some_and(Problem::is_unrouted));
     let route = routed.map_or_else(|| "unknown".to_owned(), |route| path_of(&route).to_owned());
     let method = method_of(request.method());

@@ -6,11 +6,13 @@ use std::sync::{LazyLock, OnceLock, RwLock};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::dev::ServiceResponse;
 use actix_web::http::{Method, StatusCode};
 use metrics::{Counter, Histogram};
 
 use super::metrics::{requests, seconds};
 use super::openapi;
+use super::problem::Problem;
 use super::routes::{methods, path_of};
 
 /// An operation, with its measurements.
@@ -47,8 +49,13 @@ impl Operation {
         Self { route: route.to_owned(), name, method, seconds: OnceLock::new(), requests: RwLock::default() }
     }
 
-    /// The operation that a request reached, unless it is of a page.
-    pub(super) fn of(request: &HttpRequest) -> Option<&'static Self> {
+    /// The operation that a request reached, unless it is of a page, or there is none.
+    pub(super) fn reached<B>(response: &ServiceResponse<B>) -> Option<&'static Self> {
+        let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
+        if problem.is_some_and(Problem::is_unrouted) { None } else { Self::of(response.request()) }
+    }
+
+    fn of(request: &HttpRequest) -> Option<&'static Self> {
         let mut route = String::with_capacity(64);
         let mut parameters = request.match_info().iter().peekable();
         for segment in path_of(request.path()).split('/').skip(1) {

@@ -17,6 +17,14 @@ pub(super) const PREFIX: &str = "/genesys/1/cs";
 /// Routes that are in the OpenAPI document. Their paths stand at the handlers, whose names are the operations'.
 pub(super) fn api(config: &mut ServiceConfig<'_>) {
     config
+        // Routes are tried one after another: the most frequent ones come first.
+        // POST /services/{service_id}/tasks/{task_id}/end, …/start
+        .service(tasks::complete_task)
+        .service(tasks::start_task)
+        // POST /services/{service_id}/states/start, …/transition, …/{state_id}/end
+        .service(states::start_state)
+        .service(states::transition_state)
+        .service(states::complete_state)
         // POST /services/start, /services/{service_id}/end, /customers/{customer_id}/services/{service_id}
         .service(services::start_service)
         .service(services::complete_service)
@@ -33,18 +41,11 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(services::get_service)
         .service(services::update_expiration)
         .service(services::delete_service)
-        // POST /services/{service_id}/states/start, …/transition, …/{state_id}/end
-        .service(states::start_state)
-        .service(states::transition_state)
-        .service(states::complete_state)
         // GET /services/{service_id}/states, …/active, …/completed, …/{state_id}
         .service(states::list_states)
         .service(states::list_active_states)
         .service(states::list_completed_states)
         .service(states::get_state)
-        // POST /services/{service_id}/tasks/start, …/{task_id}/end
-        .service(tasks::start_task)
-        .service(tasks::complete_task)
         // GET /services/{service_id}/tasks, …/active, …/completed, …/{task_id}
         .service(tasks::list_tasks)
         .service(tasks::list_active_tasks)

@@ -38,8 +38,9 @@ pub(super) async fn log_request(
     drop(in_use);
     let elapsed = start.elapsed();
     count(&response);
-    metrics::measure(&response, elapsed);
-    log(&response, &id, elapsed);
+    let operation = Operation::reached(&response);
+    metrics::measure(&response, operation, elapsed);
+    log(&response, operation, (&id, elapsed));
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
@@ -74,7 +75,7 @@ fn trace_id(header: &str) -> Option<&str> {
     known.then_some(trace)
 }
 
-fn log<B>(response: &ServiceResponse<B>, id: &str, elapsed: Duration) {
+fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, elapsed): (&str, Duration)) {
     let request = response.request();
     let status = response.status();
     let elapsed_ms = f64::from(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
@@ -83,7 +84,6 @@ fn log<B>(response: &ServiceResponse<B>, id: &str, elapsed: Duration) {
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     // What answers an unknown method is not the operation of that path.
     let unrouted = problem.is_some_and(Problem::is_unrouted);
-    let operation = if unrouted { None } else { Operation::of(request) };
     let name = operation.map_or(if unrouted { "no_such_route" } else { "page" }, |operation| &operation.name);
     let route = operation.map_or("", |operation| &operation.route);
     let trace = request.headers().get(&TRACE_PARENT).and_then(|value| trace_id(value.to_str().ok()?));
