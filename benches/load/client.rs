@@ -22,6 +22,11 @@ pub(crate) enum Pace {
         /// Requests per second.
         rate: f64,
     },
+    /// The same, with more than the server can do: 503 is an answer too, and latency counts from when it was sent.
+    Overload {
+        /// Requests per second.
+        rate: f64,
+    },
 }
 
 /// How much is asked.
@@ -38,6 +43,10 @@ pub(crate) struct Run {
     pub(crate) latency: Histogram<u64>,
     /// Service and task of each completion that was answered 204, warm-up included.
     pub(crate) acknowledged: Vec<(i64, Element, i32)>,
+    /// Answers 503 where more was asked than the server can do.
+    pub(crate) refused: u64,
+    /// How soon these came, in microseconds.
+    pub(crate) refusals: Histogram<u64>,
     pub(crate) failed: u64,
     pub(crate) failure: Option<String>,
     /// Answers within the measured time.
@@ -48,7 +57,8 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn new(duration: Duration) -> Self {
         let latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are valid");
-        Self { latency, acknowledged: Vec::new(), failed: 0, failure: None, measured: 0, duration }
+        let (refusals, acknowledged) = (latency.clone(), Vec::new());
+        Self { latency, acknowledged, refused: 0, refusals, failed: 0, failure: None, measured: 0, duration }
     }
 
     /// Answers per second.
@@ -129,7 +139,7 @@ impl Schedule {
         let begin = Instant::now() + load.duration / 5;
         let interval = match load.pace {
             Pace::Closed => None,
-            Pace::Open { rate } => Some(Duration::from_secs_f64(1.0 / rate)),
+            Pace::Open { rate } | Pace::Overload { rate } => Some(Duration::from_secs_f64(1.0 / rate)),
         };
         Self { begin, end: begin + load.duration, interval }
     }
@@ -151,6 +161,7 @@ impl Schedule {
 /// What the connections of a run share.
 struct Shared {
     payload: Payload,
+    pace: Pace,
     schedule: Schedule,
     run: RefCell<Run>,
     next_due: Cell<Instant>,
@@ -164,6 +175,7 @@ pub(crate) async fn complete_tasks(world: &World, server: &Server, payload: Payl
     }
     let shared = Shared {
         payload,
+        pace: load.pace,
         schedule: Schedule::of(load),
         run: RefCell::new(Run::new(load.duration)),
         next_due: Cell::new(Instant::now()),
@@ -184,6 +196,8 @@ async fn one_connection(world: &World, mut connection: Connection, shared: &Shar
                 due
             }
         };
+        let overload = matches!(shared.pace, Pace::Overload { .. });
+        let due = if overload { Instant::now() } else { due };
         let (service, task) = world.next_task();
         let path = format_args!("/services/{service}/tasks/{task}/end");
         let answer = connection.post(path, shared.payload.body()).await;
@@ -191,6 +205,9 @@ async fn one_connection(world: &World, mut connection: Connection, shared: &Shar
         if let Ok((204, _)) = answer {
             shared.schedule.count(&mut run, due);
             run.acknowledged.push((service, Element::Task, i32::try_from(task).expect("task numbers are small")));
+        } else if overload && matches!(answer, Ok((503, _))) {
+            run.refused += 1;
+            run.refusals.saturating_record(u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX));
         } else {
             run.failed += 1;
             run.failure.get_or_insert_with(|| format!("{answer:?}"));

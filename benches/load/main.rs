@@ -39,6 +39,7 @@ async fn main() -> Result<()> {
     closed_loop(&world, seconds, &mut report).await?;
     one_by_one(&world, seconds, &mut report).await?;
     open_loop(&world, seconds, &mut report).await?;
+    overload(&world, seconds, &mut report).await?;
     journey::conversations(&world, seconds, &mut report).await?;
     world::storage(&world, &mut report).await?;
     report.finish()
@@ -114,5 +115,26 @@ async fn open_loop(world: &World, seconds: f64, report: &mut Report) -> Result<(
         world.audit(&run).await?;
         report.figure(&format!("p99 open {percent}"), run.quantile_us(0.99));
     }
+    Ok(())
+}
+
+/// Twice what the server can do, over more connections than its queue holds: what is not taken is refused at once, and what
+/// is taken keeps its latency.
+async fn overload(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
+    let rate = report.get("T 256 one record") * 2.0;
+    let server = Server::start(world, Flavour::Release, &[("WRITE_QUEUE", "256")])?;
+    let load = Load { pace: Pace::Overload { rate }, ..pace(2048, seconds) };
+    let run = client::complete_tasks(world, &server, Payload::OneRecord, load).await?;
+    report.line("overload", "200 % of peak, WRITE_QUEUE=256", &run, &server.stop()?);
+    let refused_in = |quantile| std::time::Duration::from_micros(run.refusals.value_at_quantile(quantile));
+    Report::note(&format!(
+        "               {} answers 503 beside {} acknowledged; 503 in p50 {:.1?}, p99 {:.1?}",
+        run.refused,
+        run.acknowledged.len(),
+        refused_in(0.5),
+        refused_in(0.99)
+    ));
+    world.audit(&run).await?;
+    report.figure("p99 overload", run.quantile_us(0.99));
     Ok(())
 }
