@@ -84,8 +84,14 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, ela
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     // What answers an unknown method is not the operation of that path.
     let unrouted = problem.is_some_and(Problem::is_unrouted);
-    let name = operation.map_or(if unrouted { "no_such_route" } else { "page" }, |operation| &operation.name);
-    let route = operation.map_or("", |operation| &operation.route);
+    // Pages are no operations: the framework is asked.
+    let page = match operation {
+        Some(_) => (None, None),
+        None if unrouted => (Some("no_such_route"), None),
+        None => (request.match_name(), request.match_pattern()),
+    };
+    let name = operation.map_or(page.0.unwrap_or("page"), |operation| &operation.name);
+    let route = operation.map_or(page.1.as_deref().unwrap_or_default(), |operation| &operation.route);
     let trace = request.headers().get(&TRACE_PARENT).and_then(|value| trace_id(value.to_str().ok()?));
     let caller = request.extensions().get::<Caller>().cloned();
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));

@@ -225,6 +225,7 @@ async fn the_document_and_its_page_are_served_with_nothing_from_elsewhere() {
     for prefix in ["", "/genesys/1/cs"] {
         assert_eq!(app.get(&format!("{prefix}/openapi.json")).await.is(200).body, document());
         let page = app.get(&format!("{prefix}/docs/")).await.is(200);
+        assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self'"));
         let html = page.body.as_str().unwrap();
         assert!(html.contains("swagger-ui-bundle.js") && !html.contains("https://"), "{html}");
         let start = app.get(&format!("{prefix}/docs/swagger-initializer.js")).await.is(200);

@@ -115,7 +115,9 @@ async fn the_service_recovers_by_itself_when_postgresql_is_restarted() {
 #[tokio::test]
 async fn sigterm_lets_a_request_that_runs_finish() {
     let directory = open_directory();
-    let mut program = Program::start(directory.path());
+    // One thread takes connections in their order.
+    let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("HTTP_WORKERS", "1")];
+    let mut program = Program::start_with(&settings);
     let (_, service) = post(&program, "/services/start", &json!({"customer_id": "00K7"})).await;
     let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
     let path = format!("/services/{}/tasks/start", service["service_id"]);
