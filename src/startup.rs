@@ -20,8 +20,8 @@ use crate::store::Store;
 
 /// Starts the log.
 pub fn log(settings: &LogArgs) -> Result<()> {
-    // What the framework says at its start is said better below.
-    let level = format!("actix_server=warn,sqlx::postgres::notice=warn,{}", settings.log_level);
+    // What the framework says at its start is said better below; HTTP that does not parse is no error of the service.
+    let level = format!("actix_server=warn,actix_http=off,sqlx::postgres::notice=warn,{}", settings.log_level);
     let filter = EnvFilter::try_new(level).context("LOG_LEVEL does not parse")?;
     let colour = std::io::stdout().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(colour);

@@ -152,8 +152,9 @@ impl Parts {
         }
     }
 
-    /// Members of an object, in whatever order.
+    /// Members of an object, in whatever order. `null` is absent.
     fn members(&mut self, mut members: Vec<&(Cow<'_, str>, Json<'_>)>) {
+        members.retain(|(_, value)| *value != Json::Null);
         members.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut text = String::with_capacity(128);
         for (name, value) in members {

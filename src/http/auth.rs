@@ -6,10 +6,10 @@ use std::sync::Arc;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{self, Header, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
-use actix_web_httpauth::headers::authorization::{Authorization, Basic, Bearer};
+use actix_web_httpauth::headers::authorization::{Basic, Bearer, Scheme};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
@@ -123,12 +123,12 @@ impl Gate {
         if let Some(credential) = known {
             return Ok(Some(credential.clone()));
         }
-        let found = if let Ok(bearer) = Authorization::<Bearer>::parse(request) {
-            let token = bearer.into_scheme();
+        let header = with_scheme_as_usual(header);
+        let found = if let Ok(bearer) = Bearer::parse(&header) {
             let mut tokens = credentials.iter().filter(|one| one.kind == CredentialKind::Token);
-            tokens.find(|one| one.hash.is_of_token(token.token())).cloned()
-        } else if let Ok(basic) = Authorization::<Basic>::parse(request) {
-            self.check_password(basic.into_scheme(), &credentials).await?
+            tokens.find(|one| one.hash.is_of_token(bearer.token())).cloned()
+        } else if let Ok(basic) = Basic::parse(&header) {
+            self.check_password(basic, &credentials).await?
         } else {
             None
         };
@@ -155,6 +155,16 @@ impl Gate {
         };
         web::block(check).await.map_err(|_| busy())
     }
+}
+
+/// The scheme may be written in any case, with any blanks after it (RFC 9110).
+fn with_scheme_as_usual(header: &HeaderValue) -> HeaderValue {
+    let usual = header.to_str().ok().and_then(|text| {
+        let (scheme, rest) = text.split_once(' ')?;
+        let scheme = ["Basic", "Bearer"].into_iter().find(|known| known.eq_ignore_ascii_case(scheme))?;
+        HeaderValue::from_str(&format!("{scheme} {}", rest.trim_start())).ok()
+    });
+    usual.unwrap_or_else(|| header.clone())
 }
 
 /// A page of another site may not make its visitor's browser change anything.

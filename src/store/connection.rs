@@ -14,6 +14,11 @@ pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
 /// How long anything waits for a connection before it answers that the database is unavailable.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Waits for work on pooled connections, and not for long: a database that is silent says nothing of it.
+pub(super) async fn patiently<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(StoreError::Unavailable(None)))
+}
+
 /// Why the store cannot open.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

@@ -8,6 +8,7 @@ use crate::domain::once_only::RecordedEnd;
 use crate::domain::time::Timestamp;
 
 use super::batch::ElementColumn;
+use super::connection::patiently;
 
 impl Store {
     /// Ends a service, state or task, once (contract §1, Once only; §2, SRV.3, SRV.6, SRV.9).
@@ -22,7 +23,7 @@ impl Store {
         match written.await {
             // What was valid once may not be any more: a repeat is still one.
             Err(StoreError::Invalid(violations)) if violations.concerns_metadata() => {
-                let recorded = self.recorded_end(end.key).await?;
+                let recorded = patiently(self.recorded_end(end.key)).await?;
                 let repeated = recorded.is_some_and(|recorded| end.is_on_record(&recorded));
                 if repeated { Ok(()) } else { Err(StoreError::Invalid(violations)) }
             }
@@ -30,7 +31,7 @@ impl Store {
         }
     }
 
-    async fn recorded_end(&self, (service, element, id): ElementKey) -> Result<Option<RecordedEnd>, sqlx::Error> {
+    async fn recorded_end(&self, (service, element, id): ElementKey) -> Result<Option<RecordedEnd>, StoreError> {
         let end = sqlx::query!(
             "-- recorded_end
             select ended_at, digest from dispositions where service_id = $1 and element = $2 and element_id = $3",

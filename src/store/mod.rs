@@ -43,6 +43,7 @@ pub use error::StoreError;
 pub use writer::WriterSettings;
 
 use attributes::{ValueIds, Values};
+use connection::patiently;
 use ids::Ids;
 use metadata::MetadataCache;
 use queries::KnownMeanings;
@@ -158,7 +159,7 @@ impl Store {
         let started = match (self.try_write(key, read, prepare).await, key) {
             // What was valid once may not be any more: a repeat is still one.
             (Err(StoreError::Invalid(violations)), Some(key)) if violations.concerns_metadata() => {
-                return match self.started_under(key).await? {
+                return match patiently(self.started_under(key)).await? {
                     Some(id) => recorded(id),
                     None => Err(StoreError::Invalid(violations)),
                 };
@@ -190,7 +191,7 @@ impl Store {
                 }
                 Err(violations) => return Err(StoreError::Invalid(violations)),
             };
-            let (command, values, answer) = prepare(command, &metadata).await?;
+            let (command, values, answer) = patiently(prepare(command, &metadata)).await?;
             let kind = command.kind();
             let write = Write { command, values, version: metadata.version, key: key.cloned() };
             let written = self.writer.write(write).await;
@@ -207,7 +208,7 @@ impl Store {
 
     /// Whether there is newer metadata than `seen`, which is then in force.
     async fn renew(&self, seen: &Metadata) -> Result<bool, StoreError> {
-        self.metadata.renew(&self.pool, seen.version).await
+        patiently(self.metadata.renew(&self.pool, seen.version)).await
     }
 }
 

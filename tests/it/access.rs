@@ -126,6 +126,10 @@ async fn a_refused_event_writes_nothing_and_tells_nothing() {
         app.send_with(Method::POST, "/services/start", &[("authorization", caller)], body).await
     };
     start(&reader).await.refused(403, "forbidden");
+    for spelled in [writer.replace("Bearer", "bearer"), writer.replace("Bearer ", "BEARER   ")] {
+        let answer = app.send_with(Method::GET, "/services/1", &[("authorization", &spelled)], None).await;
+        answer.refused(404, "unknown_service");
+    }
     start("Bearer nonsense").await.refused(401, "unauthenticated");
     start("Nonsense").await.refused(401, "unauthenticated");
     assert_eq!(app.value::<i64>("select count(*) from services").await, 0);

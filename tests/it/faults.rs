@@ -71,6 +71,8 @@ async fn while_the_database_is_away_the_answer_is_503_and_soon() {
         let asked = Instant::now();
         app.post(&format!("{path}/end"), &json!({"disposition": 10})).await.refused(503, "database_unavailable");
         app.get(&path).await.refused(503, "database_unavailable");
+        // The first state needs an identifier to be drawn.
+        app.post("/services/1/states/start", &json!({})).await.refused(503, "database_unavailable");
         app.get("/health/ready").await.refused(503, "database_unavailable");
         app.get("/health/live").await.is(200);
         assert!(asked.elapsed() < Duration::from_secs(10), "nobody waits for long");

@@ -60,7 +60,7 @@ async fn a_key_belongs_to_its_route_and_body() {
     let start = |service: i64| format!("/services/{service}/tasks/start");
     let body = json!({"task_type": "a", "resource_id": 1});
     let first = post(&app, "k", &start(one), &body).await.is(201).body;
-    let reordered = r#" {"resource_id":1, "task_type":"a"}"#;
+    let reordered = r#" {"resource_id":1, "session_id":null, "task_type":"a"}"#;
     let again = post(&app, "k", &start(one), &serde_json::from_str(reordered).unwrap()).await.is(201).body;
     assert_eq!(again, first);
     post(&app, "k", &start(one), &json!({"task_type": "a"})).await.refused(422, "idempotency_mismatch");

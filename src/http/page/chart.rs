@@ -11,7 +11,7 @@ const COLUMNS: i64 = 130;
 const OPEN: i64 = 70;
 
 /// Where a chart over time begins, in thousandths of its width: before it stand the numbers of its scale.
-const LEFT: i64 = 5_000;
+const LEFT: i64 = 12_000;
 
 /// Times that are written below a chart.
 const TIMES: usize = 6;

@@ -44,11 +44,13 @@ pub(in crate::http) struct DashboardInQuery {
 impl DashboardInQuery {
     fn read(request: &HttpRequest) -> Result<Self, Problem> {
         let mut parameters = Parameters::of(request)?;
-        let period = parameters.one("period")?.filter(|period| !period.is_empty()).unwrap_or_else(|| USUAL.to_owned());
+        let asked = parameters.one("period")?.filter(|period| !period.is_empty());
+        let (from, to) = (minute(&mut parameters, "from")?, minute(&mut parameters, "to")?);
+        let usual = if from.is_some() || to.is_some() { CHOSEN } else { USUAL };
+        let period = asked.unwrap_or_else(|| usual.to_owned());
         if period != CHOSEN && !PERIODS.iter().any(|(name, ..)| *name == period) {
             return Err(Problem::invalid_query("period", "expected hour, day, week, month or chosen".to_owned()));
         }
-        let (from, to) = (minute(&mut parameters, "from")?, minute(&mut parameters, "to")?);
         let service_type = parameters.service_type("service_type")?;
         parameters.refuse_rest(Self { period, from, to, service_type })
     }

@@ -245,16 +245,23 @@ impl Loop {
             }
             let (batch, later) = divide(waiting);
             waiting = later;
-            self.flush(batch).await;
+            if !self.flush(batch).await {
+                // Whoever has waited for this batch is told at once, and not when another one has failed too.
+                waiting.extend(std::iter::from_fn(|| self.queue.try_recv().ok()));
+                for job in waiting.drain(..) {
+                    drop(job.answer.send(Err(StoreError::Unavailable(None))));
+                }
+            }
         }
         self.lifeline.close().await;
     }
 
-    /// Writes a batch and answers its callers. One bad command fails alone.
-    async fn flush(&mut self, jobs: Vec<Job>) {
+    /// Writes a batch and answers its callers. One bad command fails alone. Says whether the database is there.
+    async fn flush(&mut self, jobs: Vec<Job>) -> bool {
         let (writes, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.write, job.answer)).unzip();
         let start = Instant::now();
         let committed = self.lifeline.commit(&writes).await;
+        let away = committed.as_ref().is_err_and(is_outage);
         histogram!(measured::FLUSH).record(start.elapsed());
         histogram!(measured::BATCH).record(u32::try_from(writes.len()).unwrap_or(u32::MAX));
         let verdicts: Vec<Answer> = match committed {
@@ -276,6 +283,7 @@ impl Loop {
             // A caller that has gone away needs no answer; its command is written all the same.
             drop(answer.send(verdict));
         }
+        !away
     }
 
     async fn commit_one_by_one(&mut self, writes: &[Write]) -> Vec<Answer> {
