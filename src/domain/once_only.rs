@@ -43,13 +43,17 @@ impl RecordedEnd {
     /// Whether an end event is the recorded one again. `timestamp`: what it was sent with, if anything; without one it
     /// matches any.
     pub fn is_repeated_by(&self, digest: Digest, timestamp: Option<Timestamp>) -> bool {
-        let same = self.digest.starts_with(&digest.0[..16]) && timestamp.is_none_or(|moment| moment == self.ended_at);
-        same || self.was_sent_as(&digest.0[16..], timestamp)
+        (self.digest.starts_with(&digest.0[..16]) && self.is_at(timestamp))
+            || self.was_sent_as(&digest.0[16..], timestamp)
     }
 
     /// Whether it was sent as an event with this hash.
     pub fn was_sent_as(&self, sent: &[u8], timestamp: Option<Timestamp>) -> bool {
-        self.digest.get(16..) == Some(sent) && timestamp.is_none_or(|moment| moment == self.ended_at)
+        self.digest.get(16..) == Some(sent) && self.is_at(timestamp)
+    }
+
+    fn is_at(&self, timestamp: Option<Timestamp>) -> bool {
+        timestamp.is_none_or(|moment| moment == self.ended_at)
     }
 }
 

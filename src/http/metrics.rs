@@ -51,8 +51,8 @@ pub(super) fn measure<B>(response: &ServiceResponse<B>, operation: Option<&Opera
         return operation.measure(response.status(), elapsed);
     }
     let request = response.request();
-    let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
-    let routed = request.match_pattern().filter(|_| !problem.is_some_and(Problem::is_unrouted));
+    let unrouted = Problem::of(response).is_some_and(Problem::is_unrouted);
+    let routed = request.match_pattern().filter(|_| !unrouted);
     let route = routed.map_or_else(|| "unknown".to_owned(), |route| path_of(&route).to_owned());
     let method = method_of(request.method());
     seconds(method, route.clone()).record(elapsed);
@@ -93,7 +93,7 @@ fn method_of(method: &Method) -> &'static str {
 #[utoipa::path(
     tag = "Server",
     responses((status = 200, description = "In the text format of Prometheus", body = String, content_type = "text/plain",
-        example = json!("requests_total{status=\"204\"} 2471\n")))
+        example = json!("context_services_http_requests_total{method=\"GET\",route=\"/metrics\",status=\"200\"} 2471\n")))
 )]
 #[get("/metrics")]
 pub(super) async fn metrics(store: web::Data<Store>) -> HttpResponse {

@@ -2,18 +2,20 @@
 //! once more; here it costs a look into a table.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, OnceLock, RwLock};
+use std::sync::{OnceLock, RwLock};
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, web};
 use metrics::{Counter, Histogram};
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::Operation as OperationItem;
 
 use super::metrics::{requests, seconds};
-use super::openapi;
+use super::openapi::{self, Published};
 use super::problem::Problem;
-use super::routes::{methods, path_of};
+use super::routes::path_of;
 
 /// An operation, with its measurements.
 pub(super) struct Operation {
@@ -27,35 +29,31 @@ pub(super) struct Operation {
     requests: RwLock<Vec<(StatusCode, Counter)>>,
 }
 
-/// All that are documented.
-static OPERATIONS: LazyLock<HashMap<String, Vec<Operation>>> = LazyLock::new(|| {
-    let mut operations = HashMap::new();
-    for (route, item) in openapi::document().paths.paths {
-        let of_route = methods(&item).into_iter().map(|method| Operation::new(&route, method, &item)).collect();
-        operations.insert(route, of_route);
-    }
-    operations
-});
+/// All that are documented, by their routes.
+pub(super) struct Operations(HashMap<String, Vec<Operation>>);
 
-impl Operation {
-    fn new(route: &str, method: Method, item: &utoipa::openapi::PathItem) -> Self {
-        let operation = match method {
-            Method::GET => &item.get,
-            Method::POST => &item.post,
-            Method::PUT => &item.put,
-            _ => &item.delete,
+impl Operations {
+    /// Those of a document.
+    pub(super) fn of(document: &OpenApi) -> Self {
+        let of_route = |(route, item): (&String, _)| {
+            let operation = |(method, operation): (_, &OperationItem)| Operation {
+                route: route.clone(),
+                name: operation.operation_id.clone().unwrap_or_default(),
+                method,
+                seconds: OnceLock::new(),
+                requests: RwLock::default(),
+            };
+            (route.clone(), openapi::operations(item).map(operation).collect())
         };
-        let name = operation.as_ref().and_then(|operation| operation.operation_id.clone()).unwrap_or_default();
-        Self { route: route.to_owned(), name, method, seconds: OnceLock::new(), requests: RwLock::default() }
+        Self(document.paths.paths.iter().map(of_route).collect())
     }
 
-    /// The operation that a request reached, unless it is of a page, or there is none.
-    pub(super) fn reached<B>(response: &ServiceResponse<B>) -> Option<&'static Self> {
-        let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
-        if problem.is_some_and(Problem::is_unrouted) { None } else { Self::of(response.request()) }
+    /// Their routes and methods.
+    pub(super) fn routes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.values().flatten().map(|operation| (operation.route.as_str(), operation.method.as_str()))
     }
 
-    fn of(request: &HttpRequest) -> Option<&'static Self> {
+    fn find(&self, request: &HttpRequest) -> Option<&Operation> {
         let mut route = String::with_capacity(64);
         let mut parameters = request.match_info().iter().peekable();
         for segment in path_of(request.path()).split('/').skip(1) {
@@ -65,8 +63,17 @@ impl Operation {
                 None => route.push_str(segment),
             }
         }
-        let mut of_route = OPERATIONS.get(&route)?.iter();
-        of_route.find(|operation| operation.method == *request.method())
+        self.0.get(&route)?.iter().find(|operation| operation.method == *request.method())
+    }
+}
+
+impl Operation {
+    /// The operation that a request reached, unless it is of a page, or there is none.
+    pub(super) fn reached<B>(response: &ServiceResponse<B>) -> Option<&Self> {
+        if Problem::of(response).is_some_and(Problem::is_unrouted) {
+            return None;
+        }
+        response.request().app_data::<web::Data<Published>>()?.operations.find(response.request())
     }
 
     /// Counts a request that was answered.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use actix_web::dev::ServiceResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
@@ -162,6 +163,16 @@ pub(super) struct ProblemBody<'a> {
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), errors: Vec::new(), allow: None, source: None }
+    }
+
+    /// What an answer says is wrong; none where it is no refusal.
+    pub(super) fn of<B>(response: &ServiceResponse<B>) -> Option<&Self> {
+        response.response().error().and_then(|error| error.as_error())
+    }
+
+    /// The deployment is closed for a while.
+    pub(super) fn maintenance() -> Self {
+        Self::new(Code::Maintenance, "the service is in maintenance; try again later")
     }
 
     /// The route has these methods, and not the one that was asked for.

@@ -1,6 +1,5 @@
 //! The URL map. Every route stands at the root and, the same, under [`PREFIX`] (contract §1, Routes).
 
-use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -143,15 +142,4 @@ async fn no_such_route(request: HttpRequest, published: web::Data<Published>) ->
         return Err(Problem::new(Code::NotFound, format!("there is no {} {}", request.method(), request.path())));
     }
     Err(Problem::method_not_allowed(request.method().as_str(), &allowed))
-}
-
-/// The methods that a path item of the document has.
-pub(super) fn methods(item: &utoipa::openapi::PathItem) -> Vec<Method> {
-    let having = [
-        (Method::GET, item.get.is_some()),
-        (Method::POST, item.post.is_some()),
-        (Method::PUT, item.put.is_some()),
-        (Method::DELETE, item.delete.is_some()),
-    ];
-    having.into_iter().filter(|(_, has)| *has).map(|(method, _)| method).collect()
 }

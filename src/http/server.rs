@@ -183,8 +183,7 @@ pub(super) async fn refuse_in_maintenance(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let mode = request.app_data::<web::Data<Store>>().map(|store| store.mode());
     if mode == Some(Mode::Maintenance) && is_closed_in_maintenance(request.path()) {
-        let problem = Problem::new(Code::Maintenance, "the service is in maintenance; try again later");
-        return Ok(request.error_response(problem).map_into_right_body());
+        return Ok(request.error_response(Problem::maintenance()).map_into_right_body());
     }
     next.call(request).await.map(ServiceResponse::map_into_left_body)
 }

@@ -81,7 +81,7 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, ela
     let elapsed_ms = f64::from(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
     let path = |name| request.match_info().get(name);
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
+    let problem = Problem::of(response);
     // What answers an unknown method is not the operation of that path.
     let unrouted = problem.is_some_and(Problem::is_unrouted);
     // Pages are no operations: the framework is asked.

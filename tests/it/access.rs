@@ -11,9 +11,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::openapi::OPERATIONS;
-use crate::support::TestApp;
 use crate::support::app::Answer;
 use crate::support::postgres::Database;
+use crate::support::{TestApp, until};
 
 /// What lets a caller in: the header `Authorization`.
 type Caller = Option<String>;
@@ -164,8 +164,8 @@ async fn a_credential_is_in_force_and_out_of_it_on_every_node_within_a_second() 
     let node = TestApp::with_access(Arc::clone(&app.database), access).await;
     let caller = token(&app, "u", Role::Reader).await;
     let becomes = async |status: u16| {
-        let wait = async { while call(&node, &caller, &Method::GET, "/server/status").await.status != status {} };
-        tokio::time::timeout(std::time::Duration::from_secs(10), wait).await.unwrap();
+        until("the credential", async || call(&node, &caller, &Method::GET, "/server/status").await.status == status)
+            .await;
     };
     becomes(200).await;
     app.store.remove_credentials("u", None).await.unwrap();

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sqlx::Executor;
 
-use crate::support::TestApp;
 use crate::support::audit::{Load, schema};
 use crate::support::postgres::{Database, settings};
 use crate::support::proxy::{Line, Proxy};
+use crate::support::{TestApp, until};
 
 /// A service that reaches its database through a proxy.
 async fn behind_proxy() -> (TestApp, Proxy) {
@@ -17,16 +17,6 @@ async fn behind_proxy() -> (TestApp, Proxy) {
     let proxy = Proxy::before(&database.options).await;
     let settings = settings(proxy.options(&database.options));
     (TestApp::with_settings(database, settings).await, proxy)
-}
-
-/// Waits until something is so.
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !so().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("in 30 seconds: {what}"));
 }
 
 #[tokio::test]

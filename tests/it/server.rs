@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::TestApp;
 use crate::support::app::START;
+use crate::support::{TestApp, until};
 
 async fn change(app: &TestApp, mode: &str) {
     app.post("/server/mode", &json!({"mode": mode})).await.is(200);
@@ -74,12 +74,7 @@ async fn another_node_follows_the_mode() {
     let node = app.another_node().await;
     for (mode, status) in [("maintenance", 503), ("production", 200)] {
         change(&app, mode).await;
-        let followed = async {
-            while node.get("/customers/c/services").await.status != status {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(std::time::Duration::from_secs(10), followed).await.expect(mode);
+        until(mode, async || node.get("/customers/c/services").await.status == status).await;
     }
     change(&app, "maintenance").await;
     let late = app.another_node().await;

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::support::postgres::open_directory;
 use crate::support::program::{Program, output};
+use crate::support::until;
 
 /// Writes a new certificate and its key, and gives the certificate.
 fn certificate(directory: &Path) -> CertificateDer<'static> {
@@ -86,8 +87,7 @@ async fn users_are_added_whether_the_service_runs_or_not() {
     assert_eq!(client.get(&status).send().await.unwrap().status(), 401);
     assert_eq!(client.get(&status).basic_auth("ivr", Some(&password)).send().await.unwrap().status(), 200);
     let with_token = async || client.get(&status).bearer_auth(&token).send().await.unwrap().status();
-    let in_force = async { while with_token().await != 200 {} };
-    tokio::time::timeout(std::time::Duration::from_secs(10), in_force).await.unwrap();
+    until("the token is in force", async || with_token().await == 200).await;
 
     let (_, listed) = user(directory.path(), &["list"]);
     assert!(listed.contains("1\tivr\tpassword\treader\n2\tivr\ttoken\twriter"), "{listed}");

@@ -1,9 +1,11 @@
 //! Who may call what, and what is answered to those who may not.
 
+use actix_web::http::Method;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
+use super::operations_mut;
 use super::problems::responses_of;
 use crate::domain::access::role_for;
 use crate::http::problem::Code;
@@ -17,25 +19,18 @@ pub(super) fn state(document: &mut OpenApi) {
         components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
     }
     for (path, item) in &mut document.paths.paths {
-        for (method, operation) in methods(item) {
-            state_of(operation, method, path);
+        for (method, operation) in operations_mut(item) {
+            state_of(operation, &method, path);
         }
     }
 }
 
-fn methods(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
-    let PathItem { get, put, post, delete, .. } = item;
-    [("GET", get), ("PUT", put), ("POST", post), ("DELETE", delete)]
-        .into_iter()
-        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
-}
-
-fn state_of(operation: &mut Operation, method: &str, path: &str) {
+fn state_of(operation: &mut Operation, method: &Method, path: &str) {
     let responses = &mut operation.responses.responses;
     if operation.request_body.is_some() {
         responses.extend(responses_of(&[Code::RequestTimeout]));
     }
-    if let Some(role) = role_for(method == "GET", method == "DELETE", path) {
+    if let Some(role) = role_for(method == Method::GET, method == Method::DELETE, path) {
         let needed = |(name, _)| SecurityRequirement::new(name, [role.word()]);
         operation.security = Some(SCHEMES.map(needed).to_vec());
         responses.extend(responses_of(&[Code::Unauthenticated, Code::Forbidden, Code::RateLimited]));

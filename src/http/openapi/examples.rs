@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterBuilder};
 use utoipa::openapi::schema::{ArrayItems, Schema};
-use utoipa::openapi::{Content, OpenApi, PathItem, RefOr};
+use utoipa::openapi::{Content, OpenApi, RefOr};
+
+use super::operations_mut;
 
 /// Examples by name: of a parameter wherever it stands, and of a schema where it is the body of an answer.
 #[derive(serde::Deserialize)]
@@ -18,15 +20,10 @@ struct Examples {
 pub(super) fn give(document: &mut OpenApi) {
     let Ok(examples) = serde_json::from_str::<Examples>(include_str!("examples.json")) else { return };
     for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
+        for (_, operation) in operations_mut(item) {
             examples.give(operation);
         }
     }
-}
-
-/// The operations of a path.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
 /// What stands at its place, rather than being referred to.

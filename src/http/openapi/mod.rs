@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use actix_web::http::{Method, header};
 use actix_web::{App, HttpRequest, HttpResponse, get, web};
-use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, ServerBuilder};
+use utoipa::openapi::path::Operation as OperationItem;
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, PathItem, ServerBuilder};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::Config;
 
+use super::operation::Operations;
 use super::problem::{Code, Problem, ProblemBody, ProblemError};
 use super::routes;
 
@@ -39,29 +41,45 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// The document as it is served, and the methods of each path in it.
+/// The operations of a path, by method.
+pub(super) fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &OperationItem)> {
+    let PathItem { get, put, post, delete, .. } = item;
+    [(Method::GET, get), (Method::PUT, put), (Method::POST, post), (Method::DELETE, delete)]
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
+/// The same, to be completed.
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut OperationItem)> {
+    let PathItem { get, put, post, delete, .. } = item;
+    [(Method::GET, get), (Method::PUT, put), (Method::POST, post), (Method::DELETE, delete)]
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// The document as it is served, and the operations in it.
 pub(super) struct Published {
     json: web::Bytes,
     docs: Arc<Config<'static>>,
-    methods: Vec<(String, Vec<Method>)>,
+    /// The operations, to be found by what a request reached.
+    pub(super) operations: Operations,
 }
 
 impl Published {
     pub(super) fn new() -> Self {
         let document = document();
-        let pages = routes::PAGES.into_iter().chain(["/docs/{file}"]).map(|path| (path.to_owned(), vec![Method::GET]));
-        let documented = document.paths.paths.iter().map(|(path, item)| (path.clone(), routes::methods(item)));
         Self {
             json: document.to_json().unwrap_or_default().into(),
             docs: Arc::new(Config::from("../openapi.json").display_operation_id(true)),
-            methods: documented.chain(pages).collect(),
+            operations: Operations::of(&document),
         }
     }
 
     /// The methods of a path, which may belong to several templates.
     pub(super) fn methods_of(&self, path: &str) -> Vec<&str> {
-        let matching = self.methods.iter().filter(|(template, _)| matches(template, path));
-        let mut methods: Vec<_> = matching.flat_map(|(_, methods)| methods.iter().map(Method::as_str)).collect();
+        let pages = routes::PAGES.into_iter().chain(["/docs/{file}"]).map(|template| (template, "GET"));
+        let matching = self.operations.routes().chain(pages).filter(|(template, _)| matches(template, path));
+        let mut methods: Vec<_> = matching.map(|(_, method)| method).collect();
         methods.sort_unstable();
         methods.dedup();
         methods

@@ -43,7 +43,8 @@ pub(super) fn number(number: i64) -> String {
     groups.join("\u{202f}")
 }
 
-fn share(thousandths: i64) -> String {
+/// A share of a width.
+pub(super) fn share(thousandths: i64) -> String {
     format!("{}.{:03}%", thousandths / 1000, thousandths % 1000)
 }
 

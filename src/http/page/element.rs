@@ -16,7 +16,7 @@ use crate::domain::attribute::LongOrString;
 use crate::domain::element::Lifecycle;
 use crate::domain::event::Event;
 use crate::domain::extension::SchemaDefinition;
-use crate::domain::ids::{Element, ServiceId};
+use crate::domain::ids::{Element, ServiceId, StateId};
 use crate::domain::query::View;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -56,8 +56,7 @@ pub(in crate::http) async fn get_state_page(
 ) -> Result<HttpResponse, Problem> {
     let state = store.get_state((service, id), &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::State).await?;
-    let link_to = |state| link(&format!("/journey/services/{service}/states/{state}"), &format!("state {state}"));
-    let own = state.previous_state_id.map(|previous| ("After", link_to(previous))).into_iter().collect();
+    let own = state.previous_state_id.map(|previous| ("After", link_to_state(service, previous))).into_iter().collect();
     let lifecycle = &state.lifecycle;
     Ok(page(&Shown { element: Element::State, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }))
 }
@@ -70,14 +69,17 @@ pub(in crate::http) async fn get_task_page(
 ) -> Result<HttpResponse, Problem> {
     let task = store.get_task((service, id), &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::Task).await?;
-    let link_to = |state| link(&format!("/journey/services/{service}/states/{state}"), &format!("state {state}"));
-    let own = task.state_id.map(|state| ("In", link_to(state))).into_iter().collect();
+    let own = task.state_id.map(|state| ("In", link_to_state(service, state))).into_iter().collect();
     let lifecycle = &task.lifecycle;
     Ok(page(&Shown { element: Element::Task, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }))
 }
 
 fn link(href: &str, text: &str) -> Markup {
     html! { a href=(href) { (text) } }
+}
+
+fn link_to_state(service: ServiceId, state: StateId) -> Markup {
+    link(&format!("/journey/services/{service}/states/{state}"), &format!("state {state}"))
 }
 
 fn page(shown: &Shown<'_>) -> HttpResponse {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use maud::{Markup, html};
 
+use super::chart::share;
 use super::words::{self, Outcome};
 use crate::domain::element::{ByStatus, Lifecycle, Service};
 use crate::domain::ids::StateId;
@@ -133,15 +134,12 @@ pub(super) fn percent(at: i64) -> String {
     share(LEFT + at * WIDTH / WHOLE)
 }
 
-fn share(thousandths: i64) -> String {
-    format!("{}.{:03}%", thousandths / 1000, thousandths % 1000)
-}
-
 /// A bar with its place.
 struct Placed<'a> {
     bar: &'a Bar,
     start: i64,
     end: i64,
+    text: String,
     label: Label,
 }
 
@@ -158,7 +156,8 @@ impl<'a> Placed<'a> {
     fn new(axis: &Axis, bar: &'a Bar) -> Self {
         let start = axis.at(bar.from);
         let end = axis.at(bar.to).max(start + LEAST);
-        let width = width_of(&bar.label());
+        let text = bar.label();
+        let width = width_of(&text);
         let label = if width <= end - start {
             Label::Inside
         } else if end + width <= EDGE || start < width {
@@ -166,12 +165,12 @@ impl<'a> Placed<'a> {
         } else {
             Label::Before
         };
-        Self { bar, start, end, label }
+        Self { bar, start, end, text, label }
     }
 
     /// What the bar and its text take.
     fn stretch(&self) -> (i64, i64) {
-        let width = width_of(&self.bar.label());
+        let width = width_of(&self.text);
         match self.label {
             Label::Behind => (self.start, self.end + width),
             Label::Before => (self.start - width, self.end),
@@ -242,7 +241,7 @@ fn line(axis: &Axis, service: &Bar) -> Markup {
 }
 
 fn drawn(placed: &Placed<'_>, y: usize, height: usize, dense: bool) -> Markup {
-    let Placed { bar, start, end, label } = placed;
+    let Placed { bar, start, end, text, label } = placed;
     let (x, dx, anchor) = match label {
         Label::Before => (*start, "-6", "end"),
         Label::Behind => (*end, "6", "start"),
@@ -257,7 +256,7 @@ fn drawn(placed: &Placed<'_>, y: usize, height: usize, dense: bool) -> Markup {
                 rect class="edge" x=(percent(*start)) width="4" y=(y) height=(height) rx="2" {}
             }
             @if *label != Label::Nowhere {
-                text x=(percent(x)) dx=(dx) y=(y + 15) text-anchor=(anchor) { (bar.label()) }
+                text x=(percent(x)) dx=(dx) y=(y + 15) text-anchor=(anchor) { (text) }
             }
         }
     }

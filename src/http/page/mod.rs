@@ -20,7 +20,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Route, guard, web};
 
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use crate::domain::mode::Mode;
 use crate::store::Store;
 
@@ -54,7 +54,7 @@ async fn frame(
     let mode = request.app_data::<web::Data<Store>>().map(|store| store.mode());
     let is_page = !request.path().starts_with("/assets/");
     let response = if is_page && mode == Some(Mode::Maintenance) {
-        request.error_response(Problem::new(Code::Maintenance, "the service is in maintenance; try again later"))
+        request.error_response(Problem::maintenance())
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
@@ -69,7 +69,7 @@ async fn frame(
 }
 
 fn problem_as_page(response: ServiceResponse) -> ServiceResponse {
-    let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
+    let problem = Problem::of(&response);
     let Some(page) = problem.map(layout::problem_page) else { return response };
     response.map_body(|head, _| {
         head.headers_mut().insert(header::CONTENT_TYPE, layout::HTML);

@@ -19,7 +19,6 @@ pub(super) async fn claim(
     let key: Vec<_> = keys.iter().map(|key| key.text.clone()).collect();
     let request: Vec<_> = keys.iter().map(|key| key.request.to_vec()).collect();
     let created_at: Vec<_> = keys.iter().map(|key| key.used_at.to_datetime()).collect();
-    let forgotten: Vec<_> = keys.iter().map(|key| key.used_at.to_datetime() - KEYS_ARE_KEPT).collect();
     let element_id: Vec<_> = keyed.iter().map(|write| write.command.started_id()).collect();
     let claimed = sqlx::query_scalar!(
         "-- claim_idempotency_keys
@@ -30,13 +29,13 @@ pub(super) async fn claim(
         order by g.n
         on conflict (key) do update
           set created_at = excluded.created_at, element_id = excluded.element_id, request = excluded.request
-          where k.created_at < $5
+          where k.created_at < excluded.created_at - $5::bigint * interval '1 second'
         returning key",
         &created_at,
         &element_id,
         &key,
         &request,
-        forgotten.first().copied(),
+        KEYS_ARE_KEPT.num_seconds(),
     )
     .fetch_all(&mut *connection)
     .await?;

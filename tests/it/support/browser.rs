@@ -14,6 +14,8 @@ use thirtyfour::{
     By, DesiredCapabilities, Key, LoggingPrefsLogLevel, WebDriver, WebElement, prelude::ElementQueryable,
 };
 
+use super::until;
+
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -96,23 +98,13 @@ impl Browser {
     /// Waits until a script gives true.
     pub(crate) async fn until(&self, what: &str, condition: &str) {
         let script = format!("return {condition};");
-        let met = async {
-            while self.run(&script).await != json!(true) {
-                tokio::time::sleep(EVERY).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, met).await.unwrap_or_else(|_| panic!("{what} has not come to pass"));
+        until(what, async || self.run(&script).await == json!(true)).await;
     }
 
     /// What was downloaded under a name, when it is there whole.
     pub(crate) async fn download(&self, name: &str) -> String {
         let path = self.directory.path().join(name);
-        let there = async {
-            while !path.exists() {
-                tokio::time::sleep(EVERY).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, there).await.unwrap_or_else(|_| panic!("{name} was not downloaded"));
+        until(name, async || path.exists()).await;
         std::fs::read_to_string(path).unwrap()
     }
 

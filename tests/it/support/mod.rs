@@ -8,4 +8,16 @@ pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod world;
 
+use std::time::Duration;
+
 pub(crate) use app::{Answer, TestApp};
+
+/// Waits until something is so: it is looked again and again, and the test fails where that takes too long.
+pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("in 30 seconds: {what}"));
+}
