@@ -47,6 +47,7 @@ use connection::patiently;
 use ids::Ids;
 use metadata::MetadataCache;
 use queries::KnownMeanings;
+use remains::Remains;
 use server::Deployment;
 use writer::{Command, Write, Writer};
 
@@ -77,6 +78,7 @@ pub struct Store {
     meanings: KnownMeanings,
     metadata: MetadataCache,
     deployment: Deployment,
+    remains: Remains,
     writer: Writer,
 }
 
@@ -103,6 +105,7 @@ impl Store {
             ids: Ids::default(),
             values: Values::default(),
             meanings: KnownMeanings::new(settings.map_names),
+            remains: Remains::of_deleted_services(pool.clone()),
             pool,
             clock,
             metadata,
@@ -110,7 +113,6 @@ impl Store {
             writer,
         };
         store.resume_sweeping().await.map_err(StartError::Unreachable)?;
-        store.delete_remains();
         Ok(store)
     }
 

@@ -50,7 +50,7 @@ impl Store {
     /// Deletes a service with its states, tasks, dispositions and extensions (contract §2).
     pub async fn delete_service(&self, id: ServiceId) -> Result<(), StoreError> {
         self.write(|_| Ok(id), async |id, _| Ok((Command::DeleteService(id), ValueIds::default(), ()))).await?;
-        self.delete_remains();
+        self.remains.look();
         Ok(())
     }
 }

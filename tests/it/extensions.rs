@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::postgres::settings;
 use crate::support::world::{proposal, survey};
-use crate::support::{Answer, TestApp};
+use crate::support::{Answer, TestApp, until};
 
 const TASKS: &str = "/metadata/tasks/extensions";
 
@@ -278,10 +278,7 @@ async fn a_deleted_schema_takes_its_records_with_it_and_a_new_one_starts_empty()
 
     let swept = "select (select count(*) from extensions) = 1 and bool_and(swept_at is not null)
         from extension_schemas where deleted_at is not null";
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while !app.value::<bool>(swept).await {
-        assert!(std::time::Instant::now() < deadline, "the records are swept in the background");
-    }
+    until("the records are swept in the background", async || app.value(swept).await).await;
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::TestApp;
 use crate::support::app::START;
+use crate::support::{TestApp, until};
 
 #[tokio::test]
 async fn a_service_is_started_and_read_back() {
@@ -174,11 +174,32 @@ async fn what_two_nodes_write_of_a_service_while_it_is_deleted_does_not_outlive_
         deleted.is(200);
         assert!(answers.iter().all(|answer| matches!(answer.status, 204 | 404)), "{answers:?}");
     }
-    let mut left = 1_i64;
-    while left > 0 {
-        // The remains are deleted when the transactions that saw the service have ended.
-        left = app
-            .value("select count(*) from dispositions where service_id not in (select service_id from services)")
-            .await;
-    }
+    nothing_is_left(&app).await;
+}
+
+#[tokio::test]
+async fn what_is_not_yet_committed_when_a_service_is_deleted_does_not_outlive_it_either() {
+    let app = TestApp::spawn().await;
+    let path = app.a_task_path().await;
+    app.post(&format!("{path}/end"), &json!({})).await.is(204);
+    // Another node has written an end, and the statement is over, but the commit is not.
+    let mut connection = app.sql().await;
+    let mut transaction = sqlx::Connection::begin(&mut connection).await.unwrap();
+    let copy = "create temporary table late on commit drop as select * from dispositions";
+    sqlx::query(copy).execute(&mut *transaction).await.unwrap();
+    sqlx::query("update late set element_id = 99").execute(&mut *transaction).await.unwrap();
+    sqlx::query("insert into dispositions select * from late").execute(&mut *transaction).await.unwrap();
+    app.delete("/services/1").await.is(200);
+    let is_seen = "select seen_at is not null from deleted_services";
+    until("the deletion is seen", async || app.value::<bool>(is_seen).await).await;
+    transaction.commit().await.unwrap();
+    nothing_is_left(&app).await;
+}
+
+/// The remains are deleted when the transactions that saw the service have ended.
+async fn nothing_is_left(app: &TestApp) {
+    let orphans = "select count(*) from dispositions where service_id not in (select service_id from services)";
+    until("no end is left", async || app.value::<i64>(orphans).await == 0).await;
+    until("no deletion is left", async || app.value::<i64>("select count(*) from deleted_services").await == 0).await;
+    assert_eq!(app.value::<i64>(orphans).await, 0);
 }

@@ -211,8 +211,7 @@ pub(super) async fn delete_services(
         ), without_extensions as (
           delete from extensions x using deleted where x.service_id = deleted.service_id
         ), remembered as (
-          insert into deleted_services (service_id, deleted_in)
-          select service_id, pg_current_xact_id() from deleted on conflict do nothing
+          insert into deleted_services (service_id) select service_id from deleted
         )
         select service_id from deleted"#,
         &service_id,
