@@ -13,7 +13,7 @@ mod world;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use client::{Load, Pace};
 use report::Report;
@@ -29,8 +29,11 @@ async fn main() -> Result<()> {
     let world = World::start().await?;
     let mut report = Report::default();
 
-    if std::env::var_os("BENCH_PEAK").is_some() {
-        return peak(&world, seconds, &mut report).await;
+    match std::env::var("BENCH_ONLY").as_deref() {
+        Ok("peak") => return peak(&world, seconds, &mut report).await,
+        Ok("open") => return beyond_peak(&world, seconds, &mut report).await,
+        Ok(other) => bail!("BENCH_ONLY: expected peak or open, found {other}"),
+        Err(_) => {}
     }
     bounds::pgbench(&world, seconds, &mut report).await?;
     bounds::batched_statement(&world, seconds, &mut report).await?;
@@ -62,6 +65,19 @@ async fn peak(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
         journey::conversations(world, seconds, report).await?;
     }
     Ok(())
+}
+
+/// What happens near the peak and beyond it.
+async fn beyond_peak(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
+    for connections in [256, 1024] {
+        let server = Server::start(world, Flavour::Release, &[])?;
+        let run = client::complete_tasks(world, &server, Payload::OneRecord, pace(connections, seconds)).await?;
+        report.line("T", &format!("{connections} connections, one record"), &run, &server.stop()?);
+        world.audit(&run).await?;
+        report.figure(&format!("T {connections} one record"), run.rate());
+    }
+    open_loop(world, seconds, report).await?;
+    overload(world, seconds, report).await
 }
 
 fn pace(connections: usize, seconds: f64) -> Load {

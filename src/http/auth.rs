@@ -3,11 +3,9 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
 use actix_web_httpauth::headers::authorization::{Basic, Bearer, Scheme};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -180,20 +178,11 @@ fn check_origin(is_read: bool, request: &ServiceRequest) -> Result<(), Problem> 
 }
 
 /// Lets a request in, if its caller may send it.
-pub(super) async fn authorize(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+pub(super) async fn authorize(request: &ServiceRequest) -> Result<(), Problem> {
     let state = request.app_data::<web::Data<Gate>>().zip(request.app_data::<web::Data<Store>>());
-    let admitted = match state {
-        Some((gate, store)) => gate.admit(&request, store).await,
-        None => Err(Problem::new(Code::Internal, "nobody guards the service")),
-    };
-    match admitted {
-        Ok(caller) => {
-            caller.map(|caller| request.extensions_mut().insert(caller));
-            next.call(request).await.map(ServiceResponse::map_into_left_body)
-        }
-        Err(problem) => Ok(request.error_response(problem).map_into_right_body()),
+    let (gate, store) = state.ok_or_else(|| Problem::new(Code::Internal, "nobody guards the service"))?;
+    if let Some(caller) = gate.admit(request, store).await? {
+        request.extensions_mut().insert(caller);
     }
+    Ok(())
 }

@@ -25,7 +25,7 @@ struct Use {
 
 impl Watched {
     /// A request has begun: its head is there. It is answered when what this gives is dropped.
-    pub(super) fn in_use(self: &Arc<Self>) -> impl Drop + use<> {
+    pub(super) fn in_use(self: &Arc<Self>) -> InUse {
         self.count(1, 0);
         InUse(Arc::clone(self))
     }
@@ -45,7 +45,8 @@ impl Watched {
     }
 }
 
-struct InUse(Arc<Watched>);
+/// A connection with a request that is not answered yet.
+pub(super) struct InUse(Arc<Watched>);
 
 impl Drop for InUse {
     fn drop(&mut self) {

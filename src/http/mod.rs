@@ -9,6 +9,7 @@ mod extract;
 mod health;
 mod idempotency;
 mod idle;
+mod layer;
 mod metrics;
 mod openapi;
 mod operation;
@@ -76,9 +77,7 @@ pub fn serve(listener: TcpListener, store: web::Data<Store>, settings: HttpSetti
             .app_data(extract::BodyPatience(settings.request_timeout))
             .app_data(web::Data::clone(&requests))
             .app_data(web::Data::clone(&gate))
-            .wrap(from_fn(server::refuse_in_maintenance))
-            .wrap(from_fn(auth::authorize))
-            .wrap(from_fn(telemetry::log_request))
+            .wrap(from_fn(layer::answer))
             .configure(routes::configure)
     });
     let server = server

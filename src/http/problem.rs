@@ -224,6 +224,11 @@ impl Problem {
         Some(chain)
     }
 
+    /// Whether the service has too much to do.
+    pub(super) const fn is_overload(&self) -> bool {
+        matches!(self.code, Code::Overloaded)
+    }
+
     /// Whether no operation has been reached.
     pub(super) const fn is_unrouted(&self) -> bool {
         matches!(self.code, Code::NotFound | Code::MethodNotAllowed)

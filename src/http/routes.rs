@@ -114,10 +114,10 @@ fn pages(config: &mut web::ServiceConfig) {
 
 /// All routes, and the answer to what is none of them.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
+    let mut api = ServiceConfig::new(config);
+    api.service(scope::scope(PREFIX).configure(everything));
+    everything(&mut api);
     pages(config);
-    let mut config = ServiceConfig::new(config);
-    config.service(scope::scope(PREFIX).configure(everything));
-    everything(&mut config);
     config.default_service(web::to(no_such_route));
 }
 

@@ -2,10 +2,8 @@
 
 use std::sync::Mutex;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::{StatusCode, header};
-use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use percent_encoding::percent_decode_str;
 use procfs::{Current, Meminfo, process::Process};
@@ -177,13 +175,10 @@ fn is_closed_in_maintenance(path: &str) -> bool {
 }
 
 /// Refuses lifecycle events, queries and changes of records in maintenance: all that is of services and customers.
-pub(super) async fn refuse_in_maintenance(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+pub(super) fn refuse_in_maintenance(request: &ServiceRequest) -> Result<(), Problem> {
     let mode = request.app_data::<web::Data<Store>>().map(|store| store.mode());
     if mode == Some(Mode::Maintenance) && is_closed_in_maintenance(request.path()) {
-        return Ok(request.error_response(Problem::maintenance()).map_into_right_body());
+        return Err(Problem::maintenance());
     }
-    next.call(request).await.map(ServiceResponse::map_into_left_body)
+    Ok(())
 }

@@ -1,18 +1,16 @@
 //! One line per request, and never a body or an extension value in it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
 use super::auth::Caller;
-use super::idle::Watched;
+use super::idle::{InUse, Watched};
 use super::metrics;
 use super::operation::Operation;
 use super::problem::Problem;
@@ -24,27 +22,32 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// W3C Trace Context.
 static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Logs a request when it is answered, and gives the answer an `X-Request-Id`: the caller's, if it sent a sensible
-/// one.
-pub(super) async fn log_request(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let start = Instant::now();
-    let id = sent_id(&request).unwrap_or_else(|| Uuid::now_v7().simple().to_string());
-    let connection = request.conn_data::<Arc<Watched>>().cloned();
-    let in_use = connection.as_ref().map(Watched::in_use);
-    let mut response = next.call(request).await?;
-    drop(in_use);
-    let elapsed = start.elapsed();
-    count(&response);
-    let operation = Operation::reached(&response);
-    metrics::measure(&response, operation, elapsed);
-    log(&response, operation, (&id, elapsed));
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID.clone(), value);
+/// A request that has been taken, and not been answered yet.
+pub(super) struct Taken {
+    start: Instant,
+    id: String,
+    in_use: Option<InUse>,
+}
+
+impl Taken {
+    /// The head of the request is there. It keeps the identifier that its caller gave it, if that is a sensible one.
+    pub(super) fn of(request: &ServiceRequest) -> Self {
+        let id = sent_id(request).unwrap_or_else(|| Uuid::now_v7().simple().to_string());
+        Self { start: Instant::now(), id, in_use: request.conn_data::<Arc<Watched>>().map(Watched::in_use) }
     }
-    Ok(response)
+
+    /// Counts and logs the request, and gives its answer the identifier as `X-Request-Id`.
+    pub(super) fn answered<B>(self, response: &mut ServiceResponse<B>) {
+        drop(self.in_use);
+        let elapsed = self.start.elapsed();
+        count(response);
+        let operation = Operation::reached(response);
+        metrics::measure(response, operation, elapsed);
+        log(response, operation, (&self.id, elapsed));
+        if let Ok(value) = HeaderValue::try_from(self.id) {
+            response.headers_mut().insert(REQUEST_ID.clone(), value);
+        }
+    }
 }
 
 fn count<B>(response: &ServiceResponse<B>) {
@@ -115,12 +118,27 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, ela
             )
         };
     }
-    if status.is_server_error() {
+    if problem.is_some_and(Problem::is_overload) {
+        say_overload();
+        line!(debug);
+    } else if status.is_server_error() {
         line!(error);
     } else if status.is_client_error() {
         line!(warn);
     } else {
         line!(info);
+    }
+}
+
+/// Counts a request that was refused as overload. They are so many that a line for each would be a load of its own: one
+/// a second says how many there were.
+fn say_overload() {
+    static UNSAID: Mutex<(u64, Option<Instant>)> = Mutex::new((0, None));
+    let Ok(mut unsaid) = UNSAID.lock() else { return };
+    unsaid.0 += 1;
+    if unsaid.1.is_none_or(|said| said.elapsed() >= Duration::from_secs(1)) {
+        warn!(refused = unsaid.0, "overloaded: requests are refused");
+        *unsaid = (0, Some(Instant::now()));
     }
 }
 

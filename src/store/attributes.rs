@@ -84,7 +84,7 @@ impl Store {
         if let Some(id) = self.values.0.get(&key) {
             return Ok(Some(id));
         }
-        let id = self.learn_value(field, value).await?;
+        let id = Box::pin(self.learn_value(field, value)).await?;
         self.values.0.insert(key, id);
         Ok(Some(id))
     }

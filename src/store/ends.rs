@@ -15,15 +15,15 @@ impl Store {
     pub async fn complete(&self, end: &EndEvent<'_>) -> Result<(), StoreError> {
         let written = self.write(
             |context| end.read(context),
-            async |command: Complete, metadata| {
+            async |command: Box<Complete>, metadata| {
                 let values = self.end_values(metadata, command.key.1, &command.event, &command.disposition).await?;
-                Ok((Command::Complete(Box::new(command)), values, ()))
+                Ok((Command::Complete(command), values, ()))
             },
         );
         match written.await {
             // What was valid once may not be any more: a repeat is still one.
             Err(StoreError::Invalid(violations)) if violations.concerns_metadata() => {
-                let recorded = patiently(self.recorded_end(end.key)).await?;
+                let recorded = Box::pin(patiently(self.recorded_end(end.key))).await?;
                 let repeated = recorded.is_some_and(|recorded| end.is_on_record(&recorded));
                 if repeated { Ok(()) } else { Err(StoreError::Invalid(violations)) }
             }

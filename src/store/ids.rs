@@ -28,15 +28,7 @@ impl Block {
         if let Some(id) = ids.pop_front() {
             return Ok(id);
         }
-        let drawn = sqlx::query_scalar!(
-            r#"-- draw_ids
-            select nextval($1::text::regclass) as "id!" from generate_series(1, $2::integer)"#,
-            sequence,
-            BLOCK
-        )
-        .fetch_all(pool)
-        .await?;
-        ids.extend(drawn);
+        ids.extend(Box::pin(draw_ids(pool, sequence)).await?);
         ids.pop_front().ok_or(StoreError::Corrupt { table: "sequence", column: "last_value" })
     }
 
@@ -44,6 +36,16 @@ impl Block {
         let id = self.draw(pool, sequence).await?;
         i32::try_from(id).map_err(|_| StoreError::Corrupt { table: sequence, column: "last_value" })
     }
+}
+
+async fn draw_ids(pool: &PgPool, sequence: &str) -> Result<Vec<i64>, sqlx::Error> {
+    let drawn = sqlx::query_scalar!(
+        r#"-- draw_ids
+        select nextval($1::text::regclass) as "id!" from generate_series(1, $2::integer)"#,
+        sequence,
+        BLOCK
+    );
+    drawn.fetch_all(pool).await
 }
 
 impl Store {

@@ -1,5 +1,7 @@
 //! What is measured of events and connections.
 
+use std::collections::HashMap;
+
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use sqlx::PgPool;
 
@@ -19,7 +21,7 @@ pub(super) fn describe() {
 
 impl Command {
     /// The operation that it is of.
-    pub(super) const fn kind(&self) -> &'static str {
+    const fn kind(&self) -> &'static str {
         match self {
             Self::StartService(..) => "start_service",
             Self::StartState(..) => "start_state",
@@ -38,9 +40,24 @@ impl Command {
     }
 }
 
-/// Counts a command that has been answered.
-pub(super) fn count(kind: &'static str, answer: &Answer) {
-    let outcome = match answer {
+/// Counts commands that have been answered: of a batch at once, which has few kinds and outcomes.
+pub(super) fn count<'a>(answered: impl Iterator<Item = (&'a Command, &'a Answer)>) {
+    let mut counts = HashMap::new();
+    for (command, answer) in answered {
+        *counts.entry((command.kind(), outcome(answer))).or_default() += 1;
+    }
+    for ((kind, outcome), count) in counts {
+        counter!(EVENTS, "kind" => kind, "outcome" => outcome).increment(count);
+    }
+}
+
+/// Counts a command that was refused as overload before it was read.
+pub(super) fn count_unread() {
+    counter!(EVENTS, "kind" => "unread", "outcome" => "overloaded").increment(1);
+}
+
+const fn outcome(answer: &Answer) -> &'static str {
+    match answer {
         Ok(Verdict::Done) => "done",
         Ok(Verdict::Repeated(_)) => "repeated",
         Ok(Verdict::Refused(_)) => "refused",
@@ -48,8 +65,7 @@ pub(super) fn count(kind: &'static str, answer: &Answer) {
         Err(StoreError::Overloaded) => "overloaded",
         Err(StoreError::Unavailable(_)) => "unavailable",
         Err(_) => "failed",
-    };
-    counter!(EVENTS, "kind" => kind, "outcome" => outcome).increment(1);
+    }
 }
 
 /// Looks at the pool.

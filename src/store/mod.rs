@@ -145,7 +145,7 @@ impl Store {
     async fn write<C, T>(
         &self,
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
-        prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
+        prepare: impl AsyncFn(Box<C>, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
     ) -> Result<T, StoreError> {
         self.try_write(None, read, prepare).await.map(|(answer, _)| answer)
     }
@@ -156,12 +156,12 @@ impl Store {
         &self,
         key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
-        prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
+        prepare: impl AsyncFn(Box<C>, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
     ) -> Result<T, StoreError> {
         let started = match (self.try_write(key, read, prepare).await, key) {
             // What was valid once may not be any more: a repeat is still one.
             (Err(StoreError::Invalid(violations)), Some(key)) if violations.concerns_metadata() => {
-                return match patiently(self.started_under(key)).await? {
+                return match Box::pin(patiently(self.started_under(key))).await? {
                     Some(id) => recorded(id),
                     None => Err(StoreError::Invalid(violations)),
                 };
@@ -176,29 +176,33 @@ impl Store {
 
     /// Gives the answer of a command that was carried out, or else the identifier of what an earlier one with its
     /// idempotency key started.
+    ///
+    /// What seldom happens on this way, and asks the database, is boxed wherever it is called: it would make the future of
+    /// every request four times as large.
     async fn try_write<C, T>(
         &self,
         key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
-        prepare: impl AsyncFn(C, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
+        prepare: impl AsyncFn(Box<C>, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
     ) -> Result<(T, Option<i64>), StoreError> {
+        if self.writer.is_full() {
+            measures::count_unread();
+            return Err(StoreError::Overloaded);
+        }
         for _ in 0..MAX_TRIES {
             let metadata = self.metadata.current();
             let command = match read(Context { now: self.clock.now(), metadata: &metadata, fill_defaults: true }) {
-                Ok(command) => command,
+                Ok(command) => Box::new(command),
                 Err(violations) if violations.concerns_metadata() && self.renew(&metadata).await? => continue,
                 Err(violations) if !violations.unlearned().is_empty() => {
-                    self.learn_extensions(violations.unlearned()).await?;
+                    Box::pin(self.learn_extensions(violations.unlearned())).await?;
                     continue;
                 }
                 Err(violations) => return Err(StoreError::Invalid(violations)),
             };
             let (command, values, answer) = patiently(prepare(command, &metadata)).await?;
-            let kind = command.kind();
             let write = Write { command, values, version: metadata.version, key: key.cloned() };
-            let written = self.writer.write(write).await;
-            measures::count(kind, &written);
-            match written? {
+            match self.writer.write(write).await? {
                 Verdict::Done => return Ok((answer, None)),
                 Verdict::Repeated(id) => return Ok((answer, Some(id))),
                 Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
@@ -210,7 +214,7 @@ impl Store {
 
     /// Whether there is newer metadata than `seen`, which is then in force.
     async fn renew(&self, seen: &Metadata) -> Result<bool, StoreError> {
-        patiently(self.metadata.renew(&self.pool, seen.version)).await
+        Box::pin(patiently(self.metadata.renew(&self.pool, seen.version))).await
     }
 }
 

@@ -27,7 +27,7 @@ impl Store {
             let Some(schema) = context.metadata.schema(key.1, name) else { return Ok(None) };
             Ok(Some(ChangeRecords { key, schema_id: schema.id, change: read(schema)? }))
         };
-        self.write(read, async |command: Option<ChangeRecords>, _| {
+        self.write(read, async |command: Box<Option<ChangeRecords>>, _| {
             let command = command.ok_or(StoreError::UnknownExtension)?;
             Ok((Command::ChangeRecords(Box::new(command)), ValueIds::default(), ()))
         })

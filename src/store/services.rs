@@ -16,11 +16,11 @@ impl Store {
         key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<StartService, Violations>,
     ) -> Result<ServiceId, StoreError> {
-        self.write_once(key, read, async |command: StartService, metadata| {
+        self.write_once(key, read, async |command: Box<StartService>, metadata| {
             let kind = command.details.service_type.as_ref();
             let values = self.start_values(metadata, Element::Service, &command.event, kind).await?;
             let id = self.draw_service_id().await?;
-            let command = Command::StartService(id, Box::new(command));
+            let command = Command::StartService(id, command);
             Ok((command, values, id))
         })
         .await
@@ -31,10 +31,10 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<AssociateService, Violations>,
     ) -> Result<(), StoreError> {
-        self.write(read, async |command: AssociateService, metadata| {
+        self.write(read, async |command: Box<AssociateService>, metadata| {
             let values =
                 self.start_values(metadata, Element::Service, &command.event, command.service_type.as_ref()).await?;
-            Ok((Command::AssociateService(Box::new(command)), values, ()))
+            Ok((Command::AssociateService(command), values, ()))
         })
         .await
     }
@@ -44,12 +44,12 @@ impl Store {
         &self,
         read: impl Fn(Context<'_>) -> Result<UpdateExpiration, Violations>,
     ) -> Result<(), StoreError> {
-        self.write(read, async |command, _| Ok((Command::UpdateExpiration(command), ValueIds::default(), ()))).await
+        self.write(read, async |command, _| Ok((Command::UpdateExpiration(*command), ValueIds::default(), ()))).await
     }
 
     /// Deletes a service with its states, tasks, dispositions and extensions (contract §2).
     pub async fn delete_service(&self, id: ServiceId) -> Result<(), StoreError> {
-        self.write(|_| Ok(id), async |id, _| Ok((Command::DeleteService(id), ValueIds::default(), ()))).await?;
+        self.write(|_| Ok(id), async |id, _| Ok((Command::DeleteService(*id), ValueIds::default(), ()))).await?;
         self.remains.look();
         Ok(())
     }

@@ -16,11 +16,11 @@ impl Store {
         key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<StartState, Violations>,
     ) -> Result<StateId, StoreError> {
-        self.write_once(key, read, async |command: StartState, metadata| {
+        self.write_once(key, read, async |command: Box<StartState>, metadata| {
             let kind = command.details.state_type.as_ref();
             let values = self.start_values(metadata, Element::State, &command.event, kind).await?;
             let id = self.draw_state_id().await?;
-            let command = Command::StartState(id, Box::new(command));
+            let command = Command::StartState(id, command);
             Ok((command, values, id))
         })
         .await
@@ -33,13 +33,13 @@ impl Store {
         key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<TransitionState, Violations>,
     ) -> Result<StateId, StoreError> {
-        self.write_once(key, read, async |command: TransitionState, metadata| {
+        self.write_once(key, read, async |command: Box<TransitionState>, metadata| {
             let kind = command.to.details.state_type.as_ref();
             let start = self.start_values(metadata, Element::State, &command.to.event, kind).await?;
             let end = self.end_values(metadata, Element::State, &command.from.event, &command.from.disposition).await?;
             let values = ValueIds { disposition: end.disposition, ..start };
             let id = self.draw_state_id().await?;
-            Ok((Command::TransitionState(id, Box::new(command)), values, id))
+            Ok((Command::TransitionState(id, command), values, id))
         })
         .await
     }

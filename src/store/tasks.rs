@@ -15,11 +15,11 @@ impl Store {
         key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<StartTask, Violations>,
     ) -> Result<TaskId, StoreError> {
-        self.write_once(key, read, async |command: StartTask, metadata| {
+        self.write_once(key, read, async |command: Box<StartTask>, metadata| {
             let kind = command.details.task_type.as_ref();
             let values = self.start_values(metadata, Element::Task, &command.event, kind).await?;
             let id = self.draw_task_id().await?;
-            let command = Command::StartTask(id, Box::new(command));
+            let command = Command::StartTask(id, command);
             Ok((command, values, id))
         })
         .await

@@ -8,6 +8,7 @@ mod lifeline;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -19,6 +20,7 @@ use tracing::warn;
 
 use super::attributes::ValueIds;
 use super::error::{StoreError, is_outage};
+use super::measures;
 use crate::domain::completion::Complete;
 use crate::domain::extension::ChangeRecords;
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
@@ -139,7 +141,7 @@ struct Job {
 
 /// The queues and loops.
 pub(super) struct Writer {
-    queues: std::sync::Mutex<Vec<mpsc::Sender<Job>>>,
+    queues: RwLock<Vec<mpsc::Sender<Job>>>,
     spread: RandomState,
     loops: TaskTracker,
     dead: CancellationToken,
@@ -164,7 +166,7 @@ impl Writer {
             queues.push(sender);
         }
         loops.close();
-        Ok(Self { queues: std::sync::Mutex::new(queues), spread: RandomState::new(), loops, dead })
+        Ok(Self { queues: RwLock::new(queues), spread: RandomState::new(), loops, dead })
     }
 
     /// Says what the measurements mean.
@@ -180,10 +182,15 @@ impl Writer {
 
     /// Brings those measurements up to date that are looked at rather than counted.
     pub(super) fn measure(&self) {
-        let queues = self.queues.lock();
+        let queues = self.queues.read();
         let waiting = |queue: &mpsc::Sender<Job>| queue.max_capacity() - queue.capacity();
         let waiting = queues.map_or(0, |queues| queues.iter().map(waiting).sum());
         gauge!(measured::WAITING).set(u32::try_from(waiting).unwrap_or(u32::MAX));
+    }
+
+    /// Whether no queue has room: what comes now would be refused, whatever it is.
+    pub(super) fn is_full(&self) -> bool {
+        self.queues.read().is_ok_and(|queues| queues.iter().all(|queue| queue.capacity() == 0))
     }
 
     /// Writes a command; returns when its transaction has committed, or it is known that it did not.
@@ -196,12 +203,16 @@ impl Writer {
         match queue.try_send(Job { write, answer }) {
             // Without an answer the loop has died, perhaps after the commit.
             Ok(()) => answered.await.unwrap_or(Err(StoreError::Unavailable(None))),
-            Err(_) => Err(StoreError::Overloaded),
+            Err(refused) => {
+                let overloaded = Err(StoreError::Overloaded);
+                measures::count(std::iter::once((&refused.into_inner().write.command, &overloaded)));
+                overloaded
+            }
         }
     }
 
     fn queue_of(&self, service: ServiceId) -> Option<mpsc::Sender<Job>> {
-        let queues = self.queues.lock().ok()?;
+        let queues = self.queues.read().ok()?;
         let count = u64::try_from(queues.len()).ok().filter(|count| *count > 0)?;
         let at = usize::try_from(self.spread.hash_one(service) % count).ok()?;
         queues.get(at).cloned()
@@ -209,7 +220,7 @@ impl Writer {
 
     /// Refuses new commands, and returns when all that were taken are written and answered.
     pub(super) async fn close(&self) {
-        if let Ok(mut queues) = self.queues.lock() {
+        if let Ok(mut queues) = self.queues.write() {
             queues.clear();
         }
         self.loops.wait().await;
@@ -248,9 +259,9 @@ impl Loop {
             if !self.flush(batch).await {
                 // Whoever has waited for this batch is told at once, and not when another one has failed too.
                 waiting.extend(std::iter::from_fn(|| self.queue.try_recv().ok()));
-                for job in waiting.drain(..) {
-                    drop(job.answer.send(Err(StoreError::Unavailable(None))));
-                }
+                let (writes, callers) = parted(waiting.drain(..));
+                let away = writes.iter().map(|_| Err(StoreError::Unavailable(None))).collect();
+                answer(&writes, callers, away);
             }
         }
         self.lifeline.close().await;
@@ -258,13 +269,13 @@ impl Loop {
 
     /// Writes a batch and answers its callers. One bad command fails alone. Says whether the database is there.
     async fn flush(&mut self, jobs: Vec<Job>) -> bool {
-        let (writes, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.write, job.answer)).unzip();
+        let (writes, callers) = parted(jobs);
         let start = Instant::now();
         let committed = self.lifeline.commit(&writes).await;
         let away = committed.as_ref().is_err_and(is_outage);
         histogram!(measured::FLUSH).record(start.elapsed());
         histogram!(measured::BATCH).record(u32::try_from(writes.len()).unwrap_or(u32::MAX));
-        let verdicts: Vec<Answer> = match committed {
+        let answers: Vec<Answer> = match committed {
             Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
             Err(error) if writes.len() == 1 => vec![Err(error.into())],
             Err(error) if is_outage(&error) => {
@@ -277,12 +288,7 @@ impl Loop {
                 self.commit_one_by_one(&writes).await
             }
         };
-        let refused = verdicts.iter().filter(|verdict| matches!(verdict, Ok(Verdict::Refused(_)))).count();
-        counter!(measured::REFUSED).increment(refused as u64);
-        for (answer, verdict) in answers.into_iter().zip(verdicts) {
-            // A caller that has gone away needs no answer; its command is written all the same.
-            drop(answer.send(verdict));
-        }
+        answer(&writes, callers, answers);
         !away
     }
 
@@ -298,6 +304,21 @@ impl Loop {
                 .push(verdict.map(|mut verdicts| verdicts.pop().unwrap_or(Verdict::Again)).map_err(StoreError::from));
         }
         answers
+    }
+}
+
+fn parted(jobs: impl IntoIterator<Item = Job>) -> (Vec<Write>, Vec<oneshot::Sender<Answer>>) {
+    jobs.into_iter().map(|job| (job.write, job.answer)).unzip()
+}
+
+/// Tells the callers what became of their commands, and counts it.
+fn answer(writes: &[Write], callers: Vec<oneshot::Sender<Answer>>, answers: Vec<Answer>) {
+    let refused = answers.iter().filter(|answer| matches!(answer, Ok(Verdict::Refused(_)))).count();
+    counter!(measured::REFUSED).increment(refused as u64);
+    measures::count(writes.iter().map(|write| &write.command).zip(&answers));
+    for (caller, answer) in callers.into_iter().zip(answers) {
+        // A caller that has gone away needs no answer; its command is written all the same.
+        drop(caller.send(answer));
     }
 }
 

@@ -1,0 +1,28 @@
+//! The one layer around all routes. It is one since each boxes the future of every request.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+
+use super::problem::Problem;
+use super::telemetry::Taken;
+use super::{auth, server};
+
+/// Lets a request in, or refuses it; counts and logs it when it is answered.
+pub(super) async fn answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let taken = Taken::of(&request);
+    let mut response = match let_in(&request).await {
+        Ok(()) => next.call(request).await?.map_into_left_body(),
+        Err(problem) => request.error_response(problem).map_into_right_body(),
+    };
+    taken.answered(&mut response);
+    Ok(response)
+}
+
+async fn let_in(request: &ServiceRequest) -> Result<(), Problem> {
+    auth::authorize(request).await?;
+    server::refuse_in_maintenance(request)
+}
