@@ -1,12 +1,13 @@
 //! The life of the process: open the database, serve, and close everything in order when told to stop.
 
 use std::io::IsTerminal;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
 use anyhow::{Context, Result, bail};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
@@ -38,7 +39,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     // Taken before anything is opened, so that a second start on the same address touches nothing.
     let signals = Signals::take()?;
     let address = settings.http.bind_address;
-    let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
     // The demo never plays on a database that it has not made.
     let external = settings.external_database().map_err(anyhow::Error::msg)?;
     if let Some(database) = external.filter(|_| !settings.plays_demo()) {
@@ -53,6 +54,18 @@ pub async fn run(settings: Settings) -> Result<()> {
     guard.abort();
     embedded.stop().context("cannot stop the embedded PostgreSQL")?;
     served
+}
+
+/// Connections that may come at once: the kernel drops those beyond, and their clients try again after a second. It allows
+/// no more than `net.core.somaxconn` itself.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart need not wait until the connections of the last run are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// Looks every second whether the embedded server is there, and starts it again if not: nothing else would.

@@ -11,6 +11,7 @@ mod report;
 mod server;
 mod world;
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -29,11 +30,11 @@ async fn main() -> Result<()> {
     let world = World::start().await?;
     let mut report = Report::default();
 
-    match std::env::var("BENCH_ONLY").as_deref() {
-        Ok("peak") => return peak(&world, seconds, &mut report).await,
-        Ok("open") => return beyond_peak(&world, seconds, &mut report).await,
-        Ok(other) => bail!("BENCH_ONLY: expected peak or open, found {other}"),
-        Err(_) => {}
+    match std::env::var_os("BENCH_ONLY").as_deref().and_then(OsStr::to_str) {
+        Some("peak") => return peak(&world, seconds, &mut report).await,
+        Some("open") => return beyond_peak(&world, seconds, &mut report).await,
+        Some(other) => bail!("BENCH_ONLY: expected peak or open, found {other}"),
+        None => {}
     }
     bounds::pgbench(&world, seconds, &mut report).await?;
     bounds::batched_statement(&world, seconds, &mut report).await?;

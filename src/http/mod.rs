@@ -70,6 +70,7 @@ pub fn serve(listener: TcpListener, store: web::Data<Store>, settings: HttpSetti
     let gate = web::Data::new(auth::Gate::new(settings.access));
     let requests = web::Data::new(server::Requests::since(store.now()));
     let server = HttpServer::new(move || {
+        actix_web::rt::spawn(Store::hand_out_answers());
         App::new()
             .app_data(web::Data::clone(&store))
             .app_data(web::Data::clone(&document))

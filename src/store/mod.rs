@@ -133,6 +133,12 @@ impl Store {
         measures::measure(&self.pool);
     }
 
+    /// Hands out the answers to commands of this thread, all those of a batch at once. A server has it run on each of its
+    /// threads.
+    pub async fn hand_out_answers() {
+        writer::hand_out().await;
+    }
+
     /// Waits until a writer has died, which it should not: the process must then stop.
     pub async fn writer_died(&self) {
         self.writer.died().await;

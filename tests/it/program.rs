@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
+use std::time::Duration;
 
 use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings, NAME};
 use reqwest::Client;
@@ -214,6 +215,20 @@ fn a_bad_setting_is_a_clear_error_at_start() {
         assert!(text.contains(said), "{setting}: {text}");
         assert!(!text.contains("hunter2"), "a password is never shown: {text}");
     }
+}
+
+#[test]
+fn hundreds_of_connections_may_come_at_once() {
+    let directory = open_directory();
+    let program = Program::start(directory.path());
+    let address = program.url.strip_prefix("http://").unwrap().parse().unwrap();
+    // It takes none of them: all wait to be taken.
+    program.signal("STOP");
+    let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900));
+    let connected: Result<Vec<_>, _> = (0..300).map(connect).collect();
+    program.signal("CONT");
+    assert_eq!(connected.unwrap().len(), 300);
+    program.stop();
 }
 
 #[test]

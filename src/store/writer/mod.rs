@@ -5,6 +5,7 @@
 //! forms larger batches by itself. Each caller gets its own answer, after the commit.
 
 mod lifeline;
+mod mailbox;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -32,6 +33,9 @@ use crate::domain::state::{StartState, TransitionState};
 use crate::domain::task::StartTask;
 
 use lifeline::Lifeline;
+use mailbox::Caller;
+
+pub(super) use mailbox::hand_out;
 
 /// How long a loop may be idle before it looks whether its connection is still there.
 const IDLE: Duration = Duration::from_secs(1);
@@ -136,7 +140,7 @@ mod measured {
 
 struct Job {
     write: Write,
-    answer: oneshot::Sender<Answer>,
+    caller: Caller,
 }
 
 /// The queues and loops.
@@ -199,8 +203,8 @@ impl Writer {
             return Ok(Verdict::Done);
         }
         let Some(queue) = self.queue_of(write.command.key().0) else { return Err(StoreError::Overloaded) };
-        let (answer, answered) = oneshot::channel();
-        match queue.try_send(Job { write, answer }) {
+        let (caller, answered) = Caller::here();
+        match queue.try_send(Job { write, caller }) {
             // Without an answer the loop has died, perhaps after the commit.
             Ok(()) => answered.await.unwrap_or(Err(StoreError::Unavailable(None))),
             Err(refused) => {
@@ -307,19 +311,16 @@ impl Loop {
     }
 }
 
-fn parted(jobs: impl IntoIterator<Item = Job>) -> (Vec<Write>, Vec<oneshot::Sender<Answer>>) {
-    jobs.into_iter().map(|job| (job.write, job.answer)).unzip()
+fn parted(jobs: impl IntoIterator<Item = Job>) -> (Vec<Write>, Vec<Caller>) {
+    jobs.into_iter().map(|job| (job.write, job.caller)).unzip()
 }
 
 /// Tells the callers what became of their commands, and counts it.
-fn answer(writes: &[Write], callers: Vec<oneshot::Sender<Answer>>, answers: Vec<Answer>) {
+fn answer(writes: &[Write], callers: Vec<Caller>, answers: Vec<Answer>) {
     let refused = answers.iter().filter(|answer| matches!(answer, Ok(Verdict::Refused(_)))).count();
     counter!(measured::REFUSED).increment(refused as u64);
     measures::count(writes.iter().map(|write| &write.command).zip(&answers));
-    for (caller, answer) in callers.into_iter().zip(answers) {
-        // A caller that has gone away needs no answer; its command is written all the same.
-        drop(caller.send(answer));
-    }
+    mailbox::post(callers.into_iter().zip(answers));
 }
 
 /// What a batch takes of those that wait, in order: one command per element and idempotency key, and not too many bytes. A command that
