@@ -22,7 +22,7 @@ pub(crate) enum Pace {
         /// Requests per second.
         rate: f64,
     },
-    /// The same, with more than the server can do: 503 is an answer too, and latency counts from when it was sent.
+    /// The same, with more than the server can do: 503 is an answer too.
     Overload {
         /// Requests per second.
         rate: f64,
@@ -197,7 +197,6 @@ async fn one_connection(world: &World, mut connection: Connection, shared: &Shar
             }
         };
         let overload = matches!(shared.pace, Pace::Overload { .. });
-        let due = if overload { Instant::now() } else { due };
         let (service, task) = world.next_task();
         let path = format_args!("/services/{service}/tasks/{task}/end");
         let answer = connection.post(path, shared.payload.body()).await;
