@@ -6,8 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings, NAME};
+use futures::future::{join_all, select_all};
 use reqwest::Client;
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 
 use crate::support::postgres::open_directory;
 use crate::support::program::{Program, output};
@@ -111,6 +113,35 @@ async fn the_service_recovers_by_itself_when_postgresql_is_restarted() {
     assert_eq!(get(&program, &task).await, (200, before));
     program.stop();
     server.stop().unwrap();
+}
+
+#[tokio::test]
+async fn overload_is_said_now_and_then_and_not_for_each_request() {
+    let directory = open_directory();
+    let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("WRITE_QUEUE", "1"), ("WRITE_BATCH", "1")];
+    let program = Program::start_with(&settings);
+    let end = format!("{}/end", journey(&program).await);
+    // Nothing can be written while this lock is held: one end is being written, one waits, the others are refused.
+    let socket = directory.path().join("postgres/run");
+    let mut connection =
+        PgConnection::connect(&format!("postgres:///{NAME}?host={}&user={NAME}", socket.display())).await.unwrap();
+    let mut lock = connection.begin().await.unwrap();
+    sqlx::query("lock table dispositions in exclusive mode").execute(&mut *lock).await.unwrap();
+    let body = json!({});
+    let mut requests: Vec<_> = (0..20).map(|_| Box::pin(post(&program, &end, &body))).collect();
+    while requests.len() > 2 {
+        let ((status, problem), _, rest) = select_all(requests).await;
+        assert_eq!((status, &problem["code"]), (503, &json!("overloaded")));
+        requests = rest;
+    }
+    lock.rollback().await.unwrap();
+    join_all(requests).await;
+
+    program.signal("TERM");
+    let (_, lines) = program.end();
+    let lines_with = |text| lines.iter().filter(|line| line.contains(text)).count();
+    assert!((1..18).contains(&lines_with("overloaded: requests are refused")), "{lines:#?}");
+    assert_eq!(lines_with("status=503"), 0, "{lines:#?}");
 }
 
 #[tokio::test]

@@ -43,24 +43,22 @@ pub(in crate::store) async fn hand_out() {
 
 /// Sends answers to their callers.
 pub(super) fn post(letters: impl Iterator<Item = (Caller, Answer)>) {
-    let mut boxes: Vec<(Option<mpsc::UnboundedSender<Letters>>, Letters)> = Vec::new();
+    let mut boxes: Vec<(mpsc::UnboundedSender<Letters>, Letters)> = Vec::new();
     for (Caller { answer: caller, mailbox }, answer) in letters {
-        let of_same = |other: &Option<mpsc::UnboundedSender<Letters>>| match (other, &mailbox) {
-            (Some(other), Some(mailbox)) => other.same_channel(mailbox),
-            (other, mailbox) => other.is_none() && mailbox.is_none(),
+        let Some(mailbox) = mailbox else {
+            deliver(vec![(caller, answer)]);
+            continue;
         };
-        match boxes.iter_mut().find(|(mailbox, _)| of_same(mailbox)) {
+        match boxes.iter_mut().find(|(known, _)| known.same_channel(&mailbox)) {
             Some((_, letters)) => letters.push((caller, answer)),
             None => boxes.push((mailbox, vec![(caller, answer)])),
         }
     }
     for (mailbox, letters) in boxes {
-        let undelivered = match mailbox {
-            // The thread may have ended.
-            Some(mailbox) => mailbox.send(letters).err().map(|unsent| unsent.0),
-            None => Some(letters),
-        };
-        deliver(undelivered.unwrap_or_default());
+        if let Err(unsent) = mailbox.send(letters) {
+            // The thread has ended.
+            deliver(unsent.0);
+        }
     }
 }
 
