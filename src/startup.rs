@@ -9,6 +9,7 @@ use actix_web::web;
 use anyhow::{Context, Result, bail};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -60,6 +61,10 @@ pub async fn run(settings: Settings) -> Result<()> {
 /// no more than `net.core.somaxconn` itself.
 const BACKLOG: u32 = 4096;
 
+/// How long requests are still taken when the service is told to stop, each as the last on its connection: who has sent one
+/// on an open connection, or is about to, is not cut off.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A restart need not wait until the connections of the last run are forgotten.
@@ -99,7 +104,8 @@ async fn serve(
     if settings.plays_demo() && (tls.is_some() || access.authentication) {
         bail!("the demo calls without a password and without TLS: leave AUTHENTICATION and TLS_CERTIFICATE away");
     }
-    let server = http::serve(listener, web::Data::clone(&store), http)?;
+    let leaving = CancellationToken::new();
+    let server = http::serve(listener, web::Data::clone(&store), http, leaving.clone())?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -116,6 +122,10 @@ async fn serve(
         signal = signals.told_to_stop(tls) => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
         () = store.writer_died() => Err(anyhow::anyhow!("a writer has died")),
     };
+    if stopped.is_ok() {
+        leaving.cancel();
+        tokio::time::sleep(FAREWELL).await;
+    }
     handle.stop(true).await;
     serving.await?.context("the HTTP server failed")?;
     store.close().await;

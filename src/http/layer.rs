@@ -2,7 +2,9 @@
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
+use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use super::telemetry::Taken;
@@ -19,6 +21,9 @@ pub(super) async fn answer(
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
     taken.answered(&mut response);
+    if response.request().app_data::<CancellationToken>().is_some_and(CancellationToken::is_cancelled) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     Ok(response)
 }
 

@@ -34,6 +34,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use tokio_util::sync::CancellationToken;
 
 use crate::store::Store;
 
@@ -64,8 +65,14 @@ pub struct HttpSettings {
     pub tls: Option<Arc<Tls>>,
 }
 
-/// Serves the API on `listener` until the server is told to stop through its handle.
-pub fn serve(listener: TcpListener, store: web::Data<Store>, settings: HttpSettings) -> io::Result<Server> {
+/// Serves the API on `listener` until the server is told to stop through its handle. Once `leaving` is cancelled, every
+/// answer is the last on its connection.
+pub fn serve(
+    listener: TcpListener,
+    store: web::Data<Store>,
+    settings: HttpSettings,
+    leaving: CancellationToken,
+) -> io::Result<Server> {
     let document = web::Data::new(openapi::Published::new());
     let gate = web::Data::new(auth::Gate::new(settings.access));
     let requests = web::Data::new(server::Requests::since(store.now()));
@@ -78,6 +85,7 @@ pub fn serve(listener: TcpListener, store: web::Data<Store>, settings: HttpSetti
             .app_data(extract::BodyPatience(settings.request_timeout))
             .app_data(web::Data::clone(&requests))
             .app_data(web::Data::clone(&gate))
+            .app_data(leaving.clone())
             .wrap(from_fn(layer::answer))
             .configure(routes::configure)
     });

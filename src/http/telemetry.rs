@@ -1,6 +1,7 @@
 //! One line per request, and never a body or an extension value in it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -131,14 +132,14 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, ela
 }
 
 /// Counts a request that was refused as overload. They are so many that a line for each would be a load of its own: one
-/// a second says how many there were.
+/// says how many there were within a second.
 fn say_overload() {
-    static UNSAID: Mutex<(u64, Option<Instant>)> = Mutex::new((0, None));
-    let Ok(mut unsaid) = UNSAID.lock() else { return };
-    unsaid.0 += 1;
-    if unsaid.1.is_none_or(|said| said.elapsed() >= Duration::from_secs(1)) {
-        warn!(refused = unsaid.0, "overloaded: requests are refused");
-        *unsaid = (0, Some(Instant::now()));
+    static UNSAID: AtomicU64 = AtomicU64::new(0);
+    if UNSAID.fetch_add(1, Ordering::Relaxed) == 0 {
+        actix_web::rt::spawn(async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            warn!(refused = UNSAID.swap(0, Ordering::Relaxed), "overloaded: requests were refused");
+        });
     }
 }
 

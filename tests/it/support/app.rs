@@ -14,6 +14,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
+use tokio_util::sync::CancellationToken;
 
 use super::postgres::{Database, settings};
 
@@ -79,7 +80,7 @@ impl TestApp {
             access,
             tls: None,
         };
-        let server = http::serve(listener, web::Data::clone(&store), settings).unwrap();
+        let server = http::serve(listener, web::Data::clone(&store), settings, CancellationToken::new()).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self { clock, store, database, url, client: reqwest::Client::new(), handle }

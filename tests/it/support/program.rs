@@ -59,12 +59,19 @@ impl Program {
 
     /// The next line of the log that contains a text.
     pub(crate) fn line_with(&mut self, text: &str) -> String {
+        self.lines_until(text).pop().unwrap()
+    }
+
+    /// The log up to the next line that contains a text.
+    pub(crate) fn lines_until(&mut self, text: &str) -> Vec<String> {
         let mut seen = Vec::new();
         loop {
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return line,
                 Ok(line) => seen.push(line),
                 Err(error) => panic!("no line has {text:?}: {error}: {seen:#?}"),
+            }
+            if seen.last().is_some_and(|line| line.contains(text)) {
+                return seen;
             }
         }
     }
