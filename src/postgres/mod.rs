@@ -3,6 +3,7 @@
 
 mod account;
 mod binaries;
+mod memory;
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -186,7 +187,11 @@ impl EmbeddedPostgres {
         }
         let socket_dir = self.home.socket_dir().display().to_string().replace('\'', "''");
         let compression = if self.takes("wal_compression=lz4") { "lz4" } else { "on" };
-        let text = format!("{SETTINGS}wal_compression = {compression}\nunix_socket_directories = '{socket_dir}'\n");
+        let buffers = memory::shared_buffers_mb();
+        let text = format!(
+            "{SETTINGS}shared_buffers = {buffers}MB\nwal_compression = {compression}\n\
+             unix_socket_directories = '{socket_dir}'\n"
+        );
         fs::write(&own, text).map_err(|source| file_error("write", &own, source))?;
         self.account.own(&own)
     }
@@ -211,7 +216,6 @@ const SETTINGS: &str = "\
 listen_addresses = ''
 max_connections = 200
 unix_socket_permissions = 0700
-shared_buffers = 256MB
 max_wal_size = 4GB
 checkpoint_timeout = 15min
 jit = off
