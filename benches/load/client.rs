@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::server::Server;
+use crate::server::{Server, Usage};
 use crate::world::{Payload, World};
 
 /// When requests are sent.
@@ -52,13 +52,16 @@ pub(crate) struct Run {
     /// Answers within the measured time.
     pub(crate) measured: u64,
     pub(crate) duration: Duration,
+    /// What it has used.
+    pub(crate) usage: Usage,
 }
 
 impl Run {
     pub(crate) fn new(duration: Duration) -> Self {
         let latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are valid");
         let (refusals, acknowledged) = (latency.clone(), Vec::new());
-        Self { latency, acknowledged, refused: 0, refusals, failed: 0, failure: None, measured: 0, duration }
+        let usage = Usage::default();
+        Self { latency, acknowledged, refused: 0, refusals, failed: 0, failure: None, measured: 0, duration, usage }
     }
 
     /// Answers per second.

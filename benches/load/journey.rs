@@ -2,17 +2,16 @@
 //! its customer: 33 calls. One to four extension attributes in each start event.
 
 use std::cell::RefCell;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use context_services::domain::ids::Element;
 
-use crate::client::{Connection, Load, Pace, Run, Schedule};
-use crate::report::Report;
-use crate::server::{Flavour, Server};
-use crate::world::World;
+use crate::client::{Connection, Load, Run, Schedule};
+use crate::server::Server;
 
+/// Calls of a conversation: start and end of a service, five states and ten tasks, and one association.
+pub(crate) const CALLS: f64 = 33.0;
 const STATES: usize = 5;
 const TASKS: usize = 10;
 
@@ -20,36 +19,23 @@ const START: &str = r#""interaction_id":"0000CSS0FXZUP6UR","application_type":"v
 const END: &str = r#"{"interaction_id":"0000CSS0FXZUP6UR","application_type":"voice","application_id":7,"resource_type":"agent","resource_id":1001,"media_type":"voice","disposition":10,"disposition_desc":"SUCCESS"}"#;
 
 /// Whole conversations over many connections.
-#[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
-pub(crate) async fn conversations(world: &World, seconds: f64, report: &mut Report) -> Result<()> {
-    let server = Server::start(world, Flavour::Release, &[])?;
-    let load = Load { connections: 256, pace: Pace::Closed, duration: Duration::from_secs_f64(seconds) };
-    let run = Rc::new(RefCell::new(Run::new(load.duration)));
+pub(crate) async fn conversations(server: &Server, load: Load) -> Result<Run> {
     let mut connections = Vec::new();
     for _ in 0..load.connections {
         connections.push(Connection::open(&server.address).await?);
     }
-    let schedule = Schedule::of(load);
-    let loops = connections.into_iter().map(|mut connection| {
-        let run = Rc::clone(&run);
-        async move {
-            while !schedule.is_over() {
-                if let Err(error) = conversation(&mut connection, schedule, &run).await {
-                    run.borrow_mut().failed += 1;
-                    run.borrow_mut().failure.get_or_insert_with(|| error.to_string());
-                    return;
-                }
+    let (run, schedule) = (RefCell::new(Run::new(load.duration)), Schedule::of(load));
+    let loops = connections.into_iter().map(async |mut connection| {
+        while !schedule.is_over() {
+            if let Err(error) = conversation(&mut connection, schedule, &run).await {
+                run.borrow_mut().failed += 1;
+                run.borrow_mut().failure.get_or_insert_with(|| error.to_string());
+                return;
             }
         }
     });
     futures::future::join_all(loops).await;
-    let run = Rc::into_inner(run).expect("all connections are done").into_inner();
-    report.line("conversation", "256 connections, calls", &run, &server.stop()?);
-    world.audit(&run).await?;
-    let calls = 1 + 2 * (1 + STATES + TASKS);
-    Report::note(&format!("               {:.0} conversations/s of {calls} calls", run.rate() / calls as f64));
-    report.figure("conversation calls", run.rate());
-    Ok(())
+    Ok(run.into_inner())
 }
 
 async fn conversation(connection: &mut Connection, schedule: Schedule, run: &RefCell<Run>) -> Result<()> {

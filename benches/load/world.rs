@@ -18,7 +18,7 @@ use crate::client::Run;
 use crate::report::Report;
 
 /// Tasks to complete; each run takes the next ones.
-pub(crate) const TASKS: i64 = 4_000_000;
+pub(crate) const TASKS: i64 = 6_000_000;
 /// Tasks of one service.
 pub(crate) const PER_SERVICE: i64 = 10;
 /// Tasks are taken in steps of this prime, so that neighbours in time are none on disk.
@@ -36,12 +36,17 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
-    pub(crate) const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Bare => "no extension",
             Self::OneRecord => "one record",
             Self::Reference => "reference example",
         }
+    }
+
+    /// What a run with it over so many connections is called.
+    pub(crate) fn over(self, connections: usize) -> String {
+        format!("{connections} connections, {}", self.name())
     }
 
     pub(crate) const fn body(self) -> &'static str {
@@ -92,6 +97,7 @@ impl World {
         admin.execute("drop database if exists bench with (force)").await?;
         admin.execute("create database bench").await?;
         world.fill().await?;
+        world.settle().await?;
         Ok(world)
     }
 
