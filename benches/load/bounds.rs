@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
 use context_services::postgres::NAME;
+use hdrhistogram::Histogram;
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnection;
 
 use crate::report::Report;
 use crate::world::{PER_SERVICE, Payload, World, task_of, task_of_sql};
@@ -85,49 +88,99 @@ fn run_pgbench(world: &World, script: &Path, clients: u32, seconds: f64) -> Resu
     Ok((number("tps =")?, number("latency average =")?))
 }
 
-/// `R_B`: the statement of a batch of 256, from the one connection that a writer has.
-#[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
-pub(crate) async fn batched_statement(world: &World, seconds: f64) -> Result<f64> {
-    const BATCH: usize = 256;
-    let statement = statement_of("complete_tasks")?;
-    let survey = survey()?;
-    let mut sql = world.sql().await?;
-    let version: i64 = sqlx::query_scalar("select metadata_version from deployment").fetch_one(&mut sql).await?;
-    let (end, mut completed) = (Instant::now() + Duration::from_secs_f64(seconds), 0);
-    while Instant::now() < end {
-        let first = world.reserve(i64::try_from(BATCH)?);
-        let mut tasks: Vec<_> = (first..).take(BATCH).map(task_of).collect();
+/// The statement of the writer, on one connection as a writer has it, without the service.
+struct Batches<'a> {
+    world: &'a World,
+    sql: PgConnection,
+    statement: String,
+    survey: String,
+    metadata_version: i64,
+}
+
+impl<'a> Batches<'a> {
+    async fn connect(world: &'a World) -> Result<Self> {
+        let options = world.options().options([("plan_cache_mode", "force_generic_plan")]);
+        let mut sql: PgConnection = options.connect().await?;
+        let version = sqlx::query_scalar("select metadata_version from deployment").fetch_one(&mut sql).await?;
+        Ok(Self { world, sql, statement: statement_of("complete_tasks")?, survey: survey()?, metadata_version: version })
+    }
+
+    async fn complete(&mut self, count: usize) -> Result<()> {
+        let first = self.world.reserve(i64::try_from(count)?);
+        let mut tasks: Vec<_> = (first..).take(count).map(task_of).collect();
         tasks.sort_unstable();
         let services: Vec<i64> = tasks.iter().map(|task| task.0).collect();
         let tasks: Vec<i32> = tasks.iter().map(|task| i32::try_from(task.1)).collect::<Result<_, _>>()?;
-        let ended = sqlx::query(&statement)
+        let ended = sqlx::query(&self.statement)
             .bind(&services)
             .bind(&tasks)
-            .bind(vec![DateTime::<Utc>::UNIX_EPOCH; BATCH])
-            .bind(vec![None::<String>; BATCH])
-            .bind(vec!["0000CSS0FXZUP6UR"; BATCH])
-            .bind(vec![None::<i32>; BATCH])
-            .bind(vec![None::<i64>; BATCH])
-            .bind(vec![None::<i32>; BATCH])
-            .bind(vec![None::<i64>; BATCH])
-            .bind(vec![None::<i32>; BATCH])
-            .bind(vec![None::<i32>; BATCH])
-            .bind(vec![Some(1_i32); BATCH])
-            .bind(vec!["SUCCESS"; BATCH])
-            .bind(vec![[7_u8; 16].to_vec(); BATCH])
-            .bind(version)
+            .bind(vec![DateTime::<Utc>::UNIX_EPOCH; count])
+            .bind(vec![None::<String>; count])
+            .bind(vec!["0000CSS0FXZUP6UR"; count])
+            .bind(vec![None::<i32>; count])
+            .bind(vec![None::<i64>; count])
+            .bind(vec![None::<i32>; count])
+            .bind(vec![None::<i64>; count])
+            .bind(vec![None::<i32>; count])
+            .bind(vec![None::<i32>; count])
+            .bind(vec![Some(1_i32); count])
+            .bind(vec!["SUCCESS"; count])
+            .bind(vec![[7_u8; 16].to_vec(); count])
+            .bind(self.metadata_version)
             .bind(&services)
             .bind(&tasks)
-            .bind(vec![1_i32; BATCH])
-            .bind(vec![survey.as_str(); BATCH])
-            .fetch_all(&mut sql)
+            .bind(vec![1_i32; count])
+            .bind(vec![self.survey.as_str(); count])
+            .fetch_all(&mut self.sql)
             .await?;
-        ensure!(ended.len() == BATCH, "all of a batch end");
+        ensure!(ended.len() == count, "all of a batch end");
+        Ok(())
+    }
+}
+
+/// `R_B`: batches of 256, one after the other; completions per second.
+#[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
+pub(crate) async fn batched_statement(world: &World, seconds: f64) -> Result<f64> {
+    const BATCH: usize = 256;
+    let mut batches = Batches::connect(world).await?;
+    let (end, mut completed) = (Instant::now() + Duration::from_secs_f64(seconds), 0);
+    while Instant::now() < end {
+        batches.complete(BATCH).await?;
         completed += BATCH;
     }
     let rate = completed as f64 / seconds;
     Report::note(&format!("R_B            the statement alone, batches of {BATCH} {rate:24.0}/s"));
     Ok(rate)
+}
+
+/// Completions that are due on a schedule, each batch all that are due by then, as a writer does it: what the database
+/// and the machine make of an open loop by themselves. The 99th percentile from when each was due, in milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a run are few")]
+pub(crate) async fn batched_open_loop(world: &World, seconds: f64, rate: f64) -> Result<f64> {
+    let mut batches = Batches::connect(world).await?;
+    let mut latency = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
+    let interval = Duration::from_secs_f64(1.0 / rate);
+    let (mut due, end) = (Instant::now(), Instant::now() + Duration::from_secs_f64(seconds));
+    while due < end {
+        tokio::time::sleep_until(due.into()).await;
+        let mut waiting = vec![due];
+        while due + interval <= Instant::now() && waiting.len() < 256 {
+            due += interval;
+            waiting.push(due);
+        }
+        due += interval;
+        batches.complete(waiting.len()).await?;
+        for due in waiting {
+            latency.saturating_record(u64::try_from(due.elapsed().as_micros())?);
+        }
+    }
+    let of = |quantile| latency.value_at_quantile(quantile) as f64 / 1e3;
+    let (p50, p99, p999) = (of(0.5), of(0.99), of(0.999));
+    Report::note(&format!(
+        "open loop      the statement alone {:32.0}/s  p50 {p50:6.2}  p99 {p99:6.2}  p99.9 {p999:6.2} ms",
+        latency.len() as f64 / seconds
+    ));
+    Ok(p99)
 }
 
 /// The one extension record of a completion. Blanks after the colons, since pgbench takes `:true` for a variable.

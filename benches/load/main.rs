@@ -15,7 +15,7 @@ mod world;
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use client::{Load, Pace, Run, complete_tasks};
 use report::Report;
@@ -41,7 +41,8 @@ async fn main() -> Result<()> {
             "open" => bench.open_loop().await?,
             "overload" => bench.overload().await?,
             "storage" => world::storage(&bench.world, &mut bench.report).await?,
-            other => bail!("BENCH_ONLY: expected some of {PARTS}, found {other}"),
+            "settings" => bench.settings().await?,
+            other => bail!("BENCH_ONLY: expected some of {PARTS},settings, found {other}"),
         }
     }
     bench.report.finish()
@@ -145,7 +146,9 @@ impl Bench {
             let run = self.open(name, server, peak * 0.7).await?;
             self.report.figure(name, run.quantile_us(0.99) / 1e3);
         }
-        Ok(())
+        let p99 = bounds::batched_open_loop(&self.world, self.seconds, peak * 0.7).await?;
+        self.report.figure("p99 of the statement alone at that rate", p99);
+        self.world.settle().await
     }
 
     /// All payloads at all numbers of connections.
@@ -159,6 +162,28 @@ impl Bench {
             }
         }
         self.report.figure("server memory", memory);
+        Ok(())
+    }
+
+    /// What the settings of `BENCH_SETTINGS` (`NAME=value,...`) change, side by side with the defaults.
+    async fn settings(&mut self) -> Result<()> {
+        let text = std::env::var_os("BENCH_SETTINGS").context("BENCH_SETTINGS")?.into_string().unwrap_or_default();
+        let settings: Vec<_> = text.split(',').filter_map(|setting| setting.split_once('=')).collect();
+        for _ in 0..ROUNDS {
+            let mut peak = 0.0;
+            for connections in [1, 8, 64, 256] {
+                for (name, server) in [("as it is", RELEASE), (&text, (Flavour::Release, &settings))] {
+                    let load = self.load(connections, Pace::Closed);
+                    let run = self.complete(("T", name), server, Payload::OneRecord, load).await?;
+                    self.report.figure(&format!("T, {connections:4} connections, {name}"), run.rate());
+                    peak = run.rate().max(peak);
+                }
+            }
+            for (name, server) in [("as it is", RELEASE), (&text, (Flavour::Release, &settings))] {
+                let run = self.open(name, server, peak * 0.6).await?;
+                self.report.figure(&format!("p99 in open loop, {name}"), run.quantile_us(0.99) / 1e3);
+            }
+        }
         Ok(())
     }
 
