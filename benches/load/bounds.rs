@@ -102,7 +102,13 @@ impl<'a> Batches<'a> {
         let options = world.options().options([("plan_cache_mode", "force_generic_plan")]);
         let mut sql: PgConnection = options.connect().await?;
         let version = sqlx::query_scalar("select metadata_version from deployment").fetch_one(&mut sql).await?;
-        Ok(Self { world, sql, statement: statement_of("complete_tasks")?, survey: survey()?, metadata_version: version })
+        Ok(Self {
+            world,
+            sql,
+            statement: statement_of("complete_tasks")?,
+            survey: survey()?,
+            metadata_version: version,
+        })
     }
 
     async fn complete(&mut self, count: usize) -> Result<()> {
