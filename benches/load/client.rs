@@ -51,6 +51,8 @@ pub(crate) struct Run {
     pub(crate) failure: Option<String>,
     /// Answers within the measured time.
     pub(crate) measured: u64,
+    /// Answers in all, warm-up included: what was used is divided by these.
+    pub(crate) answered: u64,
     pub(crate) duration: Duration,
     /// What it has used.
     pub(crate) usage: Usage,
@@ -61,7 +63,24 @@ impl Run {
         let latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are valid");
         let (refusals, acknowledged) = (latency.clone(), Vec::new());
         let usage = Usage::default();
-        Self { latency, acknowledged, refused: 0, refusals, failed: 0, failure: None, measured: 0, duration, usage }
+        Self {
+            latency,
+            acknowledged,
+            refused: 0,
+            refusals,
+            failed: 0,
+            failure: None,
+            measured: 0,
+            answered: 0,
+            duration,
+            usage,
+        }
+    }
+
+    /// Counts a request that failed, and keeps the first reason.
+    pub(crate) fn fail(&mut self, reason: String) {
+        self.failed += 1;
+        self.failure.get_or_insert(reason);
     }
 
     /// Answers per second.
@@ -85,7 +104,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) async fn open(address: &str) -> Result<Self> {
+    /// So many, to a server.
+    pub(crate) async fn open_all(server: &Server, count: usize) -> Result<Vec<Self>> {
+        let mut connections = Vec::with_capacity(count);
+        for _ in 0..count {
+            connections.push(Self::open(&server.address).await?);
+        }
+        Ok(connections)
+    }
+
+    async fn open(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: vec![0; 4096], request: Vec::with_capacity(1024) })
@@ -154,6 +182,7 @@ impl Schedule {
     /// Counts an answer to a request that was due at `due`.
     pub(crate) fn count(&self, run: &mut Run, due: Instant) {
         let now = Instant::now();
+        run.answered += 1;
         if now >= self.begin && now < self.end {
             run.measured += 1;
             run.latency.saturating_record(u64::try_from((now - due).as_micros()).unwrap_or(u64::MAX));
@@ -172,10 +201,7 @@ struct Shared {
 
 /// Completes tasks until the time is over.
 pub(crate) async fn complete_tasks(world: &World, server: &Server, payload: Payload, load: Load) -> Result<Run> {
-    let mut connections = Vec::with_capacity(load.connections);
-    for _ in 0..load.connections {
-        connections.push(Connection::open(&server.address).await?);
-    }
+    let connections = Connection::open_all(server, load.connections).await?;
     let shared = Shared {
         payload,
         pace: load.pace,
@@ -211,9 +237,7 @@ async fn one_connection(world: &World, mut connection: Connection, shared: &Shar
             run.refused += 1;
             run.refusals.saturating_record(u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX));
         } else {
-            run.failed += 1;
-            run.failure.get_or_insert_with(|| format!("{answer:?}"));
-            return;
+            return run.fail(format!("{answer:?}"));
         }
     }
 }

@@ -20,17 +20,12 @@ const END: &str = r#"{"interaction_id":"0000CSS0FXZUP6UR","application_type":"vo
 
 /// Whole conversations over many connections.
 pub(crate) async fn conversations(server: &Server, load: Load) -> Result<Run> {
-    let mut connections = Vec::new();
-    for _ in 0..load.connections {
-        connections.push(Connection::open(&server.address).await?);
-    }
+    let connections = Connection::open_all(server, load.connections).await?;
     let (run, schedule) = (RefCell::new(Run::new(load.duration)), Schedule::of(load));
     let loops = connections.into_iter().map(async |mut connection| {
         while !schedule.is_over() {
             if let Err(error) = conversation(&mut connection, schedule, &run).await {
-                run.borrow_mut().failed += 1;
-                run.borrow_mut().failure.get_or_insert_with(|| error.to_string());
-                return;
+                return run.borrow_mut().fail(error.to_string());
             }
         }
     });

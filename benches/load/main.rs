@@ -40,9 +40,10 @@ async fn main() -> Result<()> {
             "sweep" => bench.sweep().await?,
             "open" => bench.open_loop().await?,
             "overload" => bench.overload().await?,
+            "conversation" => bench.conversation().await?,
             "storage" => world::storage(&bench.world, &mut bench.report).await?,
             "settings" => bench.settings().await?,
-            other => bail!("BENCH_ONLY: expected some of {PARTS},settings, found {other}"),
+            other => bail!("BENCH_ONLY: expected some of {PARTS},conversation,settings, found {other}"),
         }
     }
     bench.report.finish()
@@ -69,12 +70,13 @@ impl Bench {
         (flavour, settings): Setup<'_>,
         load: impl AsyncFnOnce(&World, &Server) -> Result<Run>,
     ) -> Result<Run> {
+        let before = self.world.recorded().await?;
         let server = Server::start(&self.world, flavour, settings)?;
         let mut run = load(&self.world, &server).await?;
         run.usage = server.stop()?;
         Report::line(kind, what, &run);
         if flavour == Flavour::Release {
-            self.world.audit(&run).await?;
+            self.world.audit(&run, before).await?;
         }
         Ok(run)
     }
@@ -107,12 +109,18 @@ impl Bench {
             machine::stalls(self.seconds, &mut self.report);
             self.ratios().await?;
             self.latencies().await?;
-            let load = self.load(256, Pace::Closed);
-            let talks = async |_: &_, server: &_| journey::conversations(server, load).await;
-            let run = self.measure(("conversation", "256 connections, calls"), RELEASE, talks).await?;
-            Report::note(&format!("               {:.0} conversations/s", run.rate() / journey::CALLS));
-            self.report.figure("conversation, calls/s", run.rate());
+            self.conversation().await?;
         }
+        Ok(())
+    }
+
+    /// Whole conversations, of all kinds of events.
+    async fn conversation(&mut self) -> Result<()> {
+        let load = self.load(256, Pace::Closed);
+        let talks = async |_: &_, server: &_| journey::conversations(server, load).await;
+        let run = self.measure(("conversation", "256 connections, calls"), RELEASE, talks).await?;
+        Report::note(&format!("               {:.0} conversations/s", run.rate() / journey::CALLS));
+        self.report.figure("conversation, calls/s", run.rate());
         Ok(())
     }
 
@@ -120,7 +128,6 @@ impl Bench {
     async fn ratios(&mut self) -> Result<()> {
         let batched = bounds::batched_statement(&self.world, self.seconds).await?;
         let (single, _) = bounds::pgbench(&self.world, self.seconds, &[8, 32, 128]).await?;
-        self.world.settle().await?;
         let t = self.closed(Payload::OneRecord, 256).await?.rate();
         let (load, what) = (self.load(256, Pace::Closed), Payload::OneRecord.over(256));
         let h = self.complete(("H", &what), FLOOR, Payload::OneRecord, load).await?.rate();
@@ -138,7 +145,6 @@ impl Bench {
     /// Latency alone, and at 70 % of the peak that was taken just before.
     async fn latencies(&mut self) -> Result<()> {
         let (_, alone) = bounds::pgbench(&self.world, self.seconds, &[1]).await?;
-        self.world.settle().await?;
         let run = self.closed(Payload::OneRecord, 1).await?;
         self.report.figure("p50 at 1 connection / pgbench at 1 client", run.quantile_us(0.5) / alone);
         let peak = self.closed(Payload::OneRecord, 256).await?.rate();
@@ -148,7 +154,7 @@ impl Bench {
         }
         let p99 = bounds::batched_open_loop(&self.world, self.seconds, peak * 0.7).await?;
         self.report.figure("p99 of the statement alone at that rate", p99);
-        self.world.settle().await
+        Ok(())
     }
 
     /// All payloads at all numbers of connections.
@@ -168,18 +174,20 @@ impl Bench {
     /// What the settings of `BENCH_SETTINGS` (`NAME=value,...`) change, side by side with the defaults.
     async fn settings(&mut self) -> Result<()> {
         let text = std::env::var_os("BENCH_SETTINGS").context("BENCH_SETTINGS")?.into_string().unwrap_or_default();
-        let settings: Vec<_> = text.split(',').filter_map(|setting| setting.split_once('=')).collect();
+        let settings: Option<Vec<_>> = text.split(',').map(|setting| setting.split_once('=')).collect();
+        let settings = settings.context("BENCH_SETTINGS: expected NAME=value,...")?;
+        let servers = [("as it is", RELEASE), (&text, (Flavour::Release, &settings))];
         for _ in 0..ROUNDS {
             let mut peak = 0.0;
             for connections in [1, 8, 64, 256] {
-                for (name, server) in [("as it is", RELEASE), (&text, (Flavour::Release, &settings))] {
+                for (name, server) in servers {
                     let load = self.load(connections, Pace::Closed);
                     let run = self.complete(("T", name), server, Payload::OneRecord, load).await?;
                     self.report.figure(&format!("T, {connections:4} connections, {name}"), run.rate());
                     peak = run.rate().max(peak);
                 }
             }
-            for (name, server) in [("as it is", RELEASE), (&text, (Flavour::Release, &settings))] {
+            for (name, server) in servers {
                 let run = self.open(name, server, peak * 0.6).await?;
                 self.report.figure(&format!("p99 in open loop, {name}"), run.quantile_us(0.99) / 1e3);
             }
@@ -187,12 +195,12 @@ impl Bench {
         Ok(())
     }
 
-    /// Open loops, each at a part of a peak that was taken just before.
+    /// Open loops, each at a part of a peak that was taken just before; the rounds have the one at 70 %.
     async fn open_loop(&mut self) -> Result<()> {
-        for percent in [50.0, 70.0, 90.0] {
+        for percent in [50.0, 90.0] {
             let peak = self.closed(Payload::OneRecord, 256).await?.rate();
             let run = self.open(&format!("{percent} % of peak"), RELEASE, peak * percent / 100.0).await?;
-            self.report.figure(&format!("p99 at {percent} %"), run.quantile_us(0.99) / 1e3);
+            self.report.figure(&format!("p99 at {percent} % of peak"), run.quantile_us(0.99) / 1e3);
         }
         Ok(())
     }

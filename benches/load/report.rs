@@ -29,8 +29,8 @@ impl Report {
     /// Prints a run.
     #[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
     pub(crate) fn line(kind: &str, what: &str, run: &Run) {
-        let asked = run.acknowledged.len().max(1) as f64;
-        let micros = |seconds: f64| seconds * 1e6 / asked;
+        let answered = run.answered.max(1) as f64;
+        let micros = |seconds: f64| seconds * 1e6 / answered;
         println!(
             "{kind:14} {what:40} {:8.0}/s  p50 {:6.2}  p99 {:6.2}  p99.9 {:6.2}  max {:7.2} ms  \
              CPU/request: generator {:4.1}  server {:4.1}  postgres {:4.1} µs  server {:5.1} MB",

@@ -82,8 +82,6 @@ pub(crate) struct World {
     pub(crate) directory: PathBuf,
     postgres: EmbeddedPostgres,
     next: Cell<i64>,
-    /// Completions, and bytes of WAL, at the last audit.
-    settled: Cell<(i64, f64)>,
 }
 
 impl World {
@@ -92,12 +90,11 @@ impl World {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench");
         let settings = EmbeddedSettings { data_dir: directory.clone(), bin_dir: None };
         let postgres = EmbeddedPostgres::start(&settings).await?;
-        let world = Self { directory, postgres, next: Cell::new(0), settled: Cell::default() };
+        let world = Self { directory, postgres, next: Cell::new(0) };
         let mut admin: PgConnection = world.postgres.connect_options("postgres").connect().await?;
         admin.execute("drop database if exists bench with (force)").await?;
         admin.execute("create database bench").await?;
         world.fill().await?;
-        world.settle().await?;
         Ok(world)
     }
 
@@ -161,18 +158,16 @@ impl World {
         self.next.replace(self.next.get() + count)
     }
 
-    /// Takes what is in the database as given; the next audit counts from here.
-    pub(crate) async fn settle(&self) -> Result<()> {
-        let mut sql = self.sql().await?;
-        let now = sqlx::query_as("select count(*), (pg_current_wal_lsn() - '0/0')::float8 from dispositions");
-        self.settled.set(now.fetch_one(&mut sql).await?);
-        Ok(())
+    /// Completions that are in the database, and bytes of WAL so far.
+    pub(crate) async fn recorded(&self) -> Result<(i64, f64)> {
+        let now = "select count(*), (pg_current_wal_lsn() - '0/0')::float8 from dispositions";
+        Ok(sqlx::query_as(now).fetch_one(&mut self.sql().await?).await?)
     }
 
-    /// Each acknowledged completion is there exactly once, and none other: a run ends when all of its requests are
-    /// answered.
+    /// Each acknowledged completion is there exactly once, and none other since `before`: a run ends when all of its
+    /// requests are answered.
     #[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
-    pub(crate) async fn audit(&self, run: &Run) -> Result<()> {
+    pub(crate) async fn audit(&self, run: &Run, before: (i64, f64)) -> Result<()> {
         ensure!(run.failed == 0, "{} requests failed: {:?}", run.failed, run.failure);
         let mut sql = self.sql().await?;
         let services: Vec<i64> = run.acknowledged.iter().map(|(service, ..)| *service).collect();
@@ -187,9 +182,7 @@ impl World {
         .bind(&ids)
         .fetch_one(&mut sql)
         .await?;
-        let (before, wal_before) = self.settled.get();
-        self.settle().await?;
-        let (after, wal_after) = self.settled.get();
+        let ((before, wal_before), (after, wal_after)) = (before, self.recorded().await?);
         let acknowledged = i64::try_from(services.len())?;
         ensure!(found == acknowledged, "of {acknowledged} acknowledged {found} are there");
         ensure!(after - before == acknowledged, "{} are there, of {acknowledged} acknowledged", after - before);

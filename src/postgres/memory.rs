@@ -14,7 +14,7 @@ pub(super) fn shared_buffers_mb() -> u64 {
     quarter_mb(machine, &fs::read_to_string(LIMIT).unwrap_or_default())
 }
 
-/// At least what PostgreSQL starts with by default, and no more than an index of 100,000,000 tasks needs.
+/// From what PostgreSQL starts with by default to 8 GB: who wants to spend more says so in `postgresql.conf`.
 fn quarter_mb(machine: u64, limit: &str) -> u64 {
     // The file says `max` where there is no limit.
     let memory = limit.trim().parse().unwrap_or(u64::MAX).min(machine);

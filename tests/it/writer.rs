@@ -121,3 +121,39 @@ async fn a_full_queue_is_answered_as_overload() {
     let (first, ()) = tokio::join!(node.post(&start, &body), others);
     first.is(201);
 }
+
+#[tokio::test]
+async fn tables_that_have_grown_are_not_read_whole_for_an_event() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let body = json!({"state_id": app.a_state(service).await});
+    let tasks = format!("/services/{service}/tasks");
+    let a_task_ends = async || {
+        let task = app.start(&format!("{tasks}/start"), &body).await;
+        app.post(&format!("{tasks}/{task}/end"), &json!({})).await.is(204);
+    };
+    // While there are few rows, to read all of them is the best plan.
+    for _ in 0..5 {
+        a_task_ends().await;
+    }
+    let others = "with numbers as (select 1000000 + n as id from generate_series(1, 20000) as n), grown as (
+          insert into services (service_id, started_at, customer_id) select id, '2026-02-05', 'c' from numbers
+        ), staged as (
+          insert into states (service_id, state_id, started_at) select id, id, '2026-02-05' from numbers
+        )
+        insert into tasks (service_id, task_id, started_at) select id, id, '2026-02-05' from numbers";
+    sqlx::query(others).execute(&mut app.sql().await).await.unwrap();
+    for _ in 0..100 {
+        a_task_ends().await;
+    }
+    let database = Arc::clone(&app.database);
+    app.stop().await;
+    let mut connection = database.connect().await;
+    let alone = "select count(*) = 1 from pg_stat_activity where datname = current_database()";
+    // What a connection has read is counted in full once it is gone.
+    until("all others are gone", async || sqlx::query_scalar(alone).fetch_one(&mut connection).await.unwrap()).await;
+    let read =
+        "select sum(seq_tup_read)::bigint from pg_stat_user_tables where relname in ('services', 'states', 'tasks')";
+    let read: i64 = sqlx::query_scalar(read).fetch_one(&mut connection).await.unwrap();
+    assert!(read < 1_000_000, "200 events read {read} rows");
+}

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 
 use super::Write;
 use crate::domain::refusal::Verdict;
@@ -18,6 +18,9 @@ const DOUBT: Duration = Duration::from_millis(400);
 /// How long a batch may take: longer than PostgreSQL lets a statement run.
 const LONGEST: Duration = Duration::from_secs(65);
 
+/// The most commands that a plan serves; the first ones serve fewer.
+const PLANS_SERVE: usize = 20_000;
+
 /// The connection, if there is one.
 pub(super) struct Lifeline {
     database: PgConnectOptions,
@@ -28,11 +31,32 @@ struct Owned {
     connection: PgConnection,
     /// The process that serves it.
     backend: i32,
+    /// How many commands the plans in use have served, and may serve.
+    served: usize,
+    plans_serve: usize,
+}
+
+impl Owned {
+    async fn commit(&mut self, writes: &[Write]) -> Result<Vec<Verdict>, sqlx::Error> {
+        self.keep_plans_fit(writes.len()).await?;
+        batch::commit(&mut self.connection, writes).await
+    }
+
+    /// Has statements planned anew before tables have grown much: to read all of a table is the best plan for its first
+    /// rows, and PostgreSQL itself would only look at it again after a minute.
+    async fn keep_plans_fit(&mut self, commands: usize) -> Result<(), sqlx::Error> {
+        self.served += commands;
+        if self.served > self.plans_serve {
+            (self.served, self.plans_serve) = (commands, (self.plans_serve * 2).clamp(1, PLANS_SERVE));
+            self.connection.execute("discard plans").await?;
+        }
+        Ok(())
+    }
 }
 
 impl Lifeline {
-    /// Connects. Statements are planned once: PostgreSQL would plan small batches anew each time, which took half of the
-    /// time of a single event, for a plan by primary keys that does not depend on what is in the batch.
+    /// Connects. A plan serves many batches: PostgreSQL would plan small ones anew each time, which took a third of the
+    /// time of a single event's statement, for a plan by primary keys that does not depend on what is in the batch.
     pub(super) async fn to(database: PgConnectOptions) -> Result<Self, sqlx::Error> {
         let database = database.options([("plan_cache_mode", "force_generic_plan")]);
         let connection = Some(connect(&database).await?);
@@ -57,9 +81,10 @@ impl Lifeline {
             Some(owned) => owned,
             None => connect(&self.database).await?,
         };
+        let backend = owned.backend;
         let committed = tokio::select! {
-            committed = batch::commit(&mut owned.connection, writes) => committed,
-            () = until_lost(&self.database, owned.backend) => Err(sqlx::Error::PoolTimedOut),
+            committed = owned.commit(writes) => committed,
+            () = until_lost(&self.database, backend) => Err(sqlx::Error::PoolTimedOut),
         };
         if !committed.as_ref().is_err_and(is_outage) {
             self.connection = Some(owned);
@@ -84,7 +109,7 @@ async fn connect(database: &PgConnectOptions) -> Result<Owned, sqlx::Error> {
             select pg_backend_pid() as "backend!""#
         );
         let backend = backend.fetch_one(&mut connection).await?;
-        Ok(Owned { connection, backend })
+        Ok(Owned { connection, backend, served: 0, plans_serve: 0 })
     })
     .await
 }
