@@ -210,7 +210,8 @@ impl EmbeddedPostgres {
     }
 }
 
-/// What the embedded server runs with, beside PostgreSQL's defaults; durability stays as it is by default, on.
+/// What the embedded server runs with, beside PostgreSQL's defaults; durability stays as it is by default, on. Queries
+/// keep the plans of a small table until autovacuum has seen it grow.
 const SETTINGS: &str = "\
 # Written by context-services at every start: change postgresql.conf below its include of this file instead.
 listen_addresses = ''
@@ -218,6 +219,7 @@ max_connections = 200
 unix_socket_permissions = 0700
 max_wal_size = 4GB
 checkpoint_timeout = 15min
+autovacuum_naptime = 10s
 jit = off
 ";
 
