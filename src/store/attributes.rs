@@ -84,9 +84,8 @@ impl Store {
         if let Some(id) = self.values.0.get(&key) {
             return Ok(Some(id));
         }
-        let id = Box::pin(self.learn_value(field, value)).await?;
-        self.values.0.insert(key, id);
-        Ok(Some(id))
+        // Many may miss the same value at the same time, after a start above all: one of them asks for all.
+        Box::pin(self.values.0.get_or_insert_async(&key, self.learn_value(field, value))).await.map(Some)
     }
 
     async fn learn_value(&self, field: Field, value: &LongOrString) -> Result<i32, StoreError> {

@@ -129,3 +129,17 @@ async fn an_answer_costs_the_same_statements_however_much_there_is() {
     assert_eq!(quiet(&format!("/services/{many}/tasks?extensions=*")).await, tasks);
     assert!(of_one <= 6 && list <= 6 && tasks <= 4, "{of_one} {list} {tasks}");
 }
+
+#[tokio::test]
+async fn values_that_many_events_need_at_once_are_asked_for_once() {
+    let (app, proxy) = behind_proxy().await;
+    let start = format!("/services/{}/tasks/start", app.a_service().await);
+    let body = json!({"task_type": "t", "application_type": "a", "resource_type": "r", "media_type": "m"});
+    let before = proxy.statements();
+    let starts = (0..100).map(|_| app.post(&start, &body));
+    for answer in futures::future::join_all(starts).await {
+        answer.is(201);
+    }
+    let statements = proxy.statements() - before;
+    assert!(statements < 100, "{statements} statements for 100 events");
+}
