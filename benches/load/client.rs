@@ -12,6 +12,10 @@ use tokio::net::TcpStream;
 use crate::server::{Server, Usage};
 use crate::world::{Payload, World};
 
+/// How long a server is under load before it is measured: the first events after its start wait for 100 ms, and in an
+/// open loop what has come due meanwhile is served long after.
+const WARM_UP: Duration = Duration::from_secs(1);
+
 /// When requests are sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
@@ -167,7 +171,7 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     pub(crate) fn of(load: Load) -> Self {
-        let begin = Instant::now() + load.duration / 5;
+        let begin = Instant::now() + WARM_UP;
         let interval = match load.pace {
             Pace::Closed => None,
             Pace::Open { rate } | Pace::Overload { rate } => Some(Duration::from_secs_f64(1.0 / rate)),

@@ -22,7 +22,7 @@ use report::Report;
 use server::{Flavour, Server};
 use world::{Payload, World};
 
-/// How long each measurement takes, after a warm-up of a fifth of it.
+/// How long each measurement takes, after a warm-up.
 const SECONDS: f64 = 3.0;
 /// The machine's speed changes as one looks: what is compared is measured as often, side by side.
 const ROUNDS: usize = 3;
