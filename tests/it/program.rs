@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings, NAME};
 use futures::future::{join_all, select_all};
 use reqwest::Client;
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::support::postgres::open_directory;
 use crate::support::program::{Program, output};
@@ -32,6 +33,19 @@ async fn journey(program: &Program) -> String {
     let task = format!("{service}/tasks/{}", task["task_id"]);
     assert_eq!(post(program, &format!("{task}/end"), &json!({"disposition": 10})).await.0, 204);
     task
+}
+
+/// A connection to the embedded database.
+async fn embedded(data_dir: &Path) -> PgConnection {
+    let socket = data_dir.join("postgres/run");
+    PgConnection::connect(&format!("postgres:///{NAME}?host={}&user={NAME}", socket.display())).await.unwrap()
+}
+
+/// As long as this transaction is open, no end can be written.
+async fn nothing_ends(connection: &mut PgConnection) -> Transaction<'_, Postgres> {
+    let mut lock = connection.begin().await.unwrap();
+    sqlx::query("lock table dispositions in exclusive mode").execute(&mut *lock).await.unwrap();
+    lock
 }
 
 #[tokio::test]
@@ -116,17 +130,33 @@ async fn the_service_recovers_by_itself_when_postgresql_is_restarted() {
 }
 
 #[tokio::test]
+async fn a_batch_that_the_database_does_not_get_on_with_is_said_and_written_in_the_end() {
+    let directory = open_directory();
+    let mut program = Program::start(directory.path());
+    let task = journey(&program).await;
+    let (service, _) = task.split_once("/tasks").unwrap();
+    let mut connection = embedded(directory.path()).await;
+    let lock = nothing_ends(&mut connection).await;
+    let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
+    let request = format!("POST {service}/end HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    program.line_with("a batch takes long");
+    lock.rollback().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    program.stop();
+}
+
+#[tokio::test]
 async fn overload_is_said_now_and_then_and_not_for_each_request() {
     let directory = open_directory();
     let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("WRITE_QUEUE", "1"), ("WRITE_BATCH", "1")];
     let mut program = Program::start_with(&settings);
     let end = format!("{}/end", journey(&program).await);
     // Nothing can be written while this lock is held: one end is being written, one waits, the others are refused.
-    let socket = directory.path().join("postgres/run");
-    let mut connection =
-        PgConnection::connect(&format!("postgres:///{NAME}?host={}&user={NAME}", socket.display())).await.unwrap();
-    let mut lock = connection.begin().await.unwrap();
-    sqlx::query("lock table dispositions in exclusive mode").execute(&mut *lock).await.unwrap();
+    let mut connection = embedded(directory.path()).await;
+    let lock = nothing_ends(&mut connection).await;
     let body = json!({});
     let mut requests: Vec<_> = (0..20).map(|_| Box::pin(post(&program, &end, &body))).collect();
     while requests.len() > 2 {

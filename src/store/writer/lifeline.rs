@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+use tracing::warn;
 
 use super::Write;
 use crate::domain::refusal::Verdict;
@@ -14,6 +15,9 @@ use crate::store::error::is_outage;
 
 /// How long a batch may take before it is asked whether the database is at work on it, and how long that may take.
 const DOUBT: Duration = Duration::from_millis(400);
+
+/// How long a batch may take before it is said.
+const LONG: Duration = Duration::from_secs(1);
 
 /// How long a batch may take: longer than PostgreSQL lets a statement run.
 const LONGEST: Duration = Duration::from_secs(65);
@@ -117,11 +121,17 @@ async fn connect(database: &PgConnectOptions) -> Result<Owned, sqlx::Error> {
 /// Returns when the database lets nobody in, has been seen at rest twice while it should be at work, or enough time for
 /// any batch has gone by.
 async fn until_lost(database: &PgConnectOptions, backend: i32) {
-    let (start, mut at_rest) = (Instant::now(), 0);
+    let (start, mut at_rest, mut said) = (Instant::now(), 0, false);
     while at_rest < 2 && start.elapsed() < LONGEST {
         tokio::time::sleep(DOUBT).await;
         match within(DOUBT, is_at_work(database, backend)).await {
-            Ok(true) => at_rest = 0,
+            Ok(true) => {
+                at_rest = 0;
+                if !said && start.elapsed() > LONG {
+                    warn!("a batch takes long: the database is at work on it, or waits for its disk or for a lock");
+                    said = true;
+                }
+            }
             Ok(false) => at_rest += 1,
             Err(_) => return,
         }
