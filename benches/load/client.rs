@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::server::{Server, Usage};
 use crate::world::{Payload, World};
 
-/// How long a server is under load before it is measured: the first events after its start wait for 100 ms, and in an
+/// How long a server is under load before it is measured: the first events after its start wait for 75 ms, and in an
 /// open loop what has come due meanwhile is served long after.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -55,7 +55,7 @@ pub(crate) struct Run {
     pub(crate) failure: Option<String>,
     /// Answers within the measured time.
     pub(crate) measured: u64,
-    /// Answers in all, warm-up included: what was used is divided by these.
+    /// Answers to what was done, warm-up included: what was used is divided by these.
     pub(crate) answered: u64,
     pub(crate) duration: Duration,
     /// What it has used.

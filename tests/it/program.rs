@@ -35,6 +35,18 @@ async fn journey(program: &Program) -> String {
     task
 }
 
+/// A connection to the program, for what no client would send.
+fn connect(program: &Program) -> TcpStream {
+    TcpStream::connect(program.url.trim_start_matches("http://")).unwrap()
+}
+
+/// All that comes until the connection is closed.
+fn read(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
 /// A connection to the embedded database.
 async fn embedded(data_dir: &Path) -> PgConnection {
     let socket = data_dir.join("postgres/run");
@@ -137,13 +149,12 @@ async fn a_batch_that_the_database_does_not_get_on_with_is_said_and_written_in_t
     let (service, _) = task.split_once("/tasks").unwrap();
     let mut connection = embedded(directory.path()).await;
     let lock = nothing_ends(&mut connection).await;
-    let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
+    let mut stream = connect(&program);
     let request = format!("POST {service}/end HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     program.line_with("a batch takes long");
     lock.rollback().await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = read(&mut stream);
     assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     program.stop();
 }
@@ -183,7 +194,7 @@ async fn sigterm_answers_what_was_sent_on_open_connections() {
         body.len()
     );
     let open = |_| {
-        let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
+        let mut stream = connect(&program);
         stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
         stream
@@ -211,7 +222,7 @@ async fn sigterm_lets_a_request_that_runs_finish() {
     let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("HTTP_WORKERS", "1")];
     let mut program = Program::start_with(&settings);
     let (_, service) = post(&program, "/services/start", &json!({"customer_id": "00K7"})).await;
-    let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
+    let mut stream = connect(&program);
     let path = format!("/services/{}/tasks/start", service["service_id"]);
     let (first, second) = (r#"{"task_type""#, r#":"call"}"#);
     let length = first.len() + second.len();
@@ -223,8 +234,7 @@ async fn sigterm_lets_a_request_that_runs_finish() {
     program.signal("TERM");
     program.line_with("stopping on SIGTERM");
     stream.write_all(second.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = read(&mut stream);
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     let (status, lines) = program.end();
     assert!(status.success() && lines.last().unwrap().contains("stopped"), "{lines:#?}");

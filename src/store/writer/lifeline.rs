@@ -51,7 +51,7 @@ impl Owned {
     async fn keep_plans_fit(&mut self, commands: usize) -> Result<(), sqlx::Error> {
         self.served += commands;
         if self.served > self.plans_serve {
-            (self.served, self.plans_serve) = (commands, (self.plans_serve * 2).clamp(1, PLANS_SERVE));
+            (self.served, self.plans_serve) = (commands, PLANS_SERVE.min(self.plans_serve * 2));
             self.connection.execute("discard plans").await?;
         }
         Ok(())
@@ -113,7 +113,7 @@ async fn connect(database: &PgConnectOptions) -> Result<Owned, sqlx::Error> {
             select pg_backend_pid() as "backend!""#
         );
         let backend = backend.fetch_one(&mut connection).await?;
-        Ok(Owned { connection, backend, served: 0, plans_serve: 0 })
+        Ok(Owned { connection, backend, served: 0, plans_serve: 1 })
     })
     .await
 }
