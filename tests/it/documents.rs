@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use context_services::settings::Settings;
@@ -10,19 +11,46 @@ fn read(path: &str) -> String {
     fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
+/// All files in a directory and below it.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 /// All settings, as environment variables.
 fn settings() -> BTreeSet<String> {
     let command = Settings::command();
     command.get_arguments().filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned)).collect()
 }
 
+/// docs/api.md §1, Errors.
 #[test]
 fn the_table_of_errors_in_the_documents_is_that_of_the_code() {
-    let document = read("docs/api-design.md");
-    for (code, status, title) in context_services::http::table_of_codes() {
-        let row = format!("| `{code}` | {status} | {title} |");
-        assert!(document.contains(&row), "docs/api-design.md lacks the row {row}");
+    let document = read("docs/api.md");
+    let (_, table) =
+        document.split_once("| code | status | cause | what the caller should do |\n|---|---|---|---|\n").unwrap();
+    let rows: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    let documented: BTreeSet<_> =
+        rows.iter().map(|row| row.split(" | ").take(2).collect::<Vec<_>>().join(" | ")).collect();
+    assert_eq!(documented.len(), rows.len(), "a code stands twice");
+    let codes = context_services::http::table_of_codes();
+    assert_eq!(documented, codes.map(|(code, status, _)| format!("| `{code}` | {status}")).collect());
+}
+
+#[test]
+fn sections_that_comments_refer_to_are_there() {
+    let document = read("docs/api.md");
+    let mut references = 0;
+    for file in ["src", "tests"].into_iter().flat_map(|root| files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(root))) {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        for reference in text.split(&["docs/api.md", " §"].concat()).skip(1) {
+            let section: String = reference.chars().take_while(char::is_ascii_digit).collect();
+            let heading = format!("\n## {section}. ");
+            assert!(document.contains(&heading), "{}: docs/api.md has no section {section:?}", file.display());
+            references += 1;
+        }
     }
+    assert_ne!(references, 0);
 }
 
 #[test]
