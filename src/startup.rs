@@ -36,7 +36,7 @@ pub fn log(settings: &LogArgs) -> Result<()> {
 
 /// Runs the service until it is told to stop by SIGTERM or SIGINT, or cannot go on.
 pub async fn run(settings: Settings) -> Result<()> {
-    http::record();
+    http::install_metrics();
     // Taken before anything is opened, so that a second start on the same address touches nothing.
     let signals = Signals::take()?;
     let address = settings.http.bind_address;
@@ -104,8 +104,8 @@ async fn serve(
     if settings.plays_demo() && (tls.is_some() || access.authentication) {
         bail!("the demo calls without a password and without TLS: leave AUTHENTICATION and TLS_CERTIFICATE away");
     }
-    let leaving = CancellationToken::new();
-    let server = http::serve(listener, web::Data::clone(&store), http, leaving.clone())?;
+    let draining = CancellationToken::new();
+    let server = http::serve(listener, web::Data::clone(&store), http, draining.clone())?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -123,7 +123,7 @@ async fn serve(
         () = store.writer_died() => Err(anyhow::anyhow!("a writer has died")),
     };
     if stopped.is_ok() {
-        leaving.cancel();
+        draining.cancel();
         tokio::time::sleep(FAREWELL).await;
     }
     handle.stop(true).await;

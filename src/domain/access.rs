@@ -117,20 +117,6 @@ pub fn is_user_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.chars().count()) && !name.contains(|c: char| c.is_control() || c == ':')
 }
 
-/// The role that a request needs; none: anybody may. A path that is not known needs the most.
-pub fn role_for(is_read: bool, is_delete: bool, path: &str) -> Option<Role> {
-    let mut segments = path.split('/').skip(1);
-    let first = segments.next().unwrap_or_default();
-    if is_read {
-        let is_health = first == "health" && segments.count() == 1;
-        return if is_health { None } else { Some(Role::Reader) };
-    }
-    // Records may be deleted by who writes them; a service with all of its data may not.
-    let of_records = path.rsplit('/').nth(1) == Some("extensions");
-    let of_events = first == "services" || (first == "customers" && !is_delete);
-    Some(if of_events && (!is_delete || of_records) { Role::Writer } else { Role::Administrator })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,13 +129,5 @@ mod tests {
         let token = SecretHash::of_token("t0ken");
         assert!(token.is_of_token("t0ken") && !token.is_of_token("t0ke") && !token.is_of_token(&token.0));
         assert!(!format!("{password:?}{token:?}").contains(&token.0), "hashes are not shown");
-    }
-
-    #[test]
-    fn what_is_not_known_needs_an_administrator() {
-        for path in ["/nothing", "/%73ervices/1", "//services/1", "", "/metadata/tasks/extensions", "/services/1/"] {
-            assert_eq!(role_for(false, true, path), Some(Role::Administrator), "{path}");
-        }
-        assert_eq!(role_for(false, true, "/services/1/tasks/2/extensions/Survey"), Some(Role::Writer));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::Element;
 
 /// A value as an application sends and reads it. Number 10 and string "10" are two values.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum LongOrString {
     /// A 64-bit integer.

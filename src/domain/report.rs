@@ -1,8 +1,5 @@
 //! What reports are asked for and what they answer: sums over the services of a period.
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
 use super::time::Timestamp;
 use super::timeline::step_of;
 
@@ -52,10 +49,9 @@ pub struct Scope {
 }
 
 /// The services of one part of a period.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActivityRow {
     /// Where the part begins; the next one begins where it ends.
-    #[schema(value_type = String, format = DateTime)]
     pub start: Timestamp,
     /// Services that started in it.
     pub started: i64,
@@ -100,29 +96,22 @@ pub fn activity(period: Period, changes: &[Change]) -> Vec<ActivityRow> {
 }
 
 /// How many elements of one type ended with one disposition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeRow {
     /// `service`, `state` or `task`.
-    #[schema(example = "task")]
     pub element: String,
     /// Their type; absent: none.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schema(example = "survey")]
     pub kind: Option<String>,
     /// Their disposition as a person reads it; absent: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "SUCCESS")]
     pub disposition: Option<String>,
     /// How many.
     pub ended: i64,
 }
 
 /// How long tasks of one type took.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DurationRow {
     /// Their type; absent: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "survey")]
     pub task_type: Option<String>,
     /// How many.
     pub tasks: i64,
@@ -137,18 +126,13 @@ pub struct DurationRow {
 }
 
 /// How many services stopped at one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopRow {
     /// `completed`, or `active`: nothing has followed yet.
-    #[schema(example = "active")]
     pub status: String,
     /// What started last in them: `state` or `task`; absent: neither has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "task")]
     pub last: Option<String>,
     /// Its type; absent: none.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schema(example = "survey")]
     pub kind: Option<String>,
     /// How many services.
     pub services: i64,

@@ -1,4 +1,4 @@
-//! Who may call: credentials, roles, rate limits, and the hosts by whose names the service may be called.
+//! Access control: credentials, roles, rate limits, and the host names under which the service may be called.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,41 +12,42 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
+use super::operations::role_for;
+use super::path::without_prefix;
 use super::problem::{Code, Problem};
-use super::routes::path_of;
-use crate::domain::access::{Credential, CredentialKind, SecretHash, role_for};
+use crate::domain::access::{Credential, CredentialKind, SecretHash};
 use crate::store::Store;
 
-/// Passwords that are checked at the same time: each takes 19 MiB, and a core for tens of milliseconds.
+/// Concurrent password checks. Each takes 19 MiB, and tens of milliseconds of CPU.
 const CHECKS: usize = 2;
 
-/// Callers whose password was right, remembered so that it is not checked at every request.
-const REMEMBERED: usize = 10_000;
+/// Capacity of the cache of verified `Authorization` headers. A hit saves the password check.
+const VERIFIED: usize = 10_000;
 
-/// Who is let in.
+/// Settings of access control.
 #[derive(Debug, Clone, Default)]
 pub struct AccessSettings {
-    /// Whether callers must say who they are.
+    /// Whether callers must authenticate.
     pub authentication: bool,
-    /// The names by which the service may be called; empty: any.
+    /// Host names under which the service may be called; empty for any.
     pub hosts: Vec<String>,
-    /// Requests a second of each caller; none: as many as it likes.
+    /// Requests per second of each caller; none for no limit.
     pub rate_limit: Option<NonZeroU32>,
 }
 
-/// The caller of a request, for the log.
+/// The authenticated caller of a request, for the log.
 #[derive(Clone)]
 pub(super) struct Caller(pub(super) String);
 
-/// Lets requests in, or not.
+/// Decides which requests are admitted.
 pub(super) struct Gate {
     settings: AccessSettings,
     limiter: Option<DefaultKeyedRateLimiter<String>>,
-    /// Which credential an `Authorization` header was found to be, by its hash under a key of this process.
-    remembered: Cache<[u8; 32], i32>,
+    /// Credentials by verified `Authorization` header, which is hashed with a key of this process.
+    verified: Cache<[u8; 32], i32>,
     key: [u8; 32],
     checks: Semaphore,
-    /// Checked where there is no such user, so that it takes as long as if there were.
+    /// Checked for an unknown user, so that the response takes as long as for a known one.
     nobody: SecretHash,
 }
 
@@ -57,7 +58,7 @@ impl Gate {
         Self {
             limiter: settings.rate_limit.map(|limit| RateLimiter::keyed(Quota::per_second(limit))),
             settings,
-            remembered: Cache::new(REMEMBERED),
+            verified: Cache::new(VERIFIED),
             key: random,
             checks: Semaphore::new(CHECKS),
             nobody: nobody.unwrap_or_else(|| SecretHash(String::new())),
@@ -65,12 +66,9 @@ impl Gate {
     }
 
     async fn admit(&self, request: &ServiceRequest, store: &Store) -> Result<Option<Caller>, Problem> {
-        let is_read = request.method() == Method::GET;
-        let Some(role) = role_for(is_read, request.method() == Method::DELETE, path_of(request.path())) else {
-            return Ok(None);
-        };
+        let Some(role) = role_for(request.method(), without_prefix(request.path())) else { return Ok(None) };
         self.check_host(request)?;
-        check_origin(is_read, request)?;
+        check_origin(request)?;
         let address = || request.peer_addr().map(|address| address.ip().to_string());
         if !self.settings.authentication {
             self.check_rate(address)?;
@@ -78,31 +76,33 @@ impl Gate {
         }
         let Some(credential) = self.identify(request, store).await? else {
             self.check_rate(address)?;
-            return Err(Problem::new(Code::Unauthenticated, "expected a user's password or token that is in force"));
+            return Err(Problem::new(Code::Unauthenticated, "expected the password or token of a user"));
         };
         self.check_rate(|| Some(credential.name.clone()))?;
         if credential.role < role {
-            let detail = format!("this needs the role {}; the caller's is {}", role.word(), credential.role.word());
+            let (needed, held) = (role.word(), credential.role.word());
+            let detail = format!("this request requires the role {needed}; the caller has the role {held}");
             return Err(Problem::new(Code::Forbidden, detail));
         }
         Ok(Some(Caller(credential.name)))
     }
 
-    /// A page of another site may not be served under its name: it could then read what its visitor can.
+    /// Refuses foreign host names. Without this check, a site could point its own name at the service and read, through
+    /// a visitor's browser, whatever the visitor may (DNS rebinding).
     fn check_host(&self, request: &ServiceRequest) -> Result<(), Problem> {
         let hosts = &self.settings.hosts;
         if hosts.is_empty() {
             return Ok(());
         }
         let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-        // HTTP/2 has it in the address; HTTP/1.0 may have none, and is no browser.
+        // HTTP/2 has the host in the request target. HTTP/1.0 may have none, but browsers do not speak it.
         let Some(host) = header.or_else(|| request.uri().host()) else { return Ok(()) };
         let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
         let name = name.map_or(host, |(name, _)| name);
         if hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)) {
             return Ok(());
         }
-        Err(Problem::new(Code::Forbidden, "the service may not be called by this name; see the setting ALLOWED_HOSTS"))
+        Err(Problem::new(Code::Forbidden, "this host name is not allowed; see the setting ALLOWED_HOSTS"))
     }
 
     fn check_rate(&self, caller: impl FnOnce() -> Option<String>) -> Result<(), Problem> {
@@ -111,20 +111,20 @@ impl Gate {
         if within {
             Ok(())
         } else {
-            Err(Problem::new(Code::RateLimited, "more requests a second than RATE_LIMIT allows"))
+            Err(Problem::new(Code::RateLimited, "more requests per second than RATE_LIMIT allows"))
         }
     }
 
-    /// The credential that a request brings, if it is in force.
+    /// The credential that the request presents, if it is valid.
     async fn identify(&self, request: &ServiceRequest, store: &Store) -> Result<Option<Credential>, Problem> {
         let Some(header) = request.headers().get(header::AUTHORIZATION) else { return Ok(None) };
         let credentials = store.credentials();
         let digest = *blake3::keyed_hash(&self.key, header.as_bytes()).as_bytes();
-        let known = self.remembered.get(&digest).and_then(|id| credentials.iter().find(|one| one.id == id));
+        let known = self.verified.get(&digest).and_then(|id| credentials.iter().find(|one| one.id == id));
         if let Some(credential) = known {
             return Ok(Some(credential.clone()));
         }
-        let header = with_scheme_as_usual(header);
+        let header = with_canonical_scheme(header);
         let found = if let Ok(bearer) = Bearer::parse(&header) {
             let mut tokens = credentials.iter().filter(|one| one.kind == CredentialKind::Token);
             tokens.find(|one| one.hash.is_of_token(bearer.token())).cloned()
@@ -134,7 +134,7 @@ impl Gate {
             None
         };
         if let Some(credential) = &found {
-            self.remembered.insert(digest, credential.id);
+            self.verified.insert(digest, credential.id);
         }
         Ok(found)
     }
@@ -158,29 +158,30 @@ impl Gate {
     }
 }
 
-/// The scheme may be written in any case, with any blanks after it (RFC 9110).
-fn with_scheme_as_usual(header: &HeaderValue) -> HeaderValue {
-    let usual = header.to_str().ok().and_then(|text| {
+/// The header with its scheme spelled canonically. The scheme is case-insensitive, and any number of spaces may follow it
+/// (RFC 9110).
+fn with_canonical_scheme(header: &HeaderValue) -> HeaderValue {
+    let canonical = header.to_str().ok().and_then(|text| {
         let (scheme, rest) = text.split_once(' ')?;
         let scheme = ["Basic", "Bearer"].into_iter().find(|known| known.eq_ignore_ascii_case(scheme))?;
         HeaderValue::from_str(&format!("{scheme} {}", rest.trim_start())).ok()
     });
-    usual.unwrap_or_else(|| header.clone())
+    canonical.unwrap_or_else(|| header.clone())
 }
 
-/// A page of another site may not make its visitor's browser change anything.
-fn check_origin(is_read: bool, request: &ServiceRequest) -> Result<(), Problem> {
+/// Refuses changes that a page of another site sends through its visitor's browser (CSRF).
+fn check_origin(request: &ServiceRequest) -> Result<(), Problem> {
     let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if is_read || matches!(site, None | Some(b"same-origin" | b"none")) {
+    if request.method() == Method::GET || matches!(site, None | Some(b"same-origin" | b"none")) {
         return Ok(());
     }
-    Err(Problem::new(Code::Forbidden, "a page of another site may not send this"))
+    Err(Problem::new(Code::Forbidden, "pages of other sites may not send changes"))
 }
 
-/// Lets a request in, if its caller may send it.
+/// Refuses the request unless its caller may send it.
 pub(super) async fn authorize(request: &ServiceRequest) -> Result<(), Problem> {
     let state = request.app_data::<web::Data<Gate>>().zip(request.app_data::<web::Data<Store>>());
-    let (gate, store) = state.ok_or_else(|| Problem::new(Code::Internal, "nobody guards the service"))?;
+    let (gate, store) = state.ok_or_else(|| Problem::new(Code::Internal, "access control is not configured"))?;
     if let Some(caller) = gate.admit(request, store).await? {
         request.extensions_mut().insert(caller);
     }

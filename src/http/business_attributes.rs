@@ -1,76 +1,77 @@
-//! Business attributes over HTTP, and the index of the metadata.
+//! Handlers and JSON bodies of business attributes, and the index of the metadata.
 
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, delete, get, put, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::elements::prefix;
+use super::events::LongOrString;
 use super::extract::{Body, NamePath};
-use super::openapi::{BusinessAttributeProblems, DefineBusinessAttributeProblems, ListBusinessAttributesProblems};
+use super::path::prefix_of;
 use super::problem::Problem;
+use super::problems::{BusinessAttributeProblems, DefineBusinessAttributeProblems, ListBusinessAttributesProblems};
 use super::query::{FieldInQuery, NoParameters};
-use crate::domain::attribute::LongOrString;
 use crate::domain::business_attribute::{BusinessAttribute, BusinessAttributeDefinition, Value};
-use crate::store::{Defined, Store, StoreError};
+use crate::store::{Defined, Store};
 
-/// A business attribute in force.
+/// A business attribute.
 #[derive(Serialize, ToSchema)]
 pub(super) struct BusinessAttributeBody {
-    /// Its name; used without regard to case.
+    /// Name, case-insensitive.
     #[schema(example = "Outcome")]
     name: String,
-    /// Its number.
+    /// Number of the business attribute.
     dbid: i32,
-    /// The name to show a person.
+    /// Display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<String>,
-    /// What it is for.
+    /// Description.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
-    /// Whether its values are read as names (setting `MAP_NAMES`).
+    /// True if values are returned as names (setting `MAP_NAMES`).
     map_name: bool,
-    /// The fields that it is mapped to.
+    /// Fields that the business attribute is mapped to.
     #[schema(example = json!(["Task.disposition"]))]
     cv_attributes: Vec<String>,
-    /// The number of the value that fills an absent field.
+    /// Number of the value that an absent field takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     default: Option<i64>,
-    /// The values that the fields may take, by number.
+    /// Allowed values of the fields, by number.
     values: Vec<ValueBody>,
 }
 
 /// A value of a business attribute.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ValueBody {
-    /// The number that stands for it.
+    /// Number of the value.
     #[schema(example = 10)]
     dbid: i64,
-    /// The name that stands for it.
+    /// Name of the value.
     #[schema(example = "SUCCESS")]
     name: String,
-    /// The name to show a person.
+    /// Display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<String>,
-    /// What it means.
+    /// Description.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
 }
 
-/// The definition of a business attribute.
+/// Definition of a business attribute.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::business_attribute` reads member by member")]
 pub(super) struct DefineBusinessAttributeBody {
-    /// The name to show a person.
+    /// Display name.
     display_name: Option<String>,
-    /// What it is for.
+    /// Description.
     description: Option<String>,
-    /// The `dbid` or name of the value that fills an absent field.
+    /// `dbid` or name of the value that an absent field takes.
     default: Option<LongOrString>,
-    /// The fields that it is mapped to: `Service.service_type` (or `Service.type`), `State.state_type`,
+    /// Fields to map the business attribute to: `Service.service_type` (or `Service.type`), `State.state_type`,
     /// `Task.task_type`, and `disposition`, `application_type`, `resource_type`, `media_type` of `Service`, `State` and
     /// `Task`. A field has at most one business attribute.
     cv_attributes: Option<Vec<String>>,
-    /// The values that the fields may take: 1 to 1,000, with names and numbers of their own.
+    /// Allowed values of the fields: 1 to 1,000, with distinct names and numbers.
     values: Vec<DefineValueBody>,
 }
 
@@ -78,14 +79,14 @@ pub(super) struct DefineBusinessAttributeBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::business_attribute` reads member by member")]
 pub(super) struct DefineValueBody {
-    /// The number that stands for it; absent: the value of that name keeps its own, or one is drawn.
+    /// Number of the value. If absent, a value of the same name keeps its number, and a new value is assigned one.
     dbid: Option<i64>,
-    /// The name that stands for it.
+    /// Name of the value.
     #[schema(max_length = 255)]
     name: String,
-    /// The name to show a person.
+    /// Display name.
     display_name: Option<String>,
-    /// What it means.
+    /// Description.
     description: Option<String>,
 }
 
@@ -111,12 +112,12 @@ impl From<Value> for ValueBody {
     }
 }
 
-/// Query business attributes.
+/// List business attributes.
 ///
-/// All that are in force, by name; with `cv-attribute`, the one that the field is mapped to.
+/// All business attributes, by name; with `cv-attribute`, only the one that is mapped to this field.
 #[utoipa::path(
     tag = "Business attributes",
-    params(("cv-attribute" = Option<String>, Query, description = "A field", example = "Task.disposition")),
+    params(("cv-attribute" = Option<String>, Query, description = "A field that a business attribute can be mapped to", example = "Task.disposition")),
     responses(
         (status = 200, description = "The business attributes", body = [BusinessAttributeBody]),
         ListBusinessAttributesProblems,
@@ -133,10 +134,10 @@ pub(super) async fn list_business_attributes(
     Ok(HttpResponse::Ok().json(attributes.into_iter().map(body).collect::<Vec<_>>()))
 }
 
-/// Query one business attribute.
+/// Business attribute by name.
 #[utoipa::path(
     tag = "Business attributes",
-    params(("name" = String, Path, description = "The business attribute, in any case")),
+    params(("name" = String, Path, description = "The business attribute, case-insensitive")),
     responses(
         (status = 200, description = "The business attribute", body = BusinessAttributeBody),
         BusinessAttributeProblems,
@@ -154,8 +155,8 @@ pub(super) async fn get_business_attribute(
 
 /// Define a business attribute, or replace its definition.
 ///
-/// It is in force on every node at once. A value that is no longer on the list is retired: recorded events read back as
-/// before, and new ones may not have it.
+/// The definition takes effect on every node at once. Values that are no longer listed are retired: recorded events keep
+/// them, and new events cannot use them.
 #[utoipa::path(
     tag = "Business attributes",
     params(("name" = String, Path, description = "The business attribute: 1 to 255 characters, not the name of a field")),
@@ -164,9 +165,9 @@ pub(super) async fn get_business_attribute(
         "values": [{"dbid": 10, "name": "SUCCESS"}, {"dbid": 11, "name": "FAILED", "display_name": "Failed"}]
     })),
     responses(
-        (status = 201, description = "It is new", body = BusinessAttributeBody,
-            headers(("Location" = String, description = "Path of it, under the prefix of the call"))),
-        (status = 200, description = "It replaced the former definition", body = BusinessAttributeBody),
+        (status = 201, description = "The business attribute is created", body = BusinessAttributeBody,
+            headers(("Location" = String, description = "Path of the business attribute, under the prefix of the request"))),
+        (status = 200, description = "The definition is replaced", body = BusinessAttributeBody),
         DefineBusinessAttributeProblems,
     )
 )]
@@ -179,28 +180,22 @@ pub(super) async fn define_business_attribute(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let definition = BusinessAttributeDefinition::read(&name.0, &body.object()?).map_err(Problem::of_schema)?;
-    let defined = store.define_business_attribute(&definition).await.map_err(|error| match error {
-        StoreError::Invalid(violations) => Problem::of_schema(violations),
-        other => other.into(),
-    })?;
-    let mut answer = match defined {
-        Defined::New => HttpResponse::Created(),
-        Defined::Replaced => HttpResponse::Ok(),
-    };
-    if defined == Defined::New {
-        answer.insert_header(("Location", request.uri().path()));
-    }
+    let defined = store.define_business_attribute(&definition).await.map_err(Problem::of_definition)?;
     let attribute = store.get_business_attribute(&definition.name).await?;
-    Ok(answer.json(BusinessAttributeBody::new(attribute, store.maps_names())))
+    let body = BusinessAttributeBody::new(attribute, store.maps_names());
+    Ok(match defined {
+        Defined::New => HttpResponse::Created().insert_header((header::LOCATION, request.uri().path())).json(body),
+        Defined::Replaced => HttpResponse::Ok().json(body),
+    })
 }
 
 /// Remove a business attribute.
 ///
-/// Its fields take any value again. Recorded events read back as before.
+/// Its fields accept any value again. Recorded events keep their values.
 #[utoipa::path(
     tag = "Business attributes",
-    params(("name" = String, Path, description = "The business attribute, in any case")),
-    responses((status = 204, description = "It is not in force any more"), BusinessAttributeProblems)
+    params(("name" = String, Path, description = "The business attribute, case-insensitive")),
+    responses((status = 204, description = "The business attribute is removed"), BusinessAttributeProblems)
 )]
 #[delete("/metadata/business-attributes/{name}")]
 pub(super) async fn remove_business_attribute(
@@ -212,21 +207,21 @@ pub(super) async fn remove_business_attribute(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// The index of the metadata.
+/// Index of the metadata.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MetadataBody {
-    /// Paths, by what is there.
+    /// Paths by kind of metadata.
     links: std::collections::BTreeMap<&'static str, String>,
 }
 
 /// Index of the metadata: links to business attributes and extension schemas.
 #[utoipa::path(
     tag = "Business attributes",
-    responses((status = 200, description = "Links", body = MetadataBody), ListBusinessAttributesProblems)
+    responses((status = 200, description = "The links", body = MetadataBody), ListBusinessAttributesProblems)
 )]
 #[get("/metadata")]
 pub(super) async fn get_metadata(request: HttpRequest, _: NoParameters) -> HttpResponse {
-    let prefix = prefix(&request);
+    let prefix = prefix_of(&request);
     let links = [
         ("business-attributes", format!("{prefix}/metadata/business-attributes")),
         ("services-extensions", format!("{prefix}/metadata/services/extensions")),

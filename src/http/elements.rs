@@ -1,4 +1,4 @@
-//! Services, states and tasks as JSON: what they have in common when they are created and queried.
+//! JSON responses that services, states and tasks have in common.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::events::EventBody;
-use super::routes::PREFIX;
-use crate::domain::attribute::LongOrString;
+use super::events::{EventBody, LongOrString};
+use super::path::prefix_of;
 use crate::domain::element::Lifecycle;
 
-/// Start, end and extensions of an element on record. Absent fields are left out.
+/// Start, end and extensions of a recorded element. Absent fields are omitted.
 #[derive(Serialize, ToSchema)]
 pub(super) struct LifecycleBody {
     /// Estimated duration in seconds.
@@ -24,16 +23,16 @@ pub(super) struct LifecycleBody {
     /// The end event; absent while active.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed: Option<EventBody>,
-    /// Milliseconds from start to end, 0 where the end is dated before the start; absent while active.
+    /// Milliseconds from start to end; 0 if the end is dated before the start; absent while active.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<i64>,
     /// The business outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     disposition: Option<LongOrString>,
-    /// The business outcome in words.
+    /// Description of the business outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     disposition_desc: Option<String>,
-    /// The extensions that were asked for, each under its declared name.
+    /// The requested extensions, each under its declared name.
     #[serde(flatten)]
     #[schema(value_type = BTreeMap<String, serde_json::Value>)]
     extensions: BTreeMap<String, Box<RawValue>>,
@@ -44,7 +43,7 @@ impl From<Lifecycle> for LifecycleBody {
         let duration = lifecycle.duration();
         let (completed, outcome) = lifecycle.completed.unzip();
         let (disposition, disposition_desc) =
-            outcome.map_or((None, None), |outcome| (outcome.value, outcome.description));
+            outcome.map_or((None, None), |outcome| (outcome.value.map(LongOrString::from), outcome.description));
         Self {
             est_duration: lifecycle.est_duration,
             started: lifecycle.started.into(),
@@ -57,13 +56,13 @@ impl From<Lifecycle> for LifecycleBody {
     }
 }
 
-/// What leaves out `service_id` where it is nested in something that says it.
+/// An element that omits `service_id` when it is nested in the response of its service.
 pub(super) trait Nest {
-    /// Leaves it out.
+    /// Omits `service_id`.
     fn nest(&mut self);
 }
 
-/// Elements that are nested in another.
+/// The bodies of elements that are nested in another element.
 pub(super) fn nested<T, B: From<T> + Nest>(elements: Vec<T>) -> Vec<B> {
     let nest = |element: T| {
         let mut body = B::from(element);
@@ -73,13 +72,8 @@ pub(super) fn nested<T, B: From<T> + Nest>(elements: Vec<T>) -> Vec<B> {
     elements.into_iter().map(nest).collect()
 }
 
-/// The prefix under which a call came.
-pub(super) fn prefix(request: &HttpRequest) -> &'static str {
-    if request.path().starts_with(PREFIX) { PREFIX } else { "" }
-}
-
-/// 201 with the place of what was created, under the prefix of the call.
+/// 201 with the path of the new element in `Location`, under the prefix of the request.
 pub(super) fn created(request: &HttpRequest, path: &str, body: &impl Serialize) -> HttpResponse {
-    let prefix = prefix(request);
+    let prefix = prefix_of(request);
     HttpResponse::Created().insert_header((header::LOCATION, format!("{prefix}{path}"))).json(body)
 }

@@ -1,35 +1,54 @@
-//! Events as JSON: the fields that all of them share, in requests and in answers.
+//! JSON of events: the fields that all of them share, in requests and in responses.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::attribute::LongOrString;
+use crate::domain::attribute;
 use crate::domain::event::Event;
 
-/// The fields that every event takes, all optional; `null` is absent.
+/// A 64-bit integer or a string. Number 10 and string "10" are different values.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum LongOrString {
+    /// A 64-bit integer.
+    Long(i64),
+    /// A string of 1 to 255 characters.
+    String(String),
+}
+
+impl From<attribute::LongOrString> for LongOrString {
+    fn from(value: attribute::LongOrString) -> Self {
+        match value {
+            attribute::LongOrString::Long(number) => Self::Long(number),
+            attribute::LongOrString::String(text) => Self::String(text),
+        }
+    }
+}
+
+/// The fields that every event accepts. All are optional; `null` counts as absent.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::event` reads member by member")]
 pub(super) struct EventFields {
-    /// When it happened, RFC 3339 with any offset; finer than a millisecond is cut. Absent: the server's clock.
+    /// Time of the event, RFC 3339 with any offset, truncated to milliseconds. Defaults to the server's clock.
     #[schema(format = DateTime, example = "2026-02-05T09:11:00.000Z")]
     timestamp: Option<String>,
-    /// The sender's session. An integer is taken and kept as its text.
+    /// Session of the sender. An integer is accepted and stored as a string.
     #[schema(max_length = 255, example = "session-7")]
     session_id: Option<String>,
-    /// The sender's interaction. An integer is taken and kept as its text.
+    /// Interaction of the sender. An integer is accepted and stored as a string.
     #[schema(max_length = 255, example = "0000CSS0FXZUP6UR")]
     interaction_id: Option<String>,
-    /// What kind of application sent it: a 64-bit integer, or 1 to 255 characters.
+    /// Type of the sending application: a 64-bit integer, or 1 to 255 characters.
     #[schema(example = "voice platform")]
     application_type: Option<LongOrString>,
-    /// Which application sent it.
+    /// Identifier of the sending application.
     application_id: Option<i64>,
-    /// What kind of resource took part: a 64-bit integer, or 1 to 255 characters.
+    /// Type of the resource involved: a 64-bit integer, or 1 to 255 characters.
     #[schema(example = "agent")]
     resource_type: Option<LongOrString>,
-    /// Which resource took part.
+    /// Identifier of the resource involved.
     resource_id: Option<i64>,
-    /// The medium: a 64-bit integer, or 1 to 255 characters.
+    /// Type of the media: a 64-bit integer, or 1 to 255 characters.
     #[schema(example = "voice")]
     media_type: Option<LongOrString>,
 }
@@ -38,18 +57,18 @@ pub(super) struct EventFields {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::disposition` reads member by member")]
 pub(super) struct DispositionFields {
-    /// The outcome: a 64-bit integer, or 1 to 255 characters.
+    /// Outcome: a 64-bit integer, or 1 to 255 characters.
     #[schema(example = 10)]
     disposition: Option<LongOrString>,
-    /// The outcome in words: at most 64 characters (Unicode scalar values).
+    /// Description of the outcome: at most 64 characters (Unicode scalar values).
     #[schema(max_length = 64, example = "SUCCESS")]
     disposition_desc: Option<String>,
 }
 
-/// An event on record.
+/// A recorded event.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EventBody {
-    /// When it happened.
+    /// Time of the event.
     #[schema(format = DateTime, example = "2026-02-05T09:11:00.000Z")]
     timestamp: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,11 +93,11 @@ impl From<Event> for EventBody {
             timestamp: event.timestamp.to_string(),
             session_id: event.session_id,
             interaction_id: event.interaction_id,
-            application_type: event.application_type,
+            application_type: event.application_type.map(LongOrString::from),
             application_id: event.application_id,
-            resource_type: event.resource_type,
+            resource_type: event.resource_type.map(LongOrString::from),
             resource_id: event.resource_id,
-            media_type: event.media_type,
+            media_type: event.media_type.map(LongOrString::from),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Extractors: what a handler takes, already checked. Their refusals are problems.
+//! Extractors: the validated parts of a request that a handler takes. Each refuses invalid input with a problem.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -17,31 +17,31 @@ use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
 use crate::domain::json::{Json, JsonError, Members, read_object, read_records};
 use crate::store::StoreError;
 
-/// How long a body may take to arrive; actix-web itself has a limit for the head of a request alone.
+/// How long a body may take to arrive. actix-web itself limits only the head of a request.
 #[derive(Clone, Copy)]
-pub(super) struct BodyPatience(pub(super) Duration);
+pub(super) struct BodyTimeout(pub(super) Duration);
 
-/// The path names a service.
+/// A path with a service.
 pub(super) struct ServicePath(pub(super) ServiceId);
 
-/// The path names a state.
+/// A path with a state of a service.
 pub(super) struct StatePath(pub(super) ServiceId, pub(super) StateId);
 
-/// The path names a customer, and perhaps a service.
+/// A path with a customer.
 pub(super) struct CustomerPath(pub(super) String);
 
-/// The path names a contact key.
+/// A path with a contact key.
 pub(super) struct ContactPath(pub(super) String);
 
-/// The path names a task.
+/// A path with a task of a service.
 pub(super) struct TaskPath(pub(super) ServiceId, pub(super) TaskId);
 
-/// The path names an extension.
+/// A path with the name of an extension or business attribute.
 pub(super) struct NamePath(pub(super) String);
 
-/// A path that names a service, state or task.
+/// A path that identifies a service, state or task.
 pub(super) trait Keyed {
-    /// What it names.
+    /// The key of the element.
     fn key(&self) -> ElementKey;
 }
 
@@ -63,13 +63,13 @@ impl Keyed for TaskPath {
     }
 }
 
-/// The path names a kind of elements: `services`, `states` or `tasks`.
+/// A path with a kind of element: `services`, `states` or `tasks`.
 pub(super) struct ElementPath(pub(super) Element);
 
-/// The path names an extension schema.
+/// A path with an extension schema: the kind of element, and the name.
 pub(super) struct SchemaPath(pub(super) Element, pub(super) String);
 
-/// An extractor that needs no body.
+/// Implements an extractor that does not read the body.
 macro_rules! from_path {
     ($type:ty, $request:ident => $read:expr) => {
         impl actix_web::FromRequest for $type {
@@ -96,7 +96,7 @@ from_path!(NamePath, request => key(request, "name").map(Self));
 from_path!(ElementPath, request => element(request).map(Self));
 from_path!(SchemaPath, request => element(request).and_then(|element| {
     match request.match_info().query("name") {
-        // PostgreSQL has no text with NUL, and so no schema of such a name.
+        // PostgreSQL cannot store NUL in text, so no schema has such a name.
         name if name.contains('\0') => Err(Problem::from(StoreError::UnknownExtension)),
         name => Ok(Self(element, name.to_owned())),
     }
@@ -107,11 +107,11 @@ fn id<T: FromStr<Err: std::fmt::Display>>(request: &HttpRequest, name: &str) -> 
     text.parse().map_err(|error| Problem::new(Code::InvalidId, format!("{name}: {error}, found {:?}", shown(text))))
 }
 
-/// A customer or contact key, which may be what an event's field may be.
+/// A customer, contact key or name, with the limits of an event's text field.
 fn key(request: &HttpRequest, name: &str) -> Result<String, Problem> {
-    // The router leaves `%2F`, `%25` and `%2B` as they are.
+    // The router does not decode `%2F`, `%25` and `%2B`.
     let decoded = percent_decode_str(request.match_info().query(name)).decode_utf8();
-    // It has also put another character in the place of bytes that are not UTF-8: different names would become one.
+    // It also replaces bytes that are not UTF-8, which would make different names equal.
     if is_decodable(request.uri().path())
         && let Ok(text) = decoded
         && (1..=MAX_TEXT).contains(&text.chars().count())
@@ -122,14 +122,14 @@ fn key(request: &HttpRequest, name: &str) -> Result<String, Problem> {
     Err(Problem::new(Code::InvalidId, format!("{name}: expected 1 to {MAX_TEXT} characters without NUL, in UTF-8")))
 }
 
-/// Whether all that is percent-encoded is so in pairs of hexadecimal digits, and makes UTF-8.
+/// True if every percent-encoding in the text is valid and the decoded text is UTF-8.
 pub(super) fn is_decodable(text: &str) -> bool {
     let pairs = text.split('%').skip(1);
     let hexadecimal = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     pairs.into_iter().all(hexadecimal) && percent_decode_str(text).decode_utf8().is_ok()
 }
 
-/// So much of what a caller sent as an answer repeats.
+/// The part of a caller's input that a response quotes: the first 40 characters.
 pub(super) fn shown(text: &str) -> &str {
     text.char_indices().nth(40).map_or(text, |(end, _)| &text[..end])
 }
@@ -137,30 +137,30 @@ pub(super) fn shown(text: &str) -> &str {
 fn element(request: &HttpRequest) -> Result<Element, Problem> {
     let word = request.match_info().query("elements");
     Element::from_plural(word).ok_or_else(|| {
-        Problem::new(Code::NotFound, format!("extensions are of services, states or tasks, not of {:?}", shown(word)))
+        Problem::new(Code::NotFound, format!("expected services, states or tasks, found {:?}", shown(word)))
     })
 }
 
-/// The limit for bodies, to be registered with the application.
+/// The size limit for bodies, to be registered as application data.
 pub(super) fn body_limit(bytes: usize) -> PayloadConfig {
     PayloadConfig::new(bytes)
 }
 
-/// A JSON body that has been read whole, and not yet parsed.
+/// A request body that was received completely and is not yet parsed.
 pub(super) struct Body(Bytes);
 
 impl Body {
-    /// The members of the body, which must be an object.
+    /// Parses the body as a JSON object.
     pub(super) fn object(&self) -> Result<Members<'_>, JsonError> {
         read_object(&self.0)
     }
 
-    /// The body as a record, or an array of records.
+    /// Parses the body as a record, or an array of records.
     pub(super) fn records(&self) -> Result<Json<'_>, JsonError> {
         read_records(&self.0)
     }
 
-    /// The members; an empty body is an empty object (contract §1, for end events and associate).
+    /// Parses the body as a JSON object; an empty body is an empty object (contract §1, for end events and associate).
     pub(super) fn object_or_empty(&self) -> Result<Members<'_>, JsonError> {
         if self.0.trim_ascii().is_empty() { Ok(Members::new()) } else { self.object() }
     }
@@ -174,8 +174,8 @@ impl FromRequest for Body {
         if let Err(problem) = check_content_type(request) {
             return Box::pin(ready(Err(problem)));
         }
-        let patience = request.app_data::<BodyPatience>().map_or(Duration::ZERO, |patience| patience.0);
-        let bytes = tokio::time::timeout(patience, Bytes::from_request(request, payload));
+        let limit = request.app_data::<BodyTimeout>().map_or(Duration::ZERO, |timeout| timeout.0);
+        let bytes = tokio::time::timeout(limit, Bytes::from_request(request, payload));
         Box::pin(async move {
             match bytes.await {
                 Ok(read) => read.map(Self).map_err(|error| unreadable(&error)),
@@ -193,15 +193,12 @@ fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     if !request.headers().contains_key(header::CONTENT_TYPE) {
         return Ok(());
     }
-    let Ok(Some(mime)) = request.mime_type() else { return refuse("Content-Type does not parse") };
+    let Ok(Some(mime)) = request.mime_type() else { return refuse("Content-Type is malformed") };
     if mime.essence_str() != "application/json" {
-        return refuse(&format!(
-            "expected Content-Type application/json, or none, found {}",
-            shown(mime.essence_str())
-        ));
+        return refuse(&format!("expected Content-Type application/json or none, found {}", shown(mime.essence_str())));
     }
     let utf8 = mime.params().all(|(name, value)| name != "charset" || value.as_str().eq_ignore_ascii_case("utf-8"));
-    if utf8 { Ok(()) } else { refuse("expected charset utf-8, or none") }
+    if utf8 { Ok(()) } else { refuse("expected charset utf-8 or none") }
 }
 
 fn unreadable(error: &actix_web::Error) -> Problem {

@@ -1,14 +1,14 @@
-//! Whether the service lives, and whether it can do its work (contract §6).
+//! Health checks: liveness and readiness (contract §6).
 
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::openapi::ReadinessProblems;
 use super::problem::{Code, Problem};
+use super::problems::ReadinessProblems;
 use crate::store::{Readiness, Store};
 
-/// How the service is.
+/// The result of a health check.
 #[derive(Serialize, ToSchema)]
 pub(super) struct HealthBody {
     /// `live` or `ready`.
@@ -16,19 +16,22 @@ pub(super) struct HealthBody {
     status: &'static str,
 }
 
-/// The process answers.
+/// Liveness.
+///
+/// 200 whenever the process answers.
 #[utoipa::path(tag = "Server", responses((status = 200, description = "The process answers", body = HealthBody)))]
 #[get("/health/live")]
 pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(HealthBody { status: "live" })
 }
 
-/// The database can be reached, has the right schema, and keeps what it commits.
+/// Readiness.
 ///
-/// 503 `database_unavailable` says in `detail` what is missing. Send no requests to a node that is not ready.
+/// 200 if the database is reachable, has the expected schema, and commits durably. Otherwise 503 `database_unavailable`,
+/// with the reason in `detail`; send no requests to such a node.
 #[utoipa::path(
     tag = "Server",
-    responses((status = 200, description = "All is well", body = HealthBody), ReadinessProblems)
+    responses((status = 200, description = "The service is ready", body = HealthBody), ReadinessProblems)
 )]
 #[get("/health/ready")]
 pub(super) async fn ready(store: web::Data<Store>) -> Result<HttpResponse, Problem> {

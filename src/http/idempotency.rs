@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: by it a start, or a transition, is known when it is repeated (contract §1, Once only).
+//! The header `Idempotency-Key`, which makes starts and transitions safe to repeat (contract §1, Once only).
 
 use std::pin::Pin;
 
@@ -8,27 +8,27 @@ use actix_web::{FromRequest, HttpRequest};
 use utoipa::IntoParams;
 
 use super::extract::Body;
+use super::path::without_prefix;
 use super::problem::Problem;
-use super::routes::path_of;
 use crate::domain::json::Members;
 use crate::domain::once_only::IdempotencyKey;
 use crate::store::Store;
 
 const NAME: &str = "Idempotency-Key";
 
-/// What makes a start safe to repeat.
+/// The header that makes a start safe to repeat.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "describes what is read from the headers")]
+#[expect(dead_code, reason = "describes the header that `KeyedBody` reads")]
 pub(super) struct IdempotencyKeyParameter {
-    /// 1 to 255 printable ASCII characters. The same key, route and body within 24 hours gets the first answer again and
-    /// starts nothing; the same key with another route or body is 422 `idempotency_mismatch`. A request that was refused
-    /// leaves its key free.
+    /// 1 to 255 printable ASCII characters. Within 24 hours, a request with the same key, route and body returns the first
+    /// response and starts nothing. The same key with another route or body is 422 `idempotency_mismatch`. A refused
+    /// request does not use up its key.
     #[param(rename = "Idempotency-Key")]
     idempotency_key: Option<String>,
 }
 
-/// The body of a request that may have an `Idempotency-Key`.
+/// A request body, with the `Idempotency-Key` of the request.
 pub(super) struct KeyedBody {
     body: Body,
     key: Option<HeaderValue>,
@@ -36,7 +36,7 @@ pub(super) struct KeyedBody {
 }
 
 impl KeyedBody {
-    /// The members of the body, which must be an object, and the key of the request, if it has one.
+    /// Parses the body as a JSON object. The key is absent where the request has none.
     pub(super) fn object(&self, store: &Store) -> Result<(Members<'_>, Option<IdempotencyKey>), Problem> {
         let members = self.body.object()?;
         let Some(key) = &self.key else { return Ok((members, None)) };
@@ -54,11 +54,11 @@ impl FromRequest for KeyedBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let mut keys = request.headers().get_all(NAME);
         let key = match (keys.next(), keys.next()) {
-            // Of two, none is the key.
+            // A duplicate header is invalid, and so is the empty key.
             (Some(_), Some(_)) => Some(HeaderValue::from_static("")),
             (key, _) => key.cloned(),
         };
-        let route = path_of(request.path()).to_owned();
+        let route = without_prefix(request.path()).to_owned();
         let body = Body::from_request(request, payload);
         Box::pin(async move { Ok(Self { body: body.await?, key, route }) })
     }

@@ -1,5 +1,5 @@
-//! Connections that are held without a request. The framework limits how long the head of the first request of a
-//! connection may take, and how long a connection may say nothing; a head that drips in later is limited here.
+//! Idle connections. actix-web limits the time for the head of a connection's first request, and the time without any
+//! data. This module also limits connections on which the head of a later request trickles in.
 
 use std::any::Any;
 use std::net::{Shutdown, TcpStream};
@@ -11,9 +11,9 @@ use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream as Socket;
 use tokio_rustls::server::TlsStream;
 
-/// A connection between requests, or with some.
+/// A connection, with the number of its requests in progress.
 pub(super) struct Watched {
-    /// The same socket once more, to shut it down.
+    /// A duplicate of the socket, to shut the connection down.
     socket: TcpStream,
     use_: Mutex<Use>,
 }
@@ -24,28 +24,28 @@ struct Use {
 }
 
 impl Watched {
-    /// A request has begun: its head is there. It is answered when what this gives is dropped.
+    /// Marks the start of a request. The request ends when the returned guard is dropped.
     pub(super) fn in_use(self: &Arc<Self>) -> InUse {
         self.count(1, 0);
         InUse(Arc::clone(self))
     }
 
-    fn count(&self, begun: usize, ended: usize) {
+    fn count(&self, started: usize, ended: usize) {
         if let Ok(mut use_) = self.use_.lock() {
-            use_.requests = use_.requests.saturating_add(begun).saturating_sub(ended);
+            use_.requests = use_.requests.saturating_add(started).saturating_sub(ended);
             use_.since = Instant::now();
         }
     }
 
-    /// How long there has been no request.
-    fn unused(&self) -> Duration {
+    /// The time since the last request ended; zero while one is in progress.
+    fn idle(&self) -> Duration {
         self.use_
             .lock()
             .map_or(Duration::ZERO, |use_| if use_.requests == 0 { use_.since.elapsed() } else { Duration::ZERO })
     }
 }
 
-/// A connection with a request that is not answered yet.
+/// Guard of a request in progress.
 pub(super) struct InUse(Arc<Watched>);
 
 impl Drop for InUse {
@@ -54,7 +54,7 @@ impl Drop for InUse {
     }
 }
 
-/// Watches a new connection: it is shut down when there was no request for longer than `limit`.
+/// Watches each new connection, and shuts it down when it has been idle for longer than `limit`.
 pub(super) fn watch(limit: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Clone {
     move |connection, data| {
         let socket = connection.downcast_ref::<Socket>();
@@ -65,15 +65,15 @@ pub(super) fn watch(limit: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Clo
         let weak = Arc::downgrade(&watched);
         data.insert(watched);
         actix_web::rt::spawn(async move {
-            // A connection that is closed takes its data with it.
-            while let Some(unused) = weak.upgrade().map(|watched| watched.unused()) {
-                if unused > limit {
+            // The data of a connection are dropped when it closes.
+            while let Some(idle) = weak.upgrade().map(|watched| watched.idle()) {
+                if idle > limit {
                     break;
                 }
-                tokio::time::sleep(limit.saturating_sub(unused) + Duration::from_millis(50)).await;
+                tokio::time::sleep(limit.saturating_sub(idle) + Duration::from_millis(50)).await;
             }
             if let Some(watched) = weak.upgrade() {
-                // It may be closed by now, which is what was wanted.
+                // An error means that the connection is closed already.
                 drop(watched.socket.shutdown(Shutdown::Both));
             }
         });

@@ -1,4 +1,4 @@
-//! The one layer around all routes. It is one since each boxes the future of every request.
+//! The middleware around all routes. It is a single one because each middleware boxes the future of every request.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -8,15 +8,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use super::telemetry::Taken;
-use super::{auth, server};
+use super::{auth, mode};
 
-/// Lets a request in, or refuses it; counts and logs it when it is answered.
+/// Authorizes the request and passes it on, then records and logs the response.
 pub(super) async fn answer(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let taken = Taken::of(&request);
-    let mut response = match let_in(&request).await {
+    let mut response = match admit(&request).await {
         Ok(()) => next.call(request).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
@@ -27,7 +27,7 @@ pub(super) async fn answer(
     Ok(response)
 }
 
-async fn let_in(request: &ServiceRequest) -> Result<(), Problem> {
+async fn admit(request: &ServiceRequest) -> Result<(), Problem> {
     auth::authorize(request).await?;
-    server::refuse_in_maintenance(request)
+    mode::refuse_in_maintenance(request)
 }

@@ -1,98 +1,72 @@
-//! Measurements for Prometheus (contract §6).
+//! Metrics for Prometheus (contract §6).
 
 use std::convert::Infallible;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use ::metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
-use actix_web::dev::ServiceResponse;
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::operation::Operation;
-use super::problem::Problem;
-use super::routes::path_of;
 use crate::store::Store;
 
 const REQUESTS: &str = "context_services_http_requests_total";
 const SECONDS: &str = "context_services_http_request_seconds";
 
-/// How often measurements are put into their buckets.
+/// The interval of upkeep.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// The one recorder of the process. Latencies have buckets from half a millisecond on.
+/// The recorder of the process. Latency buckets start at 0.5 ms.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     let seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
     let commands = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds)
         .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_commands".into()), &commands))
-        .expect("there are buckets")
+        .expect("the bucket lists are not empty")
         .install_recorder()
-        .expect("nothing else records measurements")
+        .expect("no other recorder is installed")
 });
 
-/// Processor, memory, threads and files of the process.
+/// Metrics of the process: CPU time, memory, threads and open files.
 static PROCESS: LazyLock<metrics_process::Collector> = LazyLock::new(metrics_process::Collector::default);
 
-/// Starts to measure. What is counted before is lost.
-pub fn record() {
+/// Installs the recorder. Anything counted before this call is lost.
+pub fn install_metrics() {
     LazyLock::force(&RECORDER);
     PROCESS.describe();
     describe_counter!(REQUESTS, "Requests by method, route and status.");
-    describe_histogram!(SECONDS, Unit::Seconds, "From the head of a request to its answer, by method and route.");
+    describe_histogram!(
+        SECONDS,
+        Unit::Seconds,
+        "Time from the head of a request to its response, by method and route."
+    );
 }
 
-/// Counts a request that has been answered. Routes are templates, the same under both prefixes; all paths that are none
-/// are one, so that nobody can fill the page with names.
-pub(super) fn measure<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, elapsed: Duration) {
-    if let Some(operation) = operation {
-        return operation.measure(response.status(), elapsed);
-    }
-    let request = response.request();
-    let unrouted = Problem::of(response).is_some_and(Problem::is_unrouted);
-    let routed = request.match_pattern().filter(|_| !unrouted);
-    let route = routed.map_or_else(|| "unknown".to_owned(), |route| path_of(&route).to_owned());
-    let method = method_of(request.method());
-    seconds(method, route.clone()).record(elapsed);
-    requests(method, route, response.status()).increment(1);
-}
-
-/// How long requests of a route take.
+/// The latency histogram of a route.
 pub(super) fn seconds(method: &str, route: String) -> Histogram {
     histogram!(SECONDS, "method" => method.to_owned(), "route" => route)
 }
 
-/// How many requests of a route had an answer.
+/// The counter of responses of a route with one status.
 pub(super) fn requests(method: &str, route: String, status: StatusCode) -> Counter {
     counter!(REQUESTS, "method" => method.to_owned(), "route" => route, "status" => status.as_u16().to_string())
 }
 
-/// Puts what was measured into its buckets now and then: it would grow for as long as nobody asks for it.
+/// Moves recorded samples into their buckets at intervals; otherwise they would pile up until the next scrape.
 pub async fn keep_measurements() -> Infallible {
-    let mut pauses = tokio::time::interval(UPKEEP);
+    let mut interval = tokio::time::interval(UPKEEP);
     loop {
-        pauses.tick().await;
+        interval.tick().await;
         RECORDER.run_upkeep();
     }
 }
 
-/// Methods that clients make up are one.
-fn method_of(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        _ => "other",
-    }
-}
-
-/// Measurements for Prometheus.
+/// Metrics for Prometheus.
 #[utoipa::path(
     tag = "Server",
-    responses((status = 200, description = "In the text format of Prometheus", body = String, content_type = "text/plain",
+    responses((status = 200, description = "Metrics in the Prometheus text format", body = String, content_type = "text/plain",
         example = json!("context_services_http_requests_total{method=\"GET\",route=\"/metrics\",status=\"200\"} 2471\n")))
 )]
 #[get("/metrics")]

@@ -1,4 +1,4 @@
-//! The only code that knows HTTP: it parses requests, and answers them. What to do is decided elsewhere.
+//! The HTTP API: routes, extractors, handlers and responses. It parses and answers; `store` and `domain` do the rest.
 
 mod auth;
 mod business_attributes;
@@ -10,18 +10,22 @@ mod health;
 mod idempotency;
 mod idle;
 mod layer;
+mod lists;
 mod metrics;
+mod mode;
 mod openapi;
-mod operation;
+mod operations;
 mod page;
+mod path;
 mod problem;
+mod problems;
 mod query;
 mod records;
 mod reports;
 mod routes;
-mod server;
 mod services;
 mod states;
+mod status;
 mod tasks;
 pub mod telemetry;
 mod tls;
@@ -39,60 +43,63 @@ use tokio_util::sync::CancellationToken;
 use crate::store::Store;
 
 pub use auth::AccessSettings;
-pub use metrics::{keep_measurements, record};
-pub use openapi::document;
+pub use metrics::{install_metrics, keep_measurements};
+pub use openapi::document::document;
 pub use problem::{Code, table_of_codes};
 pub use tls::{Tls, TlsError};
 
-/// How requests are taken.
+/// Settings of the HTTP server.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
-    /// Threads that take requests.
+    /// Number of worker threads.
     pub workers: usize,
-    /// The most bytes of a body.
+    /// Maximum size of a request body, in bytes.
     pub max_body_bytes: usize,
-    /// How long requests may go on when the server is told to stop, in seconds.
+    /// How long requests in progress may take after the server was told to stop, in seconds.
     pub shutdown_timeout: u64,
-    /// How long the head of a request may take to arrive, and its body.
+    /// How long the head of a request may take to arrive; the same limit applies to its body.
     pub request_timeout: Duration,
-    /// How long a connection may be without a request.
+    /// How long a connection may stay idle between requests.
     pub keep_alive: Duration,
-    /// The most connections at a time.
+    /// Maximum number of concurrent connections.
     pub max_connections: usize,
-    /// Who is let in.
+    /// Access control.
     pub access: AccessSettings,
-    /// The certificate; none: HTTP without TLS.
+    /// The TLS certificate; none for plain HTTP.
     pub tls: Option<Arc<Tls>>,
 }
 
-/// Serves the API on `listener` until the server is told to stop through its handle. Once `leaving` is cancelled, every
-/// answer is the last on its connection.
+/// Serves the API on `listener` until the returned server is stopped through its handle. Once `draining` is cancelled,
+/// every response closes its connection.
 pub fn serve(
     listener: TcpListener,
     store: web::Data<Store>,
     settings: HttpSettings,
-    leaving: CancellationToken,
+    draining: CancellationToken,
 ) -> io::Result<Server> {
-    let document = web::Data::new(openapi::Published::new());
+    let document = document();
+    let operations = web::Data::new(operations::Operations::new(&document, routes::PAGES));
+    let published = web::Data::new(openapi::Published::new(&document));
     let gate = web::Data::new(auth::Gate::new(settings.access));
-    let requests = web::Data::new(server::Requests::since(store.now()));
+    let requests = web::Data::new(status::Requests::since(store.now()));
     let server = HttpServer::new(move || {
         actix_web::rt::spawn(Store::hand_out_answers());
         App::new()
             .app_data(web::Data::clone(&store))
-            .app_data(web::Data::clone(&document))
+            .app_data(web::Data::clone(&operations))
+            .app_data(web::Data::clone(&published))
             .app_data(extract::body_limit(settings.max_body_bytes))
-            .app_data(extract::BodyPatience(settings.request_timeout))
+            .app_data(extract::BodyTimeout(settings.request_timeout))
             .app_data(web::Data::clone(&requests))
             .app_data(web::Data::clone(&gate))
-            .app_data(leaving.clone())
+            .app_data(draining.clone())
             .wrap(from_fn(layer::answer))
             .configure(routes::configure)
     });
     let server = server
         .workers(settings.workers)
         .max_connections(settings.max_connections.div_ceil(settings.workers.max(1)))
-        // Without it an answer can wait 40 ms for a delayed acknowledgement.
+        // Nagle's algorithm and delayed acknowledgements together can hold a response back for 40 ms.
         .tcp_nodelay(true)
         .client_request_timeout(settings.request_timeout)
         .keep_alive(settings.keep_alive)

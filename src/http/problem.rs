@@ -1,4 +1,4 @@
-//! Every error as a caller sees it: RFC 9457 problems from one table (contract §1, Errors).
+//! Errors as callers see them: RFC 9457 problems, from one table of codes (contract §1, Errors).
 
 use std::error::Error;
 use std::fmt;
@@ -15,28 +15,28 @@ use crate::domain::refusal::Refusal;
 use crate::domain::violation::{Violation, Violations};
 use crate::store::StoreError;
 
-/// How many of several violations `detail` names; `errors` has more.
+/// Maximum number of violations that `detail` names; `errors` lists more.
 const NAMED_IN_DETAIL: usize = 10;
 
-/// How many violations `errors` has: a body of a megabyte can have hundreds of thousands.
+/// Maximum number of violations in `errors`. A body of 1 MB can have hundreds of thousands.
 const LISTED: usize = 1000;
 
-/// How many characters of a pointer `detail` repeats.
+/// Maximum number of characters of a pointer that `detail` quotes.
 const SHOWN: usize = 100;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:ident, $title:literal;)+) => {
-        /// What kind of error it is; stable, for programs to match on.
+        /// A stable error code, for programs to match on.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code {
             $($(#[$doc])* $variant,)+
         }
 
         impl Code {
-            /// All of them.
+            /// All codes.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The code's name, its status, and the title of its problems: the one table of errors.
+            /// The name, status and title of the code.
             pub const fn entry(self) -> (&'static str, StatusCode, &'static str) {
                 match self {
                     $(Self::$variant => ($code, StatusCode::$status, $title),)+
@@ -47,20 +47,20 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The body is not JSON that the service takes.
+    /// The body is not valid JSON.
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON";
-    /// A path identifier is not an integer of its width.
+    /// An identifier in the path is not an integer of the required width.
     InvalidId = "invalid_id", BAD_REQUEST, "The identifier is not valid";
     /// The event breaks a rule.
     InvalidEvent = "invalid_event", BAD_REQUEST, "The event is not valid";
-    /// The query string has a parameter that is unknown or does not parse.
+    /// A query parameter is unknown or malformed.
     InvalidQuery = "invalid_query", BAD_REQUEST, "The query is not valid";
     /// The schema breaks a rule.
     InvalidSchema = "invalid_schema", BAD_REQUEST, "The schema or business attribute is not valid";
-    /// The caller has not said who it is, or not convincingly.
-    Unauthenticated = "unauthenticated", UNAUTHORIZED, "The caller is not known";
-    /// The caller may not do this.
-    Forbidden = "forbidden", FORBIDDEN, "The caller may not do this";
+    /// The request has no valid credentials.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "The request has no valid credentials";
+    /// The role of the caller, the host name or the origin does not permit the request.
+    Forbidden = "forbidden", FORBIDDEN, "The request is not permitted";
     /// There is no such service.
     UnknownService = "unknown_service", NOT_FOUND, "There is no such service";
     /// There is no such state.
@@ -73,35 +73,35 @@ codes! {
     UnknownBusinessAttribute = "unknown_business_attribute", NOT_FOUND, "There is no such business attribute";
     /// There is no such route.
     NotFound = "not_found", NOT_FOUND, "There is no such route";
-    /// The route has other methods.
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not have this method";
-    /// The client was too slow to send its request.
+    /// The route supports other methods.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not support this method";
+    /// The body did not arrive in time.
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
-    /// The element has ended with another event.
-    AlreadyCompleted = "already_completed", CONFLICT, "It has ended already";
-    /// The task has another state.
+    /// The element was completed by a different event.
+    AlreadyCompleted = "already_completed", CONFLICT, "The service, state or task is already completed";
+    /// The task belongs to another state.
     StateMismatch = "state_mismatch", CONFLICT, "The task belongs to another state";
-    /// A schema has this name.
-    SchemaExists = "schema_exists", CONFLICT, "There is an extension schema of this name";
-    /// The idempotency key belongs to another request.
-    IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another request";
+    /// Another schema has this name.
+    SchemaExists = "schema_exists", CONFLICT, "An extension schema of this name exists";
+    /// The idempotency key was used for a different request.
+    IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for a different request";
     /// The body is too large.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
-    /// The body is of another type than JSON.
+    /// The body is not declared as JSON.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
-    /// The caller sends more than it may.
-    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "The caller sends too many requests";
-    /// A fault of the service.
-    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong in the service";
-    /// The deployment is in maintenance.
-    Maintenance = "maintenance", SERVICE_UNAVAILABLE, "The service is in maintenance";
-    /// More is waiting than the service holds.
+    /// The caller exceeds its rate limit.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// A fault in the service.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
+    /// The deployment is in maintenance mode.
+    Maintenance = "maintenance", SERVICE_UNAVAILABLE, "The service is in maintenance mode";
+    /// The queue of events is full.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service is overloaded";
-    /// The database is away, or it is not known whether it committed.
+    /// The database is unreachable, or the outcome of a commit is unknown.
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "The database is unavailable";
 }
 
-/// Name, status and title of every code, for documents and tests.
+/// The name, status and title of every code, for documents and tests.
 pub fn table_of_codes() -> impl Iterator<Item = (&'static str, u16, &'static str)> {
     Code::ALL.iter().map(|code| {
         let (name, status, title) = code.entry();
@@ -119,39 +119,39 @@ pub(super) struct Problem {
     source: Option<Box<StoreError>>,
 }
 
-/// One thing that is wrong, and where.
+/// A violation and its place.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct ProblemError {
-    /// JSON pointer (RFC 6901) into the body.
+    /// JSON pointer (RFC 6901) to the place in the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/disposition_desc")]
     pointer: Option<String>,
     /// Name of the query parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<String>,
-    /// What was expected and what was found.
+    /// The expected and the actual value.
     #[schema(example = "70 characters; at most 64 are allowed")]
     detail: String,
 }
 
-/// An error, as RFC 9457 has it. `message` and `exception` repeat `detail` and `code` for clients of version 8.5.
+/// An error (RFC 9457). `message` and `exception` repeat `detail` and `code` for clients of version 8.5.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct ProblemBody<'a> {
-    /// `/problems/` and the code.
+    /// `/problems/` followed by the code.
     #[serde(rename = "type")]
     #[schema(example = "/problems/invalid_event")]
     kind: String,
-    /// What kind of error it is, for a person.
+    /// Short description of the code, for people.
     title: &'a str,
-    /// The HTTP status again.
+    /// The HTTP status.
     status: u16,
-    /// What is wrong with this request.
+    /// Description of this occurrence, for people.
     detail: &'a str,
-    /// What kind of error it is; stable, for programs.
+    /// Stable error code, for programs.
     #[schema(example = "invalid_event")]
     code: &'a str,
-    /// Everything that is wrong, where there is something to say.
+    /// The violations, for errors in a body or query string.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [ProblemError],
     /// Repeats `detail`.
@@ -165,32 +165,33 @@ impl Problem {
         Self { code, detail: detail.into(), errors: Vec::new(), allow: None, source: None }
     }
 
-    /// What an answer says is wrong; none where it is no refusal.
+    /// The problem in a response, if it has one.
     pub(super) fn of<B>(response: &ServiceResponse<B>) -> Option<&Self> {
         response.response().error().and_then(|error| error.as_error())
     }
 
-    /// The deployment is closed for a while.
+    /// The refusal in maintenance mode.
     pub(super) fn maintenance() -> Self {
-        Self::new(Code::Maintenance, "the service is in maintenance; try again later")
+        Self::new(Code::Maintenance, "the service is in maintenance mode; try again later")
     }
 
-    /// The route has these methods, and not the one that was asked for.
+    /// The refusal of a method, with the methods that the route supports.
     pub(super) fn method_not_allowed(method: &str, allowed: &[&str]) -> Self {
         let allow = allowed.join(", ");
-        let mut problem = Self::new(Code::MethodNotAllowed, format!("the route has no {method}; it has {allow}"));
+        let mut problem =
+            Self::new(Code::MethodNotAllowed, format!("the route does not support {method}; it supports {allow}"));
         problem.allow = Some(allow);
         problem
     }
 
-    /// What is wrong with query parameters.
+    /// The refusal of a query parameter or header.
     pub(super) fn invalid_query(parameter: &str, detail: String) -> Self {
         let text = format!("the parameter {parameter} is not valid: {detail}");
         let error = ProblemError { pointer: None, parameter: Some(parameter.to_owned()), detail };
         Self { errors: vec![error], ..Self::new(Code::InvalidQuery, text) }
     }
 
-    /// What is wrong with a body.
+    /// The refusal of a body.
     pub(super) fn violations(code: Code, violations: Violations) -> Self {
         let violations = violations.into_list();
         let named: Vec<_> =
@@ -207,12 +208,20 @@ impl Problem {
         Self { errors: violations.into_iter().take(LISTED).map(of_violation).collect(), ..Self::new(code, detail) }
     }
 
-    /// The same problem, where what was refused is a schema rather than an event.
+    /// The refusal of the definition of a schema or business attribute.
     pub(super) fn of_schema(violations: Violations) -> Self {
         Self::violations(Code::InvalidSchema, violations)
     }
 
-    /// What happened inside, for the log alone.
+    /// The refusal of a definition by the store.
+    pub(super) fn of_definition(error: StoreError) -> Self {
+        match error {
+            StoreError::Invalid(violations) => Self::of_schema(violations),
+            other => other.into(),
+        }
+    }
+
+    /// The internal cause with its sources, for the log only.
     pub(super) fn cause(&self) -> Option<String> {
         let mut error: &dyn Error = self.source.as_deref()?;
         let mut chain = error.to_string();
@@ -224,33 +233,33 @@ impl Problem {
         Some(chain)
     }
 
-    /// Whether the service has too much to do.
+    /// True if the request was refused because of overload.
     pub(super) const fn is_overload(&self) -> bool {
         matches!(self.code, Code::Overloaded)
     }
 
-    /// Whether no operation has been reached.
+    /// True if the request matched no operation.
     pub(super) const fn is_unrouted(&self) -> bool {
         matches!(self.code, Code::NotFound | Code::MethodNotAllowed)
     }
 
-    /// What kind of error it is, for a person.
+    /// Short description of the code, for people.
     pub(super) const fn title(&self) -> &'static str {
         self.code.entry().2
     }
 
-    /// What is wrong with this request.
+    /// Description of this occurrence, for people.
     pub(super) fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The stable name of what is wrong.
+    /// Stable error code, for programs.
     pub(super) const fn code(&self) -> &'static str {
         self.code.entry().0
     }
 }
 
-/// A pointer without its first slash, cut to what a reader can take in; the body itself has none.
+/// A pointer without its leading slash, truncated. The pointer to the body itself is empty.
 fn label(pointer: &str) -> &str {
     match pointer.strip_prefix('/') {
         Some("") => "\"\"",
@@ -331,7 +340,7 @@ impl From<StoreError> for Problem {
             StoreError::Overloaded => Code::Overloaded,
             StoreError::Unavailable(_) => Code::DatabaseUnavailable,
             StoreError::Corrupt { .. } | StoreError::Database(_) => {
-                let detail = "the fault is logged under the request's id (header X-Request-Id)";
+                let detail = "the error is in the server's log, under the X-Request-Id of this response";
                 return Self { source: Some(Box::new(error)), ..Self::new(Code::Internal, detail) };
             }
         };

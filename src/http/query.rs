@@ -1,4 +1,4 @@
-//! Query strings: which parameters an operation takes, and what they mean (contract §3).
+//! Query strings: the parameters of each operation (contract §3).
 
 use std::str::FromStr;
 
@@ -14,111 +14,112 @@ use crate::domain::ids::{Element, StateId};
 use crate::domain::query::{Cursor, Filter, Nested, Page, Span, View};
 use crate::domain::time::Timestamp;
 
-/// Elements that a list gives unless told.
+/// Default length of a list.
 const DEFAULT_LIMIT: u32 = 1000;
 
-/// The most elements that a list gives.
+/// Maximum length of a list.
 const MAX_LIMIT: u32 = 10_000;
 
-/// Which extensions are included.
+/// The parameter for extensions.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct ExtensionsParameter {
-    /// Extensions to include: names in any case, comma separated or repeated; `*` is all; none unless given. A name that
-    /// no extension has includes nothing. `State.Survey` and `Task.*` choose for nested states and tasks.
+    /// Extensions to include: case-insensitive names, comma-separated or repeated; `*` includes all. Defaults to none. An
+    /// unknown name includes nothing. `State.Survey` and `Task.*` apply to nested states and tasks.
     extensions: Option<String>,
 }
 
-/// Which tasks are nested.
+/// The parameters for nested tasks.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct NestedTasksParameters {
-    /// Whether active tasks are nested; false unless given.
+    /// Include active tasks. Defaults to false.
     active_tasks: Option<bool>,
-    /// Whether completed tasks are nested; false unless given.
+    /// Include completed tasks. Defaults to false.
     completed_tasks: Option<bool>,
 }
 
-/// Which states are nested.
+/// The parameters for nested states.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct NestedStatesParameters {
-    /// Whether active states are nested; false unless given.
+    /// Include active states. Defaults to false.
     active_states: Option<bool>,
-    /// Whether completed states are nested; false unless given.
+    /// Include completed states. Defaults to false.
     completed_states: Option<bool>,
 }
 
-/// Which part of a list is given.
+/// The parameters for one page of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct PageParameters {
-    /// The most elements: the newest, in ascending order of start and identifier.
+    /// Maximum number of elements. The newest are returned, in ascending order of start and identifier.
     #[param(minimum = 1, maximum = 10_000, default = 1000)]
     limit: Option<u32>,
-    /// The elements before this place in the list, as `Link` of an answer gives it.
+    /// Cursor from the `Link` header of a previous response: returns the elements before it.
     before: Option<String>,
 }
 
-/// What a list of services is narrowed to.
+/// The filters of a list of services.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct ServiceFilterParameters {
-    /// Numbers or names, comma separated or repeated.
+    /// Types to include: numbers or names, comma-separated or repeated.
     service_types: Option<String>,
-    /// Services that started at this moment or later.
+    /// Include services that started at this time or later.
     #[param(format = DateTime)]
     started_from: Option<String>,
-    /// Services that started before this moment.
+    /// Include services that started before this time.
     #[param(format = DateTime)]
     started_to: Option<String>,
-    /// Services that ended at this moment or later.
+    /// Include services that ended at this time or later.
     #[param(format = DateTime)]
     completed_from: Option<String>,
-    /// Services that ended before this moment.
+    /// Include services that ended before this time.
     #[param(format = DateTime)]
     completed_to: Option<String>,
 }
 
-/// What a list of states is narrowed to.
+/// The filters of a list of states.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct StateFilterParameters {
-    /// Numbers or names, comma separated or repeated.
+    /// Types to include: numbers or names, comma-separated or repeated.
     state_types: Option<String>,
 }
 
-/// What a list of tasks is narrowed to.
+/// The filters of a list of tasks.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct TaskFilterParameters {
-    /// Numbers or names, comma separated or repeated.
+    /// Types to include: numbers or names, comma-separated or repeated.
     task_types: Option<String>,
-    /// Identifiers of states, comma separated or repeated.
+    /// States whose tasks to include: identifiers, comma-separated or repeated.
     state_id: Option<String>,
 }
 
-/// The parameters of a query string, as they are taken; one that nothing takes is refused.
+/// The parameters of a query string. Reading one removes it; any that remain are refused as unknown.
 pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
+    /// Parses the query string.
     pub(super) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         if !is_decodable(request.query_string()) {
-            return Err(Problem::new(Code::InvalidQuery, "the query string is not percent-encoded UTF-8"));
+            return Err(Problem::new(Code::InvalidQuery, "the query string is not valid percent-encoded UTF-8"));
         }
         serde_urlencoded::from_str(request.query_string())
             .map(Self)
-            .map_err(|error| Problem::new(Code::InvalidQuery, format!("the query string does not parse: {error}")))
+            .map_err(|error| Problem::new(Code::InvalidQuery, format!("the query string is malformed: {error}")))
     }
 
-    /// All values of a parameter, in order.
+    /// Removes all values of a parameter, in order.
     fn take(&mut self, name: &str) -> Vec<String> {
         let (taken, rest) = std::mem::take(&mut self.0).into_iter().partition(|(known, _)| known == name);
         self.0 = rest;
@@ -126,27 +127,29 @@ impl Parameters {
         taken.into_iter().map(|(_, value)| value).collect()
     }
 
-    /// The one value of a parameter.
+    /// The value of a parameter that may occur once.
     pub(super) fn one(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let mut values = self.take(name);
         let value = values.pop();
-        if values.is_empty() { Ok(value) } else { Err(Problem::invalid_query(name, "expected one value".into())) }
+        if values.is_empty() { Ok(value) } else { Err(Problem::invalid_query(name, "expected a single value".into())) }
     }
 
+    /// The parsed value of a parameter that may occur once.
     pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, name: &str) -> Result<Option<T>, Problem> {
         self.one(name)?.map(|text| parse(name, &text)).transpose()
     }
 
-    /// The items of a list that is comma separated, or repeated.
+    /// The items of a comma-separated or repeated parameter.
     fn list(&mut self, name: &str) -> Result<Vec<String>, Problem> {
         let values = self.take(name);
         let items: Vec<_> = values.iter().flat_map(|list| list.split(',')).map(|item| item.trim().to_owned()).collect();
         match items.iter().find(|item| item.is_empty() || item.contains('\0')) {
             None => Ok(items),
-            Some(_) => Err(Problem::invalid_query(name, "expected items separated by commas".into())),
+            Some(_) => Err(Problem::invalid_query(name, "expected comma-separated items".into())),
         }
     }
 
+    /// A date and time.
     pub(super) fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.one(name)? else { return Ok(None) };
         let moment = Timestamp::parse(&text);
@@ -162,7 +165,7 @@ impl Parameters {
         Ok(Nested { active: self.flag(active)?, completed: self.flag(completed)? })
     }
 
-    /// `true` or `false`, in any case; false unless given.
+    /// `true` or `false`, case-insensitive. Defaults to false.
     fn flag(&mut self, name: &str) -> Result<bool, Problem> {
         let Some(text) = self.one(name)? else { return Ok(false) };
         match text.to_ascii_lowercase().as_str() {
@@ -172,7 +175,7 @@ impl Parameters {
         }
     }
 
-    /// What is given of elements of one kind beside themselves.
+    /// The nested elements and extensions to include.
     fn view(&mut self, element: Element) -> Result<View, Problem> {
         let mut view = View::default();
         if element == Element::Service {
@@ -184,7 +187,7 @@ impl Parameters {
         for list in self.take("extensions") {
             let added = view.extensions.add(element, &list);
             added.map_err(|item| {
-                let expected = "expected a name, *, or one of these after Service., State. or Task.";
+                let expected = "expected a name or *, optionally prefixed by Service., State. or Task.";
                 Problem::invalid_query("extensions", format!("{expected}, found {:?}", shown(item)))
             })?;
         }
@@ -213,10 +216,13 @@ impl Parameters {
         Ok(filter)
     }
 
+    /// Returns `value`, or refuses the first parameter that was not read.
     pub(super) fn refuse_rest<T>(self, value: T) -> Result<T, Problem> {
         match self.0.first() {
             None => Ok(value),
-            Some((name, _)) => Err(Problem::invalid_query(shown(name), "there is no such parameter here".into())),
+            Some((name, _)) => {
+                Err(Problem::invalid_query(shown(name), "the operation does not have this parameter".into()))
+            }
         }
     }
 }
@@ -225,10 +231,10 @@ fn parse<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<T
     text.parse().map_err(|error| Problem::invalid_query(name, format!("{error}, found {:?}", shown(text))))
 }
 
-/// An operation without query parameters: one that is there was meant for something.
+/// An operation without query parameters. It refuses any, since an ignored parameter would mislead the caller.
 pub(super) struct NoParameters;
 
-/// `state_id` in the query string.
+/// The query parameter `state_id`.
 pub(super) struct StateInQuery(pub(super) Option<StateId>);
 
 impl StateInQuery {
@@ -239,7 +245,7 @@ impl StateInQuery {
     }
 }
 
-/// `cv-attribute` in the query string: a field.
+/// The query parameter `cv-attribute`: a field.
 pub(super) struct FieldInQuery(pub(super) Option<Field>);
 
 impl FieldInQuery {
@@ -253,7 +259,7 @@ impl FieldInQuery {
     }
 }
 
-/// What is given of one service, state or task.
+/// The nested elements and extensions to include with one service, state or task.
 pub(super) struct ViewInQuery<const ELEMENT: usize>(pub(super) View);
 
 impl<const ELEMENT: usize> ViewInQuery<ELEMENT> {
@@ -264,7 +270,7 @@ impl<const ELEMENT: usize> ViewInQuery<ELEMENT> {
     }
 }
 
-/// What a list of services, states or tasks is narrowed to, and what is given of each.
+/// The filter of a list, and the nested elements and extensions to include with each element.
 pub(super) struct ListInQuery<const ELEMENT: usize>(pub(super) Filter, pub(super) View);
 
 impl<const ELEMENT: usize> ListInQuery<ELEMENT> {
@@ -275,7 +281,7 @@ impl<const ELEMENT: usize> ListInQuery<ELEMENT> {
     }
 }
 
-/// Which element a query is of, as a parameter of types.
+// Kinds of elements as const parameters of `ViewInQuery` and `ListInQuery`.
 pub(super) const SERVICE: usize = Element::Service as usize;
 pub(super) const STATE: usize = Element::State as usize;
 pub(super) const TASK: usize = Element::Task as usize;
@@ -290,7 +296,7 @@ from_path!(ListInQuery<SERVICE>, request => Self::read(request));
 from_path!(ListInQuery<STATE>, request => Self::read(request));
 from_path!(ListInQuery<TASK>, request => Self::read(request));
 
-/// 200 with a part of a list; where older elements remain, `Link` says where they are.
+/// 200 with one page of a list. If older elements remain, the `Link` header has the URL of the next page.
 pub(super) fn listed<T, B: From<T> + Serialize>(request: &HttpRequest, page: Page<T>) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     if let Some(link) = page.older.and_then(|older| link(request, older)) {

@@ -1,27 +1,27 @@
-//! Records of extensions over HTTP, apart from events.
+//! Changes of extension records outside of events.
 
 use actix_web::{HttpResponse, delete, put, web};
 use serde_json::json;
 
 use super::extract::{Body, Keyed, NamePath, ServicePath, StatePath, TaskPath};
-use super::openapi::{ChangeRecordsProblems, DeleteRecordsProblems};
 use super::problem::Problem;
+use super::problems::{ChangeRecordsProblems, DeleteRecordsProblems};
 use super::query::NoParameters;
 use crate::domain::extension::Change;
 use crate::store::Store;
 
-/// The three changes of the records of one kind of element.
+/// Defines the handlers that update, merge and delete the extension records of one kind of element.
 macro_rules! changes_of_records {
     ($element:literal, $of:ident, [$($parameter:tt)*], $update:ident $update_path:tt, $merge:ident $merge_path:tt,
         $delete:ident $delete_path:tt) => {
         /// Update the records of an extension of an element.
         ///
-        /// The body is the record, or the array of records where the extension is multi-valued. It replaces all that was
-        /// recorded. An element that has ended takes it too.
+        /// The body is a record, or an array of records if the extension is multi-valued. It replaces all recorded data of
+        /// the extension. Completed elements accept it too.
         #[utoipa::path(
             tag = "Extensions",
             summary = concat!("Update the records of an extension of a ", $element, "."),
-            params($($parameter)* ("name" = String, Path, description = "The extension, in any case")),
+            params($($parameter)* ("name" = String, Path, description = "The extension, case-insensitive")),
             request_body(content = serde_json::Value, example = json!({"url": "http://ourServer", "question1": 7})),
             responses((status = 200, description = "The records are on disk", body = serde_json::Value, example = json!({})),
                 ChangeRecordsProblems)
@@ -41,12 +41,12 @@ macro_rules! changes_of_records {
 
         /// Merge attributes into the record of a single-valued extension of an element.
         ///
-        /// Attributes that are given are added or replaced, the others stay; `null` is not given. Where nothing was
-        /// recorded, the body must be a whole record.
+        /// Adds or replaces the attributes in the body and keeps the others; `null` counts as absent. If nothing is recorded
+        /// yet, the body must be a complete record.
         #[utoipa::path(
             tag = "Extensions",
             summary = concat!("Merge attributes into the record of a single-valued extension of a ", $element, "."),
-            params($($parameter)* ("name" = String, Path, description = "The extension, in any case")),
+            params($($parameter)* ("name" = String, Path, description = "The extension, case-insensitive")),
             request_body(content = serde_json::Value, example = json!({"question1": 8})),
             responses((status = 200, description = "The record is on disk", body = serde_json::Value, example = json!({})),
                 ChangeRecordsProblems)
@@ -66,12 +66,12 @@ macro_rules! changes_of_records {
 
         /// Delete the records of an extension of an element.
         ///
-        /// 404 `unknown_extension` where none are recorded.
+        /// 404 `unknown_extension` if there are none.
         #[utoipa::path(
             tag = "Extensions",
             summary = concat!("Delete the records of an extension of a ", $element, "."),
-            params($($parameter)* ("name" = String, Path, description = "The extension, in any case")),
-            responses((status = 204, description = "The records are gone"), DeleteRecordsProblems)
+            params($($parameter)* ("name" = String, Path, description = "The extension, case-insensitive")),
+            responses((status = 204, description = "The records are deleted"), DeleteRecordsProblems)
         )]
         #[delete($delete_path)]
         pub(super) async fn $delete(

@@ -1,4 +1,4 @@
-//! Reports over HTTP: sums over a period, as JSON, or as CSV for spreadsheets.
+//! Handlers of reports: sums over a period, as JSON, or as CSV for spreadsheets.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
@@ -6,40 +6,40 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::from_path;
-use super::openapi::ReportProblems;
 use super::problem::{Code, Problem};
+use super::problems::ReportProblems;
 use super::query::Parameters;
 use crate::domain::report::{ActivityRow, DurationRow, OutcomeRow, Period, Scope, StopRow};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
-/// What a report is over, and its form.
+/// The parameters of a report.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 struct ReportParameters {
-    /// From this moment on; 24 hours before `to` unless given.
+    /// Start of the period, inclusive. Defaults to 24 hours before `to`.
     #[param(format = DateTime)]
     from: Option<String>,
-    /// Before this moment; now unless given.
+    /// End of the period, exclusive. Defaults to now.
     #[param(format = DateTime)]
     to: Option<String>,
-    /// Services of this type alone: its name, or its number where it has none.
+    /// Restricts the report to services of this type: its name, or its number if it has no name.
     #[param(example = "book a hotel")]
     service_type: Option<String>,
-    /// `json`, or `csv`, in which texts that a spreadsheet would take for formulas begin with `'`.
+    /// `json` or `csv`. In CSV, text that a spreadsheet would interpret as a formula is prefixed with `'`.
     #[param(example = "json")]
     format: Option<String>,
 }
 
-/// The form of an answer.
+/// Format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Json,
     Csv,
 }
 
-/// What a report is over, without the clock that says when now is.
+/// The query string of a report, before defaults that depend on the clock are applied.
 pub(super) struct ReportInQuery {
     from: Option<Timestamp>,
     to: Option<Timestamp>,
@@ -69,30 +69,32 @@ impl ReportInQuery {
 from_path!(ReportInQuery, request => ReportInQuery::read(request));
 
 impl Parameters {
-    /// A type of services; none where it is not given or empty.
+    /// A type of service; none if absent or empty.
     pub(super) fn service_type(&mut self, name: &str) -> Result<Option<String>, Problem> {
         match self.one(name)?.filter(|text| !text.is_empty()) {
-            Some(text) if text.contains('\0') => Err(Problem::invalid_query(name, "there is a NUL in it".to_owned())),
+            Some(text) if text.contains('\0') => {
+                Err(Problem::invalid_query(name, "expected text without NUL".to_owned()))
+            }
             text => Ok(text),
         }
     }
 }
 
-/// A period that ends before it starts.
+/// The refusal of a period that ends before it starts.
 pub(super) fn backwards() -> Problem {
-    Problem::invalid_query("to", "expected a moment after from".to_owned())
+    Problem::invalid_query("to", "expected a time after from".to_owned())
 }
 
-/// What a report was over.
+/// Scope of a report.
 #[derive(Serialize, ToSchema)]
 struct ScopeBody {
-    /// The start of the period.
+    /// Start of the period, inclusive.
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
-    /// Its end.
+    /// End of the period, exclusive.
     #[schema(value_type = String, format = DateTime)]
     to: Timestamp,
-    /// The type of services; absent: all.
+    /// Type of the services; absent for all types.
     #[serde(skip_serializing_if = "Option::is_none")]
     service_type: Option<String>,
 }
@@ -103,16 +105,114 @@ impl From<Scope> for ScopeBody {
     }
 }
 
-/// A row of a report as cells of a table.
+/// The services of one interval of the period.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ActivityRow)]
+struct ActivityRowBody {
+    /// Start of the interval, which ends at the start of the next one.
+    #[schema(format = DateTime)]
+    start: String,
+    /// Services that started in the interval.
+    started: i64,
+    /// Services that ended in the interval.
+    ended: i64,
+    /// Services that were open at the end of the interval.
+    open: i64,
+}
+
+impl From<ActivityRow> for ActivityRowBody {
+    fn from(ActivityRow { start, started, ended, open }: ActivityRow) -> Self {
+        Self { start: start.to_string(), started, ended, open }
+    }
+}
+
+/// Number of elements of one type that ended with one disposition.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OutcomeRow)]
+struct OutcomeRowBody {
+    /// `service`, `state` or `task`.
+    #[schema(example = "task")]
+    element: String,
+    /// Type of the elements; absent if they have none.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schema(example = "survey")]
+    kind: Option<String>,
+    /// Display name of the disposition; absent if they have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "SUCCESS")]
+    disposition: Option<String>,
+    /// Number of elements.
+    ended: i64,
+}
+
+impl From<OutcomeRow> for OutcomeRowBody {
+    fn from(OutcomeRow { element, kind, disposition, ended }: OutcomeRow) -> Self {
+        Self { element, kind, disposition, ended }
+    }
+}
+
+/// Durations of the tasks of one type.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DurationRow)]
+struct DurationRowBody {
+    /// Type of the tasks; absent if they have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "survey")]
+    task_type: Option<String>,
+    /// Number of tasks.
+    tasks: i64,
+    /// Median, in milliseconds.
+    p50_ms: i64,
+    /// 90th percentile, in milliseconds.
+    p90_ms: i64,
+    /// 99th percentile, in milliseconds.
+    p99_ms: i64,
+    /// Maximum, in milliseconds.
+    longest_ms: i64,
+}
+
+impl From<DurationRow> for DurationRowBody {
+    fn from(row: DurationRow) -> Self {
+        let DurationRow { task_type, tasks, p50_ms, p90_ms, p99_ms, longest_ms } = row;
+        Self { task_type, tasks, p50_ms, p90_ms, p99_ms, longest_ms }
+    }
+}
+
+/// Number of services whose last started state or task has one type.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StopRow)]
+struct StopRowBody {
+    /// `completed` or `active`.
+    #[schema(example = "active")]
+    status: String,
+    /// Kind of the element that started last, `state` or `task`; absent if none has started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "task")]
+    last: Option<String>,
+    /// Type of that element; absent if it has none.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schema(example = "survey")]
+    kind: Option<String>,
+    /// Number of services.
+    services: i64,
+}
+
+impl From<StopRow> for StopRowBody {
+    fn from(StopRow { status, last, kind, services }: StopRow) -> Self {
+        Self { status, last, kind, services }
+    }
+}
+
+/// A row of a report as CSV.
 trait Cells {
-    /// What stands above the cells.
+    /// Column names.
     const HEAD: &'static [&'static str];
 
     /// The cells.
     fn cells(&self) -> Vec<String>;
 }
 
-/// One report: its body, its cells, and its operation.
+/// Defines the JSON body, the CSV columns and the handler of each report.
 macro_rules! reports {
     ($(
         $(#[$doc:meta])* $name:ident, $path:tt, $file:literal like $csv:literal, $body:ident($row:ident), $body_doc:literal,
@@ -141,14 +241,14 @@ macro_rules! reports {
                 tag = "Reports",
                 params(ReportParameters),
                 responses(
-                    (status = 200, description = "The figures", content(($body = "application/json"), (String = "text/csv", example = json!($csv)))),
+                    (status = 200, description = "The report", content(($body = "application/json"), (String = "text/csv", example = json!($csv)))),
                     ReportProblems,
                 )
             )]
             #[get($path)]
             pub(super) async fn $name(store: web::Data<Store>, query: ReportInQuery) -> Result<HttpResponse, Problem> {
                 let (scope, format) = query.scope(&store)?;
-                let rows = store.$name(&scope).await?;
+                let rows = store.$name(&scope).await?.into_iter().map($row::from).collect::<Vec<_>>();
                 Ok(match format {
                     Format::Json => HttpResponse::Ok().json($body { scope: scope.into(), rows }),
                     Format::Csv => csv($file, &rows)?,
@@ -161,36 +261,35 @@ macro_rules! reports {
 reports! {
     /// Activity over time.
     ///
-    /// Services that started, ended and were open, for each part of the period. The parts are whole steps of time (a
-    /// minute, an hour, a day …), about 48 of them; what lies outside of the period is not counted.
-    report_activity, "/reports/activity", "activity.csv" like "start,started,ended,open\n2026-02-05T09:00:00.000Z,41,38,7\n", ActivityBody(ActivityRow), "Services over time.",
-        ["start": |row| row.start.to_string(), "started": |row| row.started.to_string(),
+    /// Number of services that started, ended and were open in each interval of the period. There are about 48 intervals,
+    /// aligned to a whole unit of time (a minute, an hour, a day …). Only events within the period are counted.
+    report_activity, "/reports/activity", "activity.csv" like "start,started,ended,open\n2026-02-05T09:00:00.000Z,41,38,7\n", ActivityBody(ActivityRowBody), "Services over time.",
+        ["start": |row| row.start.clone(), "started": |row| row.started.to_string(),
          "ended": |row| row.ended.to_string(), "open": |row| row.open.to_string()];
     /// Outcomes by disposition.
     ///
-    /// Services, states and tasks that ended in the period, by their type and disposition.
-    report_outcomes, "/reports/outcomes", "outcomes.csv" like "element,type,disposition,ended\ntask,survey,SUCCESS,41\n", OutcomesBody(OutcomeRow), "Outcomes by disposition.",
+    /// Number of services, states and tasks that ended in the period, by type and disposition.
+    report_outcomes, "/reports/outcomes", "outcomes.csv" like "element,type,disposition,ended\ntask,survey,SUCCESS,41\n", OutcomesBody(OutcomeRowBody), "Outcomes by disposition.",
         ["element": |row| row.element.clone(), "type": |row| text(row.kind.as_ref()),
          "disposition": |row| text(row.disposition.as_ref()), "ended": |row| row.ended.to_string()];
     /// Durations of tasks.
     ///
-    /// How long the tasks took that ended in the period, by their type; the slowest types first. Percentiles are
-    /// interpolated, and rounded to milliseconds.
-    report_durations, "/reports/durations", "durations.csv" like "task_type,tasks,p50_ms,p90_ms,p99_ms,longest_ms\nsurvey,41,47754,93000,120000,121500\n", DurationsBody(DurationRow), "Durations of tasks.",
+    /// Durations of the tasks that ended in the period, by type, slowest type first. Percentiles are interpolated and
+    /// rounded to milliseconds.
+    report_durations, "/reports/durations", "durations.csv" like "task_type,tasks,p50_ms,p90_ms,p99_ms,longest_ms\nsurvey,41,47754,93000,120000,121500\n", DurationsBody(DurationRowBody), "Durations of tasks.",
         ["task_type": |row| text(row.task_type.as_ref()), "tasks": |row| row.tasks.to_string(),
          "p50_ms": |row| row.p50_ms.to_string(), "p90_ms": |row| row.p90_ms.to_string(),
          "p99_ms": |row| row.p99_ms.to_string(), "longest_ms": |row| row.longest_ms.to_string()];
     /// Where services stop.
     ///
-    /// The state or task that started last in the services that started in the period, both of those that have ended
-    /// and of those that are active.
-    report_stops, "/reports/stops", "stops.csv" like "status,last,type,services\nactive,task,survey,7\n", StopsBody(StopRow), "Where services stop.",
+    /// For services that started in the period, completed or active: the type of the state or task that started last.
+    report_stops, "/reports/stops", "stops.csv" like "status,last,type,services\nactive,task,survey,7\n", StopsBody(StopRowBody), "Where services stop.",
         ["status": |row| row.status.clone(), "last": |row| text(row.last.as_ref()),
          "type": |row| text(row.kind.as_ref()), "services": |row| row.services.to_string()];
 }
 
-/// A text, or nothing. Spreadsheets take texts for formulas that begin in one of these ways, and applications may send
-/// any: an apostrophe makes them texts again.
+/// Text of a cell. Spreadsheets interpret text with one of these first characters as a formula, and applications may send
+/// any text. A leading apostrophe prevents that.
 fn text(value: Option<&String>) -> String {
     match value {
         Some(value) if value.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) => {
@@ -202,7 +301,7 @@ fn text(value: Option<&String>) -> String {
 }
 
 fn csv<T: Cells>(file: &str, rows: &[T]) -> Result<HttpResponse, Problem> {
-    let failed = || Problem::new(Code::Internal, "the table could not be written");
+    let failed = || Problem::new(Code::Internal, "the report could not be written as CSV");
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(T::HEAD).map_err(|_| failed())?;
     for row in rows {

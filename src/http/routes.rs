@@ -1,22 +1,21 @@
-//! The URL map. Every route stands at the root and, the same, under [`PREFIX`] (contract §1, Routes).
+//! The URL map. Every route is served at the root and under [`PREFIX`] (contract §1, Routes).
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::openapi::Published;
+use super::operations::Operations;
+use super::path::{PREFIX, without_prefix};
 use super::problem::{Code, Problem};
 use super::{
-    business_attributes, extensions, health, metrics, openapi, page, records, reports, server, services, states, tasks,
+    business_attributes, extensions, health, metrics, mode, openapi, page, records, reports, services, states, status,
+    tasks,
 };
 
-/// The prefix of version 8.5.
-pub(super) const PREFIX: &str = "/genesys/1/cs";
-
-/// Routes that are in the OpenAPI document. Their paths stand at the handlers, whose names are the operations'.
+/// The documented routes. Each handler declares its own path, and its name is the `operationId`.
 pub(super) fn api(config: &mut ServiceConfig<'_>) {
     config
-        // Routes are tried one after another: the most frequent ones come first.
+        // Routes are matched in this order: the most frequent ones come first.
         // POST /services/{service_id}/tasks/{task_id}/end, …/start
         .service(tasks::complete_task)
         .service(tasks::start_task)
@@ -28,8 +27,8 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(services::start_service)
         .service(services::complete_service)
         .service(services::associate_service)
-        // GET /customers/{customer_id}/services, …/active, …/completed · the same of /services/anonymous/{contact_key},
-        // which goes before the routes of a service
+        // GET /customers/{customer_id}/services, …/active, …/completed · likewise /services/anonymous/{contact_key}, which
+        // must come before the routes of a service
         .service(services::list_services)
         .service(services::list_active_services)
         .service(services::list_completed_services)
@@ -78,8 +77,8 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(reports::report_durations)
         .service(reports::report_stops)
         // GET /server/status · POST /server/mode
-        .service(server::get_server_status)
-        .service(server::change_server_mode)
+        .service(status::get_server_status)
+        .service(mode::change_server_mode)
         // GET /health/live, /health/ready
         .service(health::live)
         .service(health::ready)
@@ -90,29 +89,31 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(openapi::redirect_to_docs);
 }
 
-/// Where the pages for people are, at the root alone.
-pub(super) const PAGES: [&str; 6] = [
-    "/journey",
-    "/journey/services/{service_id}",
-    "/journey/services/{service_id}/states/{state_id}",
-    "/journey/services/{service_id}/tasks/{task_id}",
-    "/dashboard",
-    "/assets/{version}/{name}",
+/// Routes of the pages and of the API documentation page, with their names in the log. Pages are served at the root
+/// alone.
+pub(super) const PAGES: [(&str, &str); 7] = [
+    ("/journey", "get_journey_page"),
+    ("/journey/services/{service_id}", "get_service_page"),
+    ("/journey/services/{service_id}/states/{state_id}", "get_state_page"),
+    ("/journey/services/{service_id}/tasks/{task_id}", "get_task_page"),
+    ("/dashboard", "get_dashboard_page"),
+    ("/assets/{version}/{name}", "get_asset"),
+    ("/docs/{file}", "get_docs"),
 ];
 
-/// The pages, and their names for the log.
 fn pages(config: &mut web::ServiceConfig) {
-    let [journey, service, state, task, dashboard, asset] = PAGES;
+    let [journey, service, state, task, dashboard, asset, _] = PAGES;
+    let page = |(path, name): (&str, &str), route: Route| page::at(path, name, route);
     config
-        .service(page::at(journey, "get_journey_page", web::get().to(page::get_journey_page)))
-        .service(page::at(service, "get_service_page", web::get().to(page::get_service_page)))
-        .service(page::at(state, "get_state_page", web::get().to(page::get_state_page)))
-        .service(page::at(task, "get_task_page", web::get().to(page::get_task_page)))
-        .service(page::at(dashboard, "get_dashboard_page", web::get().to(page::get_dashboard_page)))
-        .service(page::at(asset, "get_asset", web::get().to(page::get_asset)));
+        .service(page(journey, web::get().to(page::get_journey_page)))
+        .service(page(service, web::get().to(page::get_service_page)))
+        .service(page(state, web::get().to(page::get_state_page)))
+        .service(page(task, web::get().to(page::get_task_page)))
+        .service(page(dashboard, web::get().to(page::get_dashboard_page)))
+        .service(page(asset, web::get().to(page::get_asset)));
 }
 
-/// All routes, and the answer to what is none of them.
+/// All routes, and the fallback for unknown ones.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     let mut api = ServiceConfig::new(config);
     api.service(scope::scope(PREFIX).configure(everything));
@@ -126,18 +127,9 @@ fn everything(config: &mut ServiceConfig<'_>) {
     config.route("/docs/{file:.*}", web::get().to(openapi::get_docs));
 }
 
-/// A path without the prefix of version 8.5.
-pub(super) fn path_of(path: &str) -> &str {
-    match path.strip_prefix(PREFIX) {
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
-    }
-}
-
-/// 405 where the path has other methods, 404 where it has none.
-async fn no_such_route(request: HttpRequest, published: web::Data<Published>) -> Result<HttpResponse, Problem> {
-    let path = path_of(request.path());
-    let allowed = published.methods_of(path);
+/// 405 if the path supports other methods, 404 otherwise.
+async fn no_such_route(request: HttpRequest, operations: web::Data<Operations>) -> Result<HttpResponse, Problem> {
+    let allowed = operations.methods_of(without_prefix(request.path()));
     if allowed.is_empty() || allowed.contains(&request.method().as_str()) {
         return Err(Problem::new(Code::NotFound, format!("there is no {} {}", request.method(), request.path())));
     }

@@ -1,25 +1,24 @@
-//! Services over HTTP.
+//! Handlers and JSON bodies of services.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::elements::{LifecycleBody, created, nested};
-use super::events::{DispositionFields, EventFields};
+use super::events::{DispositionFields, EventFields, LongOrString};
 use super::extract::{Body, ContactPath, CustomerPath, ServicePath};
 use super::idempotency::{IdempotencyKeyParameter, KeyedBody};
-use super::openapi::{
+use super::problem::Problem;
+use super::problems::{
     AssociateServiceProblems, CompleteServiceProblems, DeleteServiceProblems, GetServiceProblems, ListServicesProblems,
     StartServiceProblems,
 };
-use super::problem::Problem;
 use super::query::{
     ExtensionsParameter, ListInQuery, NestedStatesParameters, NestedTasksParameters, NoParameters, PageParameters,
     SERVICE, ServiceFilterParameters, ViewInQuery, listed,
 };
 use super::states::StateBody;
 use super::tasks::TaskBody;
-use crate::domain::attribute::LongOrString;
 use crate::domain::completion::EndEvent;
 use crate::domain::element::Service;
 use crate::domain::ids::ServiceId;
@@ -27,56 +26,55 @@ use crate::domain::query::{Filter, Listed, Owner, Status};
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::store::Store;
 
-/// The start event of a service. `customer_id` or `contact_key` (or both) must be given. Any other member is an
-/// extension of services.
+/// Start event of a service. At least one of `customer_id` and `contact_key` is required. Any other member is an extension
+/// of services.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::service` reads member by member")]
 pub(super) struct StartServiceBody {
     #[serde(flatten)]
     event: EventFields,
-    /// Whose service it is. An integer is taken and kept as its text.
+    /// Customer of the service. An integer is accepted and stored as a string.
     #[schema(min_length = 1, max_length = 255, example = "00K7")]
     customer_id: Option<String>,
-    /// By which an anonymous caller is found again. An integer is taken and kept as its text.
+    /// Key by which the service of an anonymous caller is found again. An integer is accepted and stored as a string.
     #[schema(min_length = 1, max_length = 255, example = "pin-77")]
     contact_key: Option<String>,
-    /// What kind of service: a 64-bit integer, or 1 to 255 characters.
+    /// Type of the service: a 64-bit integer, or 1 to 255 characters.
     #[schema(example = "book a hotel")]
     service_type: Option<LongOrString>,
     /// Estimated duration in seconds.
     #[schema(minimum = 0)]
     est_duration: Option<i64>,
-    /// Seconds from now after which the service and all of its data are to be deleted; wins over `expiration_time`.
+    /// Seconds from now until the service and all its data are to be deleted; takes precedence over `expiration_time`.
     #[schema(minimum = 0)]
     ttl: Option<i64>,
-    /// When the service and all of its data are to be deleted.
+    /// Time at which the service and all its data are to be deleted.
     #[schema(format = DateTime)]
     expiration_time: Option<String>,
-    /// Seconds since the service's last event after which it is to be ended.
+    /// Seconds after the last event of the service until it is to be completed.
     #[schema(minimum = 0)]
     auto_complete_after: Option<i64>,
 }
 
-/// The fields of a start event that are to be replaced. Any other member is an extension of services, and replaces all
-/// that was recorded for it.
+/// Fields of the start event to replace. Any other member is an extension of services, and replaces all its recorded data.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::service` reads member by member")]
 pub(super) struct AssociateServiceBody {
     #[serde(flatten)]
     event: EventFields,
-    /// What kind of service: a 64-bit integer, or 1 to 255 characters.
+    /// Type of the service: a 64-bit integer, or 1 to 255 characters.
     service_type: Option<LongOrString>,
     /// Estimated duration in seconds.
     #[schema(minimum = 0)]
     est_duration: Option<i64>,
     #[serde(flatten)]
     expiration: ExpirationBody,
-    /// Seconds since the service's last event after which it is to be ended.
+    /// Seconds after the last event of the service until it is to be completed.
     #[schema(minimum = 0)]
     auto_complete_after: Option<i64>,
 }
 
-/// The end event of a service. Any other member is an extension of services, and replaces all that was recorded for it.
+/// End event of a service. Any other member is an extension of services, and replaces all its recorded data.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::completion` reads member by member")]
 pub(super) struct CompleteServiceBody {
@@ -88,51 +86,51 @@ pub(super) struct CompleteServiceBody {
     expiration: ExpirationBody,
 }
 
-/// When a service and all of its data are to be deleted.
+/// Expiration of a service: when it and all its data are to be deleted.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::service` reads member by member")]
 pub(super) struct ExpirationBody {
-    /// Seconds from now; wins over `expiration_time`.
+    /// Seconds from now; takes precedence over `expiration_time`.
     #[schema(minimum = 0, example = 86400)]
     ttl: Option<i64>,
-    /// The moment.
+    /// Time of the expiration.
     #[schema(format = DateTime)]
     expiration_time: Option<String>,
 }
 
-/// The identifier of a new service.
+/// Identifier of a new service.
 #[derive(Serialize, ToSchema)]
 pub(super) struct StartedServiceBody {
     #[schema(value_type = i64, example = 95)]
     service_id: ServiceId,
 }
 
-/// A service on record.
+/// A recorded service.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ServiceBody {
     #[schema(value_type = i64, example = 95)]
     service_id: ServiceId,
-    /// Whose service it is; absent: an anonymous caller's.
+    /// Customer of the service; absent for an anonymous caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<String>,
-    /// By which an anonymous caller is found again.
+    /// Key by which the service of an anonymous caller is found again.
     #[serde(skip_serializing_if = "Option::is_none")]
     contact_key: Option<String>,
-    /// What kind of service.
+    /// Type of the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     service_type: Option<LongOrString>,
     #[serde(flatten)]
     lifecycle: LifecycleBody,
-    /// Active states, if they were asked for.
+    /// Active states, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     active_states: Option<Vec<StateBody>>,
-    /// Completed states, if they were asked for.
+    /// Completed states, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_states: Option<Vec<StateBody>>,
-    /// Active tasks, those within states too, if they were asked for.
+    /// Active tasks, including those of states, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     active_tasks: Option<Vec<TaskBody>>,
-    /// Completed tasks, those within states too, if they were asked for.
+    /// Completed tasks, including those of states, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_tasks: Option<Vec<TaskBody>>,
 }
@@ -143,7 +141,7 @@ impl From<Service> for ServiceBody {
             service_id: service.service_id,
             customer_id: service.customer_id,
             contact_key: service.contact_key,
-            service_type: service.lifecycle.kind.take(),
+            service_type: service.lifecycle.kind.take().map(LongOrString::from),
             lifecycle: service.lifecycle.into(),
             active_states: service.states.active.map(nested),
             completed_states: service.states.completed.map(nested),
@@ -161,8 +159,8 @@ impl From<Service> for ServiceBody {
     params(IdempotencyKeyParameter),
     request_body(content = StartServiceBody, example = json!({"customer_id": "00K7", "service_type": "book a hotel"})),
     responses(
-        (status = 201, description = "The service is on record", body = StartedServiceBody,
-            headers(("Location" = String, description = "Path of the service, under the prefix of the call"))),
+        (status = 201, description = "The service is recorded", body = StartedServiceBody,
+            headers(("Location" = String, description = "Path of the service, under the prefix of the request"))),
         StartServiceProblems,
     )
 )]
@@ -197,24 +195,24 @@ pub(super) async fn get_service(
     Ok(HttpResponse::Ok().json(ServiceBody::from(service)))
 }
 
-/// The three lists of services that belong to someone.
+/// Defines the handlers that list all, the active or the completed services of a customer or contact key.
 macro_rules! lists_of_services {
     ($($name:ident, $path:tt, $status:expr, $parameter:tt, $owner:ident($of:ident), $summary:tt;)+) => {
         $(
             #[doc = $summary]
             ///
-            /// The newest `limit` services, in ascending order of start and identifier. Where older ones remain, `Link` has
-            /// their address as `rel="prev"`. The array is empty where nothing matches.
+            /// The newest `limit` services, in ascending order of start and identifier. If older ones remain, the `Link`
+            /// header has the URL of the next page as `rel="prev"`. The array is empty if nothing matches.
             #[utoipa::path(
                 tag = "Services",
                 params(
-                    ($parameter = String, Path, description = "Whose services"),
+                    ($parameter = String, Path, description = "The owner of the services"),
                     ServiceFilterParameters, PageParameters, NestedStatesParameters, NestedTasksParameters,
                     ExtensionsParameter,
                 ),
                 responses(
-                    (status = 200, description = "The services", body = [ServiceBody],
-                        headers(("Link" = Option<String>, description = "Where older services are"))),
+                    (status = 200, description = "One page of the list", body = [ServiceBody],
+                        headers(("Link" = Option<String>, description = "The URL of the next page, with older services"))),
                     ListServicesProblems,
                 )
             )]
@@ -241,25 +239,26 @@ lists_of_services! {
     list_completed_services, "/customers/{customer_id}/services/completed", Some(Status::Completed), "customer_id",
         Customer(CustomerPath), "Completed services of a customer.";
     list_anonymous_services, "/services/anonymous/{contact_key}", None, "contact_key", Anonymous(ContactPath),
-        "Services of a contact key that have no customer.";
+        "Services of a contact key without a customer.";
     list_active_anonymous_services, "/services/anonymous/{contact_key}/active", Some(Status::Active), "contact_key",
-        Anonymous(ContactPath), "Active services of a contact key that have no customer.";
+        Anonymous(ContactPath), "Active services of a contact key without a customer.";
     list_completed_anonymous_services, "/services/anonymous/{contact_key}/completed", Some(Status::Completed),
-        "contact_key", Anonymous(ContactPath), "Completed services of a contact key that have no customer.";
+        "contact_key", Anonymous(ContactPath), "Completed services of a contact key without a customer.";
 }
 
 /// Associate Service.
 ///
-/// Gives a service another customer; the last association wins, and the former customer no longer lists it. Fields of
-/// the start event that the body has are replaced, `timestamp` included; an absent or empty body is `{}`.
+/// Moves a service to another customer. The last association wins, and the service disappears from the lists of the former
+/// customer. Fields in the body, including `timestamp`, replace those of the start event. An absent or empty body is treated
+/// as `{}`.
 #[utoipa::path(
     tag = "Services",
     params(
-        ("customer_id" = String, Path, description = "Whose service it is from now on: 1 to 255 characters"),
+        ("customer_id" = String, Path, description = "The new customer of the service: 1 to 255 characters"),
         ("service_id" = i64, Path, description = "The service"),
     ),
     request_body(content = Option<AssociateServiceBody>, example = json!({"media_type": "voice"})),
-    responses((status = 204, description = "The service is the customer's"), AssociateServiceProblems)
+    responses((status = 204, description = "The service belongs to the customer"), AssociateServiceProblems)
 )]
 #[post("/customers/{customer_id}/services/{service_id}")]
 pub(super) async fn associate_service(
@@ -276,8 +275,9 @@ pub(super) async fn associate_service(
 
 /// Complete Service.
 ///
-/// Ends a service, once: the same event again answers 204 and writes nothing, another one is 409 `already_completed`.
-/// Its states and tasks do not end with it, and it still takes late events. An absent or empty body is `{}`.
+/// Ends a service once. A repeat of the same event is answered with 204 and changes nothing; a different event is 409
+/// `already_completed`. The states and tasks of the service stay active, and it still accepts late events. An absent or
+/// empty body is treated as `{}`.
 #[utoipa::path(
     tag = "Services",
     params(("service_id" = i64, Path, description = "The service")),
@@ -298,12 +298,12 @@ pub(super) async fn complete_service(
 
 /// Update Expiration.
 ///
-/// Says anew when a service and all of its data are to be deleted.
+/// Changes when a service and all its data are to be deleted.
 #[utoipa::path(
     tag = "Services",
     params(("service_id" = i64, Path, description = "The service")),
     request_body(content = ExpirationBody, example = json!({"ttl": 86400})),
-    responses((status = 200, description = "The expiration is on record", body = serde_json::Value, example = json!({})),
+    responses((status = 200, description = "The expiration is recorded", body = serde_json::Value, example = json!({})),
         AssociateServiceProblems)
 )]
 #[put("/services/{service_id}")]
@@ -320,11 +320,11 @@ pub(super) async fn update_expiration(
 
 /// Delete Service.
 ///
-/// The service, its states, tasks, dispositions and extensions are gone.
+/// Deletes a service with its states, tasks, dispositions and extensions.
 #[utoipa::path(
     tag = "Services",
     params(("service_id" = i64, Path, description = "The service")),
-    responses((status = 200, description = "The service is gone", body = serde_json::Value, example = json!({})),
+    responses((status = 200, description = "The service is deleted", body = serde_json::Value, example = json!({})),
         DeleteServiceProblems)
 )]
 #[delete("/services/{service_id}")]

@@ -1,23 +1,23 @@
-//! States over HTTP.
+//! Handlers and JSON bodies of states.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::elements::{LifecycleBody, Nest, created, nested};
-use super::events::{DispositionFields, EventFields};
+use super::events::{DispositionFields, EventFields, LongOrString};
 use super::extract::{Body, ServicePath, StatePath};
 use super::idempotency::{IdempotencyKeyParameter, KeyedBody};
-use super::openapi::{
+use super::lists::lists_of_service;
+use super::problem::Problem;
+use super::problems::{
     CompleteStateProblems, GetStateProblems, ListOfServiceProblems, StartProblems, TransitionProblems,
 };
-use super::problem::Problem;
 use super::query::{
     ExtensionsParameter, ListInQuery, NestedTasksParameters, NoParameters, PageParameters, STATE,
     StateFilterParameters, ViewInQuery, listed,
 };
 use super::tasks::TaskBody;
-use crate::domain::attribute::LongOrString;
 use crate::domain::completion::EndEvent;
 use crate::domain::element::State;
 use crate::domain::ids::{ServiceId, StateId};
@@ -25,15 +25,15 @@ use crate::domain::query::{Filter, Status};
 use crate::domain::state::{StartState, TransitionState};
 use crate::store::Store;
 
-/// The start event of a state. Any other member is an extension of states.
+/// Start event of a state. Any other member is an extension of states.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::state` reads member by member")]
 pub(super) struct StartStateBody {
     #[serde(flatten)]
     event: EventFields,
-    /// The state that it follows; must be a state of the service.
+    /// Preceding state; must be a state of the service.
     previous_state_id: Option<i32>,
-    /// What kind of state: a 64-bit integer, or 1 to 255 characters.
+    /// Type of the state: a 64-bit integer, or 1 to 255 characters.
     #[schema(example = "payment")]
     state_type: Option<LongOrString>,
     /// Estimated duration in seconds.
@@ -41,7 +41,7 @@ pub(super) struct StartStateBody {
     est_duration: Option<i64>,
 }
 
-/// The end event of a state. Any other member is an extension of states, and replaces all that was recorded for it.
+/// End event of a state. Any other member is an extension of states, and replaces all its recorded data.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::completion` reads member by member")]
 pub(super) struct CompleteStateBody {
@@ -51,8 +51,8 @@ pub(super) struct CompleteStateBody {
     disposition: DispositionFields,
 }
 
-/// The end of a state and the start of the next. The event's fields go to both; any other member is an extension of the
-/// new state.
+/// The end of one state and the start of the next. The fields of the event apply to both. Any other member is an extension
+/// of the new state.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::state` reads member by member")]
 pub(super) struct TransitionStateBody {
@@ -68,7 +68,7 @@ pub(super) struct TransitionStateBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::state` reads member by member")]
 pub(super) struct TransitionFromBody {
-    /// A state of the service that has not ended.
+    /// An active state of the service.
     #[schema(example = 24)]
     state_id: i32,
     #[serde(flatten)]
@@ -79,7 +79,7 @@ pub(super) struct TransitionFromBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::state` reads member by member")]
 pub(super) struct TransitionToBody {
-    /// What kind of state: a 64-bit integer, or 1 to 255 characters.
+    /// Type of the state: a 64-bit integer, or 1 to 255 characters.
     #[schema(example = "payment")]
     state_type: Option<LongOrString>,
     /// Estimated duration in seconds.
@@ -87,35 +87,35 @@ pub(super) struct TransitionToBody {
     est_duration: Option<i64>,
 }
 
-/// The identifier of a new state.
+/// Identifier of a new state.
 #[derive(Serialize, ToSchema)]
 pub(super) struct StartedStateBody {
     #[schema(value_type = i32, example = 24)]
     state_id: StateId,
 }
 
-/// A state on record.
+/// A recorded state.
 #[derive(Serialize, ToSchema)]
 pub(super) struct StateBody {
-    /// The service; absent where the state is nested in it.
+    /// Service of the state; absent if the state is nested in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, example = 95)]
     service_id: Option<ServiceId>,
     #[schema(value_type = i32, example = 24)]
     state_id: StateId,
-    /// What kind of state.
+    /// Type of the state.
     #[serde(skip_serializing_if = "Option::is_none")]
     state_type: Option<LongOrString>,
-    /// The state that it follows.
+    /// Preceding state.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i32>, example = 23)]
     previous_state_id: Option<StateId>,
     #[serde(flatten)]
     lifecycle: LifecycleBody,
-    /// Active tasks of the state, if they were asked for.
+    /// Active tasks of the state, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     active_tasks: Option<Vec<TaskBody>>,
-    /// Completed tasks of the state, if they were asked for.
+    /// Completed tasks of the state, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_tasks: Option<Vec<TaskBody>>,
 }
@@ -125,7 +125,7 @@ impl From<State> for StateBody {
         Self {
             service_id: Some(state.service_id),
             state_id: state.state_id,
-            state_type: state.lifecycle.kind.take(),
+            state_type: state.lifecycle.kind.take().map(LongOrString::from),
             previous_state_id: state.previous_state_id,
             lifecycle: state.lifecycle.into(),
             active_tasks: state.tasks.active.map(nested),
@@ -142,14 +142,14 @@ impl Nest for StateBody {
 
 /// Start State.
 ///
-/// Creates a state of a service; an ended service still takes late events.
+/// Creates a state of a service. A completed service still accepts late events.
 #[utoipa::path(
     tag = "States",
     params(("service_id" = i64, Path, description = "The service"), IdempotencyKeyParameter),
     request_body(content = StartStateBody, example = json!({"state_type": "payment"})),
     responses(
-        (status = 201, description = "The state is on record", body = StartedStateBody,
-            headers(("Location" = String, description = "Path of the state, under the prefix of the call"))),
+        (status = 201, description = "The state is recorded", body = StartedStateBody,
+            headers(("Location" = String, description = "Path of the state, under the prefix of the request"))),
         StartProblems,
     )
 )]
@@ -168,8 +168,8 @@ pub(super) async fn start_state(
 
 /// Complete State.
 ///
-/// Ends a state, once: the same event again answers 204 and writes nothing, another one is 409 `already_completed`.
-/// An absent or empty body is `{}`. Its tasks do not end with it.
+/// Ends a state once. A repeat of the same event is answered with 204 and changes nothing; a different event is 409
+/// `already_completed`. The tasks of the state stay active. An absent or empty body is treated as `{}`.
 #[utoipa::path(
     tag = "States",
     params(
@@ -193,8 +193,8 @@ pub(super) async fn complete_state(
 
 /// State Transition.
 ///
-/// Ends a state and starts the one that follows it, in one transaction. The state of `from` must not have ended, else
-/// it is 409 `already_completed`, a repeat of the same transition included. `previous_state_id` of the new state is
+/// Ends a state and starts the next one, in one transaction. If the state in `from` is already completed, the response is
+/// 409 `already_completed`, even for a repeat of the same transition. `previous_state_id` of the new state is
 /// `from.state_id`.
 #[utoipa::path(
     tag = "States",
@@ -203,8 +203,8 @@ pub(super) async fn complete_state(
         "interaction_id": "0000CSS0FXZUP6UR", "from": {"state_id": 24, "disposition": 10}, "to": {"state_type": "payment"}
     })),
     responses(
-        (status = 201, description = "The end and the start are on record", body = StartedStateBody,
-            headers(("Location" = String, description = "Path of the new state, under the prefix of the call"))),
+        (status = 201, description = "The end and the start are recorded", body = StartedStateBody,
+            headers(("Location" = String, description = "Path of the new state, under the prefix of the request"))),
         TransitionProblems,
     )
 )]
@@ -242,42 +242,12 @@ pub(super) async fn get_state(
     Ok(HttpResponse::Ok().json(StateBody::from(state)))
 }
 
-/// The three lists of the states of a service.
-macro_rules! lists_of_states {
-    ($($name:ident, $path:tt, $status:expr, $summary:tt;)+) => {
-        $(
-            #[doc = $summary]
-            ///
-            /// The newest `limit` states, in ascending order of start and identifier. Where older ones remain, `Link` has
-            /// their address as `rel="prev"`.
-            #[utoipa::path(
-                tag = "States",
-                params(
-                    ("service_id" = i64, Path, description = "The service"),
-                    StateFilterParameters, PageParameters, NestedTasksParameters, ExtensionsParameter,
-                ),
-                responses(
-                    (status = 200, description = "The states", body = [StateBody],
-                        headers(("Link" = Option<String>, description = "Where older states are"))),
-                    ListOfServiceProblems,
-                )
-            )]
-            #[get($path)]
-            pub(super) async fn $name(
-                request: HttpRequest,
-                store: web::Data<Store>,
-                service: ServicePath,
-                query: ListInQuery<STATE>,
-            ) -> Result<HttpResponse, Problem> {
-                let ListInQuery(filter, view) = query;
-                let filter = Filter { status: $status, ..filter };
-                Ok(listed::<_, StateBody>(&request, store.list_states(service.0, &filter, &view).await?))
-            }
-        )+
-    };
-}
-
-lists_of_states! {
+lists_of_service! {
+    list_states: StateBody, STATE, "States",
+    "The newest `limit` states, in ascending order of start and identifier. If older ones remain, the `Link` header has \
+     the URL of the next page as `rel=\"prev\"`.",
+    (("service_id" = i64, Path, description = "The service"),
+        StateFilterParameters, PageParameters, NestedTasksParameters, ExtensionsParameter);
     list_states, "/services/{service_id}/states", None, "States of a service.";
     list_active_states, "/services/{service_id}/states/active", Some(Status::Active), "Active states of a service.";
     list_completed_states, "/services/{service_id}/states/completed", Some(Status::Completed),

@@ -1,20 +1,20 @@
-//! Tasks over HTTP.
+//! Handlers and JSON bodies of tasks.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::elements::{LifecycleBody, Nest, created};
-use super::events::{DispositionFields, EventFields};
+use super::events::{DispositionFields, EventFields, LongOrString};
 use super::extract::{Body, ServicePath, TaskPath};
 use super::idempotency::{IdempotencyKeyParameter, KeyedBody};
-use super::openapi::{CompleteTaskProblems, GetTaskProblems, ListOfServiceProblems, StartProblems};
+use super::lists::lists_of_service;
 use super::problem::Problem;
+use super::problems::{CompleteTaskProblems, GetTaskProblems, ListOfServiceProblems, StartProblems};
 use super::query::{
     ExtensionsParameter, ListInQuery, NoParameters, PageParameters, StateInQuery, TASK, TaskFilterParameters,
     ViewInQuery, listed,
 };
-use crate::domain::attribute::LongOrString;
 use crate::domain::completion::EndEvent;
 use crate::domain::element::Task;
 use crate::domain::ids::{ServiceId, StateId, TaskId};
@@ -22,15 +22,15 @@ use crate::domain::query::{Filter, Status};
 use crate::domain::task::StartTask;
 use crate::store::Store;
 
-/// The start event of a task. Any other member is an extension of tasks.
+/// Start event of a task. Any other member is an extension of tasks.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::task` reads member by member")]
 pub(super) struct StartTaskBody {
     #[serde(flatten)]
     event: EventFields,
-    /// The state it is a step of; must be a state of the service.
+    /// State that the task belongs to; must be a state of the service.
     state_id: Option<i32>,
-    /// What kind of task: a 64-bit integer, or 1 to 255 characters.
+    /// Type of the task: a 64-bit integer, or 1 to 255 characters.
     #[schema(example = "survey")]
     task_type: Option<LongOrString>,
     /// Estimated duration in seconds.
@@ -38,7 +38,7 @@ pub(super) struct StartTaskBody {
     est_duration: Option<i64>,
 }
 
-/// The end event of a task. Any other member is an extension of tasks, and replaces all that was recorded for it.
+/// End event of a task. Any other member is an extension of tasks, and replaces all its recorded data.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `domain::completion` reads member by member")]
 pub(super) struct CompleteTaskBody {
@@ -46,31 +46,31 @@ pub(super) struct CompleteTaskBody {
     event: EventFields,
     #[serde(flatten)]
     disposition: DispositionFields,
-    /// A state of the service: the one the task has, or adopts where it has none.
+    /// State of the task. If the task has no state yet, it is assigned to this state of the service.
     state_id: Option<i32>,
 }
 
-/// The identifier of a new task.
+/// Identifier of a new task.
 #[derive(Serialize, ToSchema)]
 pub(super) struct StartedTaskBody {
     #[schema(value_type = i32, example = 3)]
     task_id: TaskId,
 }
 
-/// A task on record.
+/// A recorded task.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TaskBody {
-    /// The service; absent where the task is nested.
+    /// Service of the task; absent if the task is nested.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, example = 95)]
     service_id: Option<ServiceId>,
     #[schema(value_type = i32, example = 3)]
     task_id: TaskId,
-    /// The state it is a step of; absent: of the service itself.
+    /// State of the task; absent if the task belongs to the service itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i32>, example = 24)]
     state_id: Option<StateId>,
-    /// What kind of task.
+    /// Type of the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     task_type: Option<LongOrString>,
     #[serde(flatten)]
@@ -83,7 +83,7 @@ impl From<Task> for TaskBody {
             service_id: Some(task.service_id),
             task_id: task.task_id,
             state_id: task.state_id,
-            task_type: task.lifecycle.kind.take(),
+            task_type: task.lifecycle.kind.take().map(LongOrString::from),
             lifecycle: task.lifecycle.into(),
         }
     }
@@ -97,14 +97,14 @@ impl Nest for TaskBody {
 
 /// Start Task.
 ///
-/// Creates a task of a service, or of one of its states; an ended service still takes late events.
+/// Creates a task of a service, or of one of its states. A completed service still accepts late events.
 #[utoipa::path(
     tag = "Tasks",
     params(("service_id" = i64, Path, description = "The service"), IdempotencyKeyParameter),
     request_body(content = StartTaskBody, example = json!({"task_type": "survey", "state_id": 24})),
     responses(
-        (status = 201, description = "The task is on record", body = StartedTaskBody,
-            headers(("Location" = String, description = "Path of the task, under the prefix of the call"))),
+        (status = 201, description = "The task is recorded", body = StartedTaskBody,
+            headers(("Location" = String, description = "Path of the task, under the prefix of the request"))),
         StartProblems,
     )
 )]
@@ -123,14 +123,14 @@ pub(super) async fn start_task(
 
 /// Complete Task.
 ///
-/// Ends a task, once: the same event again answers 204 and writes nothing, another one is 409 `already_completed`.
-/// An absent or empty body is `{}`.
+/// Ends a task once. A repeat of the same event is answered with 204 and changes nothing; a different event is 409
+/// `already_completed`. An absent or empty body is treated as `{}`.
 #[utoipa::path(
     tag = "Tasks",
     params(
         ("service_id" = i64, Path, description = "The service"),
         ("task_id" = i32, Path, description = "The task"),
-        ("state_id" = Option<i32>, Query, description = "May stand here instead of in the body, or repeat it"),
+        ("state_id" = Option<i32>, Query, description = "State of the task, instead of or in addition to the same value in the body"),
     ),
     request_body(
         content = Option<CompleteTaskBody>,
@@ -176,42 +176,12 @@ pub(super) async fn get_task(
     Ok(HttpResponse::Ok().json(TaskBody::from(task)))
 }
 
-/// The three lists of the tasks of a service.
-macro_rules! lists_of_tasks {
-    ($($name:ident, $path:tt, $status:expr, $summary:tt;)+) => {
-        $(
-            #[doc = $summary]
-            ///
-            /// The newest `limit` tasks, those within states too, in ascending order of start and identifier. Where older
-            /// ones remain, `Link` has their address as `rel="prev"`.
-            #[utoipa::path(
-                tag = "Tasks",
-                params(
-                    ("service_id" = i64, Path, description = "The service"),
-                    TaskFilterParameters, PageParameters, ExtensionsParameter,
-                ),
-                responses(
-                    (status = 200, description = "The tasks", body = [TaskBody],
-                        headers(("Link" = Option<String>, description = "Where older tasks are"))),
-                    ListOfServiceProblems,
-                )
-            )]
-            #[get($path)]
-            pub(super) async fn $name(
-                request: HttpRequest,
-                store: web::Data<Store>,
-                service: ServicePath,
-                query: ListInQuery<TASK>,
-            ) -> Result<HttpResponse, Problem> {
-                let ListInQuery(filter, view) = query;
-                let filter = Filter { status: $status, ..filter };
-                Ok(listed::<_, TaskBody>(&request, store.list_tasks(service.0, &filter, &view).await?))
-            }
-        )+
-    };
-}
-
-lists_of_tasks! {
+lists_of_service! {
+    list_tasks: TaskBody, TASK, "Tasks",
+    "The newest `limit` tasks, including those of states, in ascending order of start and identifier. If older ones \
+     remain, the `Link` header has the URL of the next page as `rel=\"prev\"`.",
+    (("service_id" = i64, Path, description = "The service"),
+        TaskFilterParameters, PageParameters, ExtensionsParameter);
     list_tasks, "/services/{service_id}/tasks", None, "Tasks of a service.";
     list_active_tasks, "/services/{service_id}/tasks/active", Some(Status::Active), "Active tasks of a service.";
     list_completed_tasks, "/services/{service_id}/tasks/completed", Some(Status::Completed),

@@ -1,4 +1,4 @@
-//! One line per request, and never a body or an extension value in it.
+//! The request log: one line per request, without bodies or extension values.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +12,9 @@ use uuid::Uuid;
 
 use super::auth::Caller;
 use super::idle::{InUse, Watched};
-use super::metrics;
-use super::operation::Operation;
+use super::operations::{Operation, Operations, measure_unknown};
 use super::problem::Problem;
-use super::server::Requests;
+use super::status::Requests;
 use crate::store::Store;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,7 +22,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// W3C Trace Context.
 static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// A request that has been taken, and not been answered yet.
+/// A request that was received and not yet answered.
 pub(super) struct Taken {
     start: Instant,
     id: String,
@@ -31,19 +30,22 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// The head of the request is there. It keeps the identifier that its caller gave it, if that is a sensible one.
+    /// Starts with the head of the request. The request keeps the `X-Request-Id` that its caller sent, if that is valid.
     pub(super) fn of(request: &ServiceRequest) -> Self {
         let id = sent_id(request).unwrap_or_else(|| Uuid::now_v7().simple().to_string());
         Self { start: Instant::now(), id, in_use: request.conn_data::<Arc<Watched>>().map(Watched::in_use) }
     }
 
-    /// Counts and logs the request, and gives its answer the identifier as `X-Request-Id`.
+    /// Records and logs the response, and adds `X-Request-Id` to it.
     pub(super) fn answered<B>(self, response: &mut ServiceResponse<B>) {
         drop(self.in_use);
         let elapsed = self.start.elapsed();
         count(response);
-        let operation = Operation::reached(response);
-        metrics::measure(response, operation, elapsed);
+        let operation = Operations::of(response);
+        match operation {
+            Some(operation) => operation.measure(response.status(), elapsed),
+            None => measure_unknown(response.request().method(), response.status(), elapsed),
+        }
         log(response, operation, (&self.id, elapsed));
         if let Ok(value) = HeaderValue::try_from(self.id) {
             response.headers_mut().insert(REQUEST_ID.clone(), value);
@@ -61,12 +63,12 @@ fn count<B>(response: &ServiceResponse<B>) {
 
 fn sent_id(request: &ServiceRequest) -> Option<String> {
     let sent = request.headers().get(&REQUEST_ID)?.to_str().ok()?;
-    let sensible = (1..=128).contains(&sent.len()) && sent.bytes().all(|byte| byte.is_ascii_graphic());
-    sensible.then(|| sent.to_owned())
+    let valid = (1..=128).contains(&sent.len()) && sent.bytes().all(|byte| byte.is_ascii_graphic());
+    valid.then(|| sent.to_owned())
 }
 
-/// The trace that a `traceparent` names: a version, 32 hexadecimal digits, which are not all 0, those of the caller's span,
-/// and flags. Later versions may have more.
+/// The trace identifier in a `traceparent` header: version, trace (32 hexadecimal digits, not all 0), span and flags. Later
+/// versions may append more parts.
 fn trace_id(header: &str) -> Option<&str> {
     let mut parts = header.split('-');
     let mut next = |length: usize| {
@@ -74,9 +76,9 @@ fn trace_id(header: &str) -> Option<&str> {
         parts.next().filter(|part| part.len() == length && part.bytes().all(lowercase))
     };
     let (version, trace, span, _flags) = (next(2)?, next(32)?, next(16)?, next(2)?);
-    let nothing = |part: &str| part.bytes().all(|byte| byte == b'0');
-    let known = version != "ff" && !nothing(trace) && !nothing(span) && (version != "00" || parts.next().is_none());
-    known.then_some(trace)
+    let is_zero = |part: &str| part.bytes().all(|byte| byte == b'0');
+    let valid = version != "ff" && !is_zero(trace) && !is_zero(span) && (version != "00" || parts.next().is_none());
+    valid.then_some(trace)
 }
 
 fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, elapsed): (&str, Duration)) {
@@ -86,16 +88,8 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, ela
     let path = |name| request.match_info().get(name);
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let problem = Problem::of(response);
-    // What answers an unknown method is not the operation of that path.
-    let unrouted = problem.is_some_and(Problem::is_unrouted);
-    // Pages are no operations: the framework is asked.
-    let page = match operation {
-        Some(_) => (None, None),
-        None if unrouted => (Some("no_such_route"), None),
-        None => (request.match_name(), request.match_pattern()),
-    };
-    let name = operation.map_or(page.0.unwrap_or("page"), |operation| &operation.name);
-    let route = operation.map_or(page.1.as_deref().unwrap_or_default(), |operation| &operation.route);
+    let name = operation.map_or("no_such_route", |operation| &operation.name);
+    let route = operation.map_or("", |operation| &operation.route);
     let trace = request.headers().get(&TRACE_PARENT).and_then(|value| trace_id(value.to_str().ok()?));
     let caller = request.extensions().get::<Caller>().cloned();
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
@@ -120,7 +114,7 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, ela
         };
     }
     if problem.is_some_and(Problem::is_overload) {
-        say_overload();
+        log_overload();
         line!(debug);
     } else if status.is_server_error() {
         line!(error);
@@ -131,14 +125,14 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, ela
     }
 }
 
-/// Counts a request that was refused as overload. They are so many that a line for each would be a load of its own: one
-/// says how many there were within a second.
-fn say_overload() {
-    static UNSAID: AtomicU64 = AtomicU64::new(0);
-    if UNSAID.fetch_add(1, Ordering::Relaxed) == 0 {
+/// Counts a request that was refused as overload. A line for each would add to the load, so one line per second gives
+/// their number.
+fn log_overload() {
+    static REFUSED: AtomicU64 = AtomicU64::new(0);
+    if REFUSED.fetch_add(1, Ordering::Relaxed) == 0 {
         actix_web::rt::spawn(async {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            warn!(refused = UNSAID.swap(0, Ordering::Relaxed), "overloaded: requests were refused");
+            warn!(refused = REFUSED.swap(0, Ordering::Relaxed), "overloaded: requests were refused");
         });
     }
 }
@@ -148,7 +142,7 @@ mod tests {
     use super::trace_id;
 
     #[test]
-    fn a_trace_is_taken_over_where_it_is_one() {
+    fn a_trace_is_adopted_if_the_header_is_valid() {
         let trace = "0af7651916cd43dd8448eb211c80319c";
         for header in ["00-{}-b7ad6b7169203331-01", "00-{}-b7ad6b7169203331-00", "01-{}-b7ad6b7169203331-01-more"] {
             assert_eq!(trace_id(&header.replace("{}", trace)), Some(trace), "{header}");

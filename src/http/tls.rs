@@ -1,4 +1,4 @@
-//! TLS: the certificate and its key, read again when the process is told to.
+//! TLS: the certificate and its private key, which are reloaded on demand.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Why a certificate cannot be used.
+/// The reason why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file is not there, or is not PEM.
+    /// A file does not exist, or is not PEM.
     #[error("cannot read {}", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: rustls_pki_types::pem::Error,
     },
-    /// Key and certificate do not belong together, or are of a kind that is not supported.
+    /// The key does not match the certificate, or their type is not supported.
     #[error("the certificate and its key cannot be used")]
     Unusable(#[source] rustls::Error),
 }
 
-/// The certificate in use, and where it comes from.
+/// The certificate in use, and the files that it is read from.
 #[derive(Debug)]
 pub struct Tls {
     certificate: PathBuf,
@@ -38,20 +38,20 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads a certificate chain and its private key, both PEM.
+    /// Reads a certificate chain and its private key, both in PEM.
     pub fn read(certificate: PathBuf, key: PathBuf) -> Result<Arc<Self>, TlsError> {
         let provider = default_provider();
         let current = ArcSwap::from_pointee(certified(&certificate, &key, &provider)?);
         Ok(Arc::new(Self { certificate, key, provider, current }))
     }
 
-    /// Reads both again. New connections get the new certificate; where it cannot be used, the old one stays.
+    /// Reloads both files. New connections use the new certificate; if it cannot be used, the old one stays in use.
     pub fn read_again(&self) -> Result<(), TlsError> {
         self.current.store(Arc::new(certified(&self.certificate, &self.key, &self.provider)?));
         Ok(())
     }
 
-    /// How connections are made: TLS 1.2 or 1.3.
+    /// The configuration of the listener: TLS 1.2 or 1.3.
     pub(super) fn config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
         let builder = ServerConfig::builder_with_provider(Arc::new(self.provider.clone()))
             .with_safe_default_protocol_versions()

@@ -68,7 +68,15 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("update_task_extension", "put", "/services/{service_id}/tasks/{task_id}/extensions/{name}"),
 ];
 
-/// All operations: method, path, what is said of it.
+/// The part of the document itself, or the one it refers to.
+fn resolved<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
+    match part["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => part,
+    }
+}
+
+/// All operations: method, path, and the operation object.
 fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     paths
@@ -102,9 +110,11 @@ fn every_operation_has_a_name_a_summary_and_its_problems() {
         let responses = operation["responses"].as_object().unwrap();
         let problems = responses.iter().filter(|(status, _)| status.as_str() >= "400");
         for (status, response) in problems {
-            let examples = response["content"]["application/problem+json"]["examples"].as_object().unwrap();
+            let content = &resolved(&document, response)["content"]["application/problem+json"];
+            let examples = content["examples"].as_object().unwrap();
+            assert!(!examples.is_empty(), "{name} {status}");
             for example in examples.values() {
-                assert_eq!(example["value"]["status"].to_string(), *status, "{name}");
+                assert_eq!(resolved(&document, example)["value"]["status"].to_string(), *status, "{name}");
             }
         }
     }
@@ -121,7 +131,7 @@ fn every_parameter_body_and_answer_has_an_example() {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         lacking.extend(parameters.filter(|one| !has(one)).map(|one| format!("{method} {path} {}", one["name"])));
         let responses = operation["responses"].as_object().unwrap().iter();
-        let bodies = responses.map(|(status, response)| (status.as_str(), response));
+        let bodies = responses.map(|(status, response)| (status.as_str(), resolved(&document, response)));
         for (what, holder) in bodies.chain([("body", &operation["requestBody"])]) {
             let contents = holder["content"].as_object().into_iter().flatten();
             lacking.extend(contents.filter(|(_, content)| !has(content)).map(|_| format!("{method} {path} {what}")));
@@ -158,6 +168,7 @@ fn every_reference_in_the_document_leads_somewhere() {
     let mut found = BTreeSet::new();
     references(&document, &mut found);
     assert!(found.contains("#/components/schemas/Problem"));
+    assert!(found.iter().any(|reference| reference.starts_with("#/components/responses/")));
     for reference in found {
         assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
     }
@@ -181,10 +192,7 @@ async fn every_documented_operation_is_routed_under_both_prefixes() {
 
 /// The properties of an event's documented body, through its references.
 fn properties(document: &Value, schema: &Value) -> BTreeSet<String> {
-    let schema = match schema["$ref"].as_str() {
-        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
-        None => schema,
-    };
+    let schema = resolved(document, schema);
     let own = schema["properties"].as_object().into_iter().flat_map(|members| members.keys().cloned());
     let parts = ["allOf", "oneOf"].into_iter().flat_map(|kind| schema[kind].as_array().into_iter().flatten());
     own.chain(parts.flat_map(|part| properties(document, part))).collect()

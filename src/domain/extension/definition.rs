@@ -20,11 +20,9 @@ const MAX_UNIQUE: usize = 16;
 const DEFAULT_LENGTH: u32 = 255;
 
 /// A schema as it is declared and read back.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[schema(as = ExtensionSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SchemaDefinition {
     /// A letter, then letters, digits or `_`; at most 26 characters. Used without regard to case.
-    #[schema(pattern = "^[A-Za-z][A-Za-z0-9_]{0,25}$", example = "Survey")]
     pub name: String,
     /// One record, or an array of them.
     #[serde(rename = "type")]
@@ -35,15 +33,13 @@ pub struct SchemaDefinition {
     /// Attributes, or arrays of attributes, whose values may not repeat among the records of one element. A record
     /// that lacks one of them repeats nothing.
     #[serde(default)]
-    #[schema(max_items = 16)]
     pub unique: Vec<UniqueDefinition>,
     /// What a record may hold.
-    #[schema(min_items = 1, max_items = 256)]
     pub attributes: Vec<AttributeDefinition>,
 }
 
 /// How many records an element can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ValueKind {
     /// One record, a JSON object.
@@ -53,7 +49,7 @@ pub enum ValueKind {
 }
 
 /// One attribute, or several that are unique together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum UniqueDefinition {
     /// An attribute.
@@ -73,30 +69,26 @@ impl UniqueDefinition {
 }
 
 /// One attribute of a record.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[schema(as = ExtensionAttribute)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AttributeDefinition {
     /// 1 to 64 characters, case-sensitive; blanks are fine.
-    #[schema(min_length = 1, max_length = 64, example = "question1")]
     pub name: String,
     /// What values it takes.
     #[serde(rename = "type")]
     pub kind: AttributeType,
     /// The most characters of a `string`; 255 unless given, at most 65,535.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(minimum = 1, maximum = 65535)]
     pub length: Option<u32>,
     /// Whether every record must have it.
     #[serde(default)]
     pub mandatory: bool,
     /// Filled in where the attribute is absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(value_type = Option<serde_json::Value>)]
     pub default: Option<Box<RawValue>>,
 }
 
 /// The types of attributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttributeType {
     /// A text of a limited length.

@@ -1,4 +1,4 @@
-//! Examples of parameters and answers, all in one world: `examples.json`.
+//! Examples of parameters and responses from `examples.json`. All describe the same journey.
 
 use std::collections::BTreeMap;
 
@@ -9,39 +9,39 @@ use utoipa::openapi::{Content, OpenApi, RefOr};
 
 use super::operations_mut;
 
-/// Examples by name: of a parameter wherever it stands, and of a schema where it is the body of an answer.
+/// Examples of parameters by parameter name, and of response bodies by schema name.
 #[derive(serde::Deserialize)]
 struct Examples {
     parameters: BTreeMap<String, Value>,
     bodies: BTreeMap<String, Value>,
 }
 
-/// Gives its example to each parameter, and to each answer that has none of its own.
-pub(super) fn give(document: &mut OpenApi) {
+/// Adds an example to each parameter, and to each response without one of its own.
+pub(super) fn add(document: &mut OpenApi) {
     let Ok(examples) = serde_json::from_str::<Examples>(include_str!("examples.json")) else { return };
     for item in document.paths.paths.values_mut() {
         for (_, operation) in operations_mut(item) {
-            examples.give(operation);
+            examples.add_to(operation);
         }
     }
 }
 
-/// What stands at its place, rather than being referred to.
-fn own<T>(part: &mut RefOr<T>) -> Option<&mut T> {
+/// The part itself, unless it is a reference.
+fn inline<T>(part: &mut RefOr<T>) -> Option<&mut T> {
     match part {
-        RefOr::T(own) => Some(own),
+        RefOr::T(inline) => Some(inline),
         RefOr::Ref(_) => None,
     }
 }
 
 impl Examples {
-    fn give(&self, operation: &mut Operation) {
-        for parameter in operation.parameters.iter_mut().flatten().filter_map(own) {
+    fn add_to(&self, operation: &mut Operation) {
+        for parameter in operation.parameters.iter_mut().flatten().filter_map(inline) {
             let example = self.parameters.get(&parameter.name).cloned();
             *parameter = ParameterBuilder::from(std::mem::take(parameter)).example(example).build();
         }
-        for response in operation.responses.responses.values_mut().filter_map(own) {
-            for content in response.content.values_mut().filter_map(own).filter(|one| one.examples.is_empty()) {
+        for response in operation.responses.responses.values_mut().filter_map(inline) {
+            for content in response.content.values_mut().filter_map(inline).filter(|one| one.examples.is_empty()) {
                 content.example = content.example.take().or_else(|| self.body(content));
             }
         }

@@ -1,17 +1,18 @@
-//! What can go wrong with each operation, for its responses in the document.
+//! The problem responses of each operation, for the OpenAPI document. `openapi/responses.rs` moves them into the
+//! document's components.
 
 use std::collections::BTreeMap;
 
-use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-use crate::http::problem::Code;
+use super::problem::Code;
 
 macro_rules! problem_responses {
     ($($(#[$doc:meta])* $name:ident: $($code:ident),*;)+) => {
         $(
             $(#[$doc])*
-            pub(in crate::http) struct $name;
+            pub(super) struct $name;
 
             impl utoipa::IntoResponses for $name {
                 fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -23,69 +24,69 @@ macro_rules! problem_responses {
 }
 
 problem_responses! {
-    /// What can go wrong when a service starts.
+    /// Problems of Start Service.
     StartServiceProblems: InvalidJson, InvalidEvent, InvalidQuery, IdempotencyMismatch, PayloadTooLarge,
         UnsupportedMediaType, Overloaded, Maintenance;
-    /// What can go wrong when a state or task starts.
+    /// Problems of Start State and Start Task.
     StartProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, IdempotencyMismatch, PayloadTooLarge,
         UnsupportedMediaType, Overloaded, Maintenance;
-    /// What can go wrong when a task ends.
+    /// Problems of Complete Task.
     CompleteTaskProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownTask,
         AlreadyCompleted, StateMismatch, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
-    /// What can go wrong when a state ends.
+    /// Problems of Complete State.
     CompleteStateProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownState,
         AlreadyCompleted, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
-    /// What can go wrong when a state ends and another starts.
+    /// Problems of State Transition.
     TransitionProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, AlreadyCompleted,
         IdempotencyMismatch, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
-    /// What can go wrong when a service ends.
+    /// Problems of Complete Service.
     CompleteServiceProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, AlreadyCompleted,
         PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
-    /// What can go wrong when a service is changed.
+    /// Problems of Associate Service and Update Expiration.
     AssociateServiceProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, PayloadTooLarge,
         UnsupportedMediaType, Overloaded, Maintenance;
-    /// What can go wrong when a service is deleted.
+    /// Problems of Delete Service.
     DeleteServiceProblems: InvalidId, InvalidQuery, UnknownService, Overloaded, Maintenance;
-    /// What can go wrong when a service is queried.
+    /// Problems of Service by ID.
     GetServiceProblems: InvalidId, InvalidQuery, UnknownService, Maintenance;
-    /// What can go wrong when a state is queried.
+    /// Problems of State by ID.
     GetStateProblems: InvalidId, InvalidQuery, UnknownService, UnknownState, Maintenance;
-    /// What can go wrong when services are listed.
+    /// Problems of the lists of services.
     ListServicesProblems: InvalidId, InvalidQuery, Maintenance;
-    /// What can go wrong when states or tasks of a service are listed.
+    /// Problems of the lists of states and tasks.
     ListOfServiceProblems: InvalidId, InvalidQuery, UnknownService, Maintenance;
-    /// What can go wrong when records of an extension are written.
+    /// Problems of updating and merging extension records.
     ChangeRecordsProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownState, UnknownTask,
         UnknownExtension, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
-    /// What can go wrong when records of an extension are deleted.
+    /// Problems of deleting extension records.
     DeleteRecordsProblems: InvalidId, InvalidQuery, UnknownService, UnknownState, UnknownTask, UnknownExtension,
         Overloaded, Maintenance;
-    /// What can go wrong when a task is queried.
+    /// Problems of Task by ID.
     GetTaskProblems: InvalidId, InvalidQuery, UnknownService, UnknownTask, Maintenance;
-    /// What can go wrong when a schema is created.
+    /// Problems of creating an extension schema.
     CreateSchemaProblems: InvalidJson, InvalidSchema, InvalidQuery, NotFound, SchemaExists, PayloadTooLarge, UnsupportedMediaType;
-    /// What can go wrong when schemas are listed.
+    /// Problems of listing extension schemas.
     ListSchemasProblems: InvalidQuery, NotFound;
-    /// What can go wrong with a schema that the path names.
+    /// Problems of reading and deleting one extension schema.
     SchemaProblems: InvalidQuery, NotFound, UnknownExtension;
-    /// What can go wrong when business attributes are listed.
+    /// Problems of listing business attributes.
     ListBusinessAttributesProblems: InvalidQuery;
-    /// What can go wrong when a business attribute is defined.
+    /// Problems of defining a business attribute.
     DefineBusinessAttributeProblems: InvalidJson, InvalidId, InvalidSchema, InvalidQuery, PayloadTooLarge,
         UnsupportedMediaType, Overloaded;
-    /// What can go wrong with a business attribute that the path names.
+    /// Problems of reading and removing one business attribute.
     BusinessAttributeProblems: InvalidId, InvalidQuery, UnknownBusinessAttribute;
-    /// What can go wrong when the status is asked for.
+    /// Problems of the server status.
     StatusProblems: InvalidQuery;
-    /// What can go wrong when the mode is changed.
+    /// Problems of changing the mode.
     ChangeModeProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType;
-    /// What can go wrong when a report is asked for.
+    /// Problems of the reports.
     ReportProblems: InvalidQuery, Maintenance;
-    /// What can keep the service from being ready.
+    /// Problems of the readiness check.
     ReadinessProblems: ;
 }
 
-/// One response for each status, which names its codes and has an example of each.
+/// One response per status, which lists its codes with an example of each.
 pub(super) fn responses_of(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status = BTreeMap::<u16, Vec<Code>>::new();
     for code in codes {
@@ -98,14 +99,22 @@ pub(super) fn responses_of(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> 
 fn response_of(codes: &[Code]) -> Response {
     let names: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.entry().0, code.entry().2)).collect();
     let examples = codes.iter().map(|code| {
-        let (name, status, title) = code.entry();
-        let example = serde_json::json!({
-            "type": format!("/problems/{name}"), "title": title, "status": status.as_u16(), "detail": title,
-            "code": name, "message": title, "exception": name,
-        });
-        (name, ExampleBuilder::new().summary(title).value(Some(example)).build())
+        let name = code.entry().0;
+        (name, RefOr::<Example>::Ref(Ref::new(format!("#/components/examples/{name}"))))
     });
     let content =
         ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).examples_from_iter(examples).build();
     ResponseBuilder::new().description(names.join(" · ")).content("application/problem+json", content).build()
+}
+
+/// An example problem for each code, by name.
+pub(super) fn examples() -> impl Iterator<Item = (String, RefOr<Example>)> {
+    Code::ALL.iter().map(|code| {
+        let (name, status, title) = code.entry();
+        let problem = serde_json::json!({
+            "type": format!("/problems/{name}"), "title": title, "status": status.as_u16(), "detail": title,
+            "code": name, "message": title, "exception": name,
+        });
+        (name.to_owned(), RefOr::T(ExampleBuilder::new().summary(title).value(Some(problem)).build()))
+    })
 }
