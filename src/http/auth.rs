@@ -27,7 +27,7 @@ const VERIFIED: usize = 10_000;
 /// Settings of access control.
 #[derive(Debug, Clone, Default)]
 pub struct AccessSettings {
-    /// Whether callers must authenticate.
+    /// True if callers must authenticate.
     pub authentication: bool,
     /// Host names under which the service may be called; empty for any.
     pub hosts: Vec<String>,

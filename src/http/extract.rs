@@ -17,7 +17,7 @@ use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
 use crate::domain::json::{Json, JsonError, Members, read_object, read_records};
 use crate::store::StoreError;
 
-/// How long a body may take to arrive. actix-web itself limits only the head of a request.
+/// Time limit for a body to arrive. actix-web itself limits only the head of a request.
 #[derive(Clone, Copy)]
 pub(super) struct BodyTimeout(pub(super) Duration);
 

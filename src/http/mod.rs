@@ -55,11 +55,11 @@ pub struct HttpSettings {
     pub workers: usize,
     /// Maximum size of a request body, in bytes.
     pub max_body_bytes: usize,
-    /// How long requests in progress may take after the server was told to stop, in seconds.
+    /// Time limit for requests in progress when the server stops, in seconds.
     pub shutdown_timeout: u64,
-    /// How long the head of a request may take to arrive; the same limit applies to its body.
+    /// Time limit for the head of a request to arrive, and again for its body.
     pub request_timeout: Duration,
-    /// How long a connection may stay idle between requests.
+    /// Time limit for an idle connection.
     pub keep_alive: Duration,
     /// Maximum number of concurrent connections.
     pub max_connections: usize,

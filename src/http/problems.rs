@@ -1,4 +1,4 @@
-//! The problem responses of each operation, for the OpenAPI document. `openapi/responses.rs` moves them into the
+//! The problem responses of each operation, for the OpenAPI document. `openapi/shared.rs` moves them into the
 //! document's components.
 
 use std::collections::BTreeMap;

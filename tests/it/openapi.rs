@@ -129,6 +129,7 @@ fn every_parameter_body_and_answer_has_an_example() {
     let mut lacking = Vec::new();
     for (method, path, operation) in operations(&document) {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let parameters = parameters.map(|parameter| resolved(&document, parameter));
         lacking.extend(parameters.filter(|one| !has(one)).map(|one| format!("{method} {path} {}", one["name"])));
         let responses = operation["responses"].as_object().unwrap().iter();
         let bodies = responses.map(|(status, response)| (status.as_str(), resolved(&document, response)));

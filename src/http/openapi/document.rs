@@ -5,7 +5,7 @@ use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, ServerBuilder};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 
-use super::{access, examples, responses};
+use super::{access, examples, shared};
 use crate::http::path::PREFIX;
 use crate::http::problem::{ProblemBody, ProblemError};
 use crate::http::routes;
@@ -28,6 +28,6 @@ pub fn document() -> OpenApi {
     components.schemas.insert(ProblemError::name().into(), ProblemError::schema());
     examples::add(&mut document);
     access::add(&mut document);
-    responses::share(&mut document);
+    shared::share(&mut document);
     document
 }

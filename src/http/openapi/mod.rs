@@ -3,7 +3,7 @@
 mod access;
 pub(super) mod document;
 mod examples;
-mod responses;
+mod shared;
 
 use std::sync::Arc;
 
