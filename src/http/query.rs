@@ -150,15 +150,15 @@ impl Parameters {
     }
 
     /// A date and time.
-    pub(super) fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
+    pub(super) fn timestamp(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.one(name)? else { return Ok(None) };
-        let moment = Timestamp::parse(&text);
+        let timestamp = Timestamp::parse(&text);
         let detail = || format!("expected a date and time such as 2026-02-05T09:11:00Z, found {:?}", shown(&text));
-        moment.map(Some).ok_or_else(|| Problem::invalid_query(name, detail()))
+        timestamp.map(Some).ok_or_else(|| Problem::invalid_query(name, detail()))
     }
 
     fn span(&mut self, from: &str, to: &str) -> Result<Span, Problem> {
-        Ok(Span { from: self.moment(from)?, to: self.moment(to)? })
+        Ok(Span { from: self.timestamp(from)?, to: self.timestamp(to)? })
     }
 
     fn nested(&mut self, active: &str, completed: &str) -> Result<Nested, Problem> {

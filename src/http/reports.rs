@@ -50,7 +50,7 @@ pub(super) struct ReportInQuery {
 impl ReportInQuery {
     fn read(request: &HttpRequest) -> Result<Self, Problem> {
         let mut parameters = Parameters::of(request)?;
-        let (from, to) = (parameters.moment("from")?, parameters.moment("to")?);
+        let (from, to) = (parameters.timestamp("from")?, parameters.timestamp("to")?);
         let service_type = parameters.service_type("service_type")?;
         let format = match parameters.one("format")?.as_deref() {
             None | Some("json") => Format::Json,

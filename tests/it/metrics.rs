@@ -19,7 +19,15 @@ async fn measured(program: &Program) -> String {
     post("/services/1/tasks/1/end", json!({"disposition": 10})).await;
     post("/services/1/tasks/1/end", json!({"disposition": 11})).await;
     post("/services/start", json!({})).await;
-    for path in ["/services/1", "/services/99", "/nothing/at/all", "/nor/this", "/journey", "/journey/nothing"] {
+    for path in [
+        "/services/1",
+        "/services/99",
+        "/nothing/at/all",
+        "/nor/this",
+        "/journey",
+        "/journey/nothing",
+        "/customers/a%20b/services",
+    ] {
         client.get(format!("{}{path}", program.url)).send().await.unwrap();
     }
     client.request("MADEUP".parse().unwrap(), format!("{}/services/1", program.url)).send().await.unwrap();
@@ -39,6 +47,7 @@ async fn requests_and_events_are_counted_by_what_they_are_and_what_came_of_them(
         r#"context_services_http_requests_total{method="GET",route="/services/{service_id}",status="404"} 1"#,
         r#"context_services_http_requests_total{method="GET",route="unknown",status="404"} 3"#,
         r#"context_services_http_requests_total{method="GET",route="/journey",status="200"} 1"#,
+        r#"context_services_http_requests_total{method="GET",route="/customers/{customer_id}/services",status="200"} 1"#,
         r#"context_services_http_requests_total{method="other",route="unknown",status="405"} 1"#,
         r#"context_services_http_request_seconds_count{method="POST",route="/services/start"} 2"#,
         r#"context_services_events_total{kind="start_service",outcome="done"} 1"#,
