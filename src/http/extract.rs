@@ -160,7 +160,7 @@ impl Body {
         read_records(&self.0)
     }
 
-    /// Parses the body as a JSON object; an empty body is an empty object (contract §1, for end events and associate).
+    /// Parses the body as a JSON object; an empty body is an empty object (docs/api.md §1, for end events and associate).
     pub(super) fn object_or_empty(&self) -> Result<Members<'_>, JsonError> {
         if self.0.trim_ascii().is_empty() { Ok(Members::new()) } else { self.object() }
     }

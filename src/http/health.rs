@@ -1,4 +1,4 @@
-//! Health checks: liveness and readiness (contract §6).
+//! Health checks: liveness and readiness (docs/api.md §6).
 
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;

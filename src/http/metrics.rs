@@ -1,4 +1,4 @@
-//! Metrics for Prometheus (contract §6).
+//! Metrics for Prometheus (docs/api.md §6).
 
 use std::convert::Infallible;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! The mode of the deployment: production or maintenance (contract §6).
+//! The mode of the deployment: production or maintenance (docs/api.md §6).
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header;

@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 
-/// The prefix of version 8.5. Every route is served at the root and under it (contract §1, Routes).
+/// The prefix of version 8.5. Every route is served at the root and under it (docs/api.md §1, Routes).
 pub(super) const PREFIX: &str = "/genesys/1/cs";
 
 /// The path without [`PREFIX`].

@@ -1,4 +1,4 @@
-//! Errors as callers see them: RFC 9457 problems, from one table of codes (contract §1, Errors).
+//! Errors as callers see them: RFC 9457 problems, from one table of codes (docs/api.md §1, Errors).
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Query strings: the parameters of each operation (contract §3).
+//! Query strings: the parameters of each operation (docs/api.md §3).
 
 use std::str::FromStr;
 

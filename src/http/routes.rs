@@ -1,4 +1,4 @@
-//! The URL map. Every route is served at the root and under [`PREFIX`] (contract §1, Routes).
+//! The URL map. Every route is served at the root and under [`PREFIX`] (docs/api.md §1, Routes).
 
 use actix_web::{HttpRequest, HttpResponse, Route, web};
 use utoipa_actix_web::scope;

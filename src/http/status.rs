@@ -1,4 +1,4 @@
-//! The status of the server: version, mode, request counts and memory (contract §6).
+//! The status of the server: version, mode, request counts and memory (docs/api.md §6).
 
 use std::sync::Mutex;
 
