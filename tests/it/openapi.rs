@@ -69,7 +69,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
 ];
 
 /// The part of the document itself, or the one it refers to.
-fn resolved<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
+pub(crate) fn resolved<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
     match part["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
         None => part,
