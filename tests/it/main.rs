@@ -8,6 +8,7 @@ mod browser;
 mod business_attributes;
 mod documents;
 mod equivalence;
+mod examples;
 mod extensions;
 mod faults;
 mod fields;
