@@ -9,8 +9,8 @@ use super::extract::{Body, NamePath};
 use super::openapi::{BusinessAttributeProblems, DefineBusinessAttributeProblems, ListBusinessAttributesProblems};
 use super::problem::Problem;
 use super::query::{FieldInQuery, NoParameters};
-use crate::domain::attribute::LongOrString;
 use crate::domain::business_attribute::{BusinessAttribute, BusinessAttributeDefinition, Value};
+use crate::domain::field::LongOrString;
 use crate::store::{Defined, Store, StoreError};
 
 /// A business attribute in force.

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use super::events::EventBody;
 use super::routes::PREFIX;
-use crate::domain::attribute::LongOrString;
 use crate::domain::element::Lifecycle;
+use crate::domain::field::LongOrString;
 
 /// Start, end and extensions of an element on record. Absent fields are left out.
 #[derive(Serialize, ToSchema)]

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::attribute::LongOrString;
 use crate::domain::event::Event;
+use crate::domain::field::LongOrString;
 
 /// The fields that every event takes, all optional; `null` is absent.
 #[derive(ToSchema)]

@@ -1,6 +1,5 @@
 //! Measurements for Prometheus (contract §6).
 
-use std::convert::Infallible;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -13,13 +12,11 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use super::operation::Operation;
 use super::problem::Problem;
 use super::routes::path_of;
+use crate::background::{Failure, Job, Next};
 use crate::store::Store;
 
 const REQUESTS: &str = "context_services_http_requests_total";
 const SECONDS: &str = "context_services_http_request_seconds";
-
-/// How often measurements are put into their buckets.
-const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The one recorder of the process. Latencies have buckets from half a millisecond on.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
@@ -69,12 +66,16 @@ pub(super) fn requests(method: &str, route: String, status: StatusCode) -> Count
     counter!(REQUESTS, "method" => method.to_owned(), "route" => route, "status" => status.as_u16().to_string())
 }
 
-/// Puts what was measured into its buckets now and then: it would grow for as long as nobody asks for it.
-pub async fn keep_measurements() -> Infallible {
-    let mut pauses = tokio::time::interval(UPKEEP);
-    loop {
-        pauses.tick().await;
+/// Moves recorded samples into their buckets. Without it they would pile up for as long as nobody scrapes the metrics.
+pub struct Upkeep;
+
+impl Job for Upkeep {
+    const NAME: &'static str = "metrics_upkeep";
+    const INTERVAL: Duration = Duration::from_secs(5);
+
+    async fn run(&mut self) -> Result<Next, Failure> {
         RECORDER.run_upkeep();
+        Ok(Next::Scheduled)
     }
 }
 
