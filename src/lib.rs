@@ -2,6 +2,7 @@
 //!
 //! Dependencies point one way only: [`http`] → [`store`] → [`domain`].
 
+pub mod background;
 pub mod demo;
 pub mod domain;
 pub mod http;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+use crate::background::{Failure, Job, Jobs, Next};
 use crate::demo;
 use crate::domain::clock::SystemClock;
 use crate::http::{self, AccessSettings, Tls};
@@ -41,18 +42,19 @@ pub async fn run(settings: Settings) -> Result<()> {
     let signals = Signals::take()?;
     let address = settings.http.bind_address;
     let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
+    let jobs = Jobs::new(Arc::new(SystemClock));
     // The demo never plays on a database that it has not made.
     let external = settings.external_database().map_err(anyhow::Error::msg)?;
     if let Some(database) = external.filter(|_| !settings.plays_demo()) {
-        return serve(&settings, (listener, signals), database).await;
+        return serve(&settings, (listener, signals), database, &jobs).await;
     }
     let embedded =
         EmbeddedPostgres::start(&settings.embedded()).await.context("cannot start the embedded PostgreSQL")?;
     info!("embedded PostgreSQL: psql -h {:?} -U {NAME} {NAME}", embedded.socket_dir());
     let embedded = Arc::new(embedded);
-    let guard = tokio::spawn(keep_running(Arc::clone(&embedded)));
-    let served = serve(&settings, (listener, signals), embedded.connect_options(NAME)).await;
-    guard.abort();
+    jobs.start(KeepPostgresRunning(Arc::clone(&embedded)));
+    let served = serve(&settings, (listener, signals), embedded.connect_options(NAME), &jobs).await;
+    jobs.stop().await;
     embedded.stop().context("cannot stop the embedded PostgreSQL")?;
     served
 }
@@ -73,21 +75,23 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Looks every second whether the embedded server is there, and starts it again if not: nothing else would.
-async fn keep_running(embedded: Arc<EmbeddedPostgres>) {
-    let mut seconds = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        seconds.tick().await;
-        if embedded.is_alive() {
-            continue;
+/// Starts the embedded PostgreSQL again if it has died. Nothing else would.
+struct KeepPostgresRunning(Arc<EmbeddedPostgres>);
+
+impl Job for KeepPostgresRunning {
+    const NAME: &'static str = "embedded_postgresql";
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    async fn run(&mut self) -> Result<Next, Failure> {
+        if self.0.is_alive() {
+            return Ok(Next::Scheduled);
         }
         warn!("the embedded PostgreSQL has died and is started again");
-        let server = Arc::clone(&embedded);
-        match web::block(move || server.start_again()).await {
-            Ok(Ok(())) => info!("the embedded PostgreSQL runs again"),
-            Ok(Err(error)) => warn!("cannot start the embedded PostgreSQL: {error}"),
-            Err(error) => warn!("cannot start the embedded PostgreSQL: {error}"),
-        }
+        let server = Arc::clone(&self.0);
+        let started = web::block(move || server.start_again()).await;
+        started.map_err(|error| Failure::Fault(error.into()))?.map_err(|error| Failure::Fault(error.into()))?;
+        info!("the embedded PostgreSQL runs again");
+        Ok(Next::Scheduled)
     }
 }
 
@@ -95,6 +99,7 @@ async fn serve(
     settings: &Settings,
     (listener, signals): (TcpListener, Signals),
     database: sqlx::postgres::PgConnectOptions,
+    jobs: &Jobs,
 ) -> Result<()> {
     let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
     let store = web::Data::new(store);
@@ -116,11 +121,11 @@ async fn serve(
     if settings.plays_demo() {
         actix_web::rt::spawn(demo::play(format!("http://{address}"), Arc::new(SystemClock)));
     }
+    jobs.start(http::Upkeep);
     let stopped = tokio::select! {
-        never = http::keep_measurements() => match never {},
-        never = store.keep_forgetting_idempotency_keys() => match never {},
         signal = signals.told_to_stop(tls) => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
-        () = store.writer_died() => Err(anyhow::anyhow!("a writer has died")),
+        failed = store.failed() => Err(failed.into()),
+        failed = jobs.failed() => Err(failed.into()),
     };
     if stopped.is_ok() {
         draining.cancel();
@@ -129,6 +134,7 @@ async fn serve(
     handle.stop(true).await;
     serving.await?.context("the HTTP server failed")?;
     store.close().await;
+    jobs.stop().await;
     if stopped.is_ok() {
         info!("stopped");
     } else {

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use context_services::domain::completion::EndEvent;
-use context_services::domain::event::Context;
+use context_services::domain::context::Context;
 use context_services::domain::extension::{Schema, SchemaDefinition, SchemaId};
 use context_services::domain::ids::{Element, ServiceId, TaskId};
 use context_services::domain::json::read_object;
@@ -27,15 +27,15 @@ static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
         let definition = SchemaDefinition::read(&read_object(text.as_bytes()).expect("an object")).expect("a schema");
         Schema::new(SchemaId(id), Element::Task, definition)
     });
-    Metadata::new((MetadataVersion(1), false), schemas.collect::<Vec<_>>(), [])
+    Metadata::new(MetadataVersion(1), false, schemas.collect::<Vec<_>>(), [])
 });
 
 fuzz_target!(|body: &[u8]| {
     let Ok(members) = read_object(body) else { return };
     let now = Timestamp::parse("2026-02-05T09:11:00Z").expect("a moment");
     let context = Context { now, metadata: &METADATA, fill_defaults: true };
-    if let Ok(end) = EndEvent::task((ServiceId(1), TaskId(1)), None, &members).read(context) {
-        for extension in &end.extensions {
+    if let Ok(complete) = EndEvent::task(ServiceId(1), TaskId(1), None, &members).read(context) {
+        for extension in &complete.end.extensions {
             serde_json::from_str::<serde_json::Value>(&extension.json).expect("JSON");
             assert!(!extension.json.contains('\0'));
         }

@@ -2,11 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::attribute::{Field, FieldName, LongOrString};
-use super::event::Context;
-use super::fields::{Fields, MAX_TEXT};
-use super::ids::Element;
+use super::field::{Field, LongOrString};
 use super::json::{Json, Members};
+use super::reader::{MAX_TEXT, ObjectReader};
 use super::violation::{Place, Violations};
 
 /// The most values of an attribute.
@@ -85,18 +83,18 @@ impl BusinessAttribute {
         self.find(value).map(|value| value.value_id)
     }
 
-    fn find(&self, sent: &LongOrString) -> Option<&Value> {
+    pub(super) fn find(&self, sent: &LongOrString) -> Option<&Value> {
         self.values.iter().find(|value| match sent {
             LongOrString::Long(dbid) => value.dbid == *dbid,
             LongOrString::String(name) => value.name == *name,
         })
     }
 
-    fn default(&self) -> Option<&Value> {
+    pub(super) fn default(&self) -> Option<&Value> {
         self.values.iter().find(|value| Some(value.value_id) == self.default)
     }
 
-    fn listed(&self) -> String {
+    pub(super) fn listed(&self) -> String {
         let shown = self.values.iter().take(LISTED).map(|value| format!("{} ({})", value.dbid, value.name));
         let listed = shown.collect::<Vec<_>>().join(", ");
         match self.values.len().checked_sub(LISTED) {
@@ -106,53 +104,24 @@ impl BusinessAttribute {
     }
 }
 
-impl Context<'_> {
-    /// The value that fills an absent field.
-    pub(super) fn default(&self, element: Element, name: FieldName) -> Option<LongOrString> {
-        let attribute = self.metadata.attribute_of(Field::new(element, name))?;
-        let default = attribute.default().filter(|_| self.fill_defaults);
-        default.map(|value| LongOrString::Long(value.dbid))
-    }
-
-    /// Takes the value of a field. Where the field is mapped, it is the value's number, whichever form was sent.
-    pub(super) fn value(&self, fields: &mut Fields<'_, '_>, element: Element, name: FieldName) -> Option<LongOrString> {
-        let field = Field::new(element, name);
-        let member = field.member();
-        let Some(attribute) = self.metadata.attribute_of(field) else { return fields.long_or_string(member) };
-        let found = match fields.take(member) {
-            None => return self.default(element, name),
-            Some(Json::String(name)) => attribute.find(&LongOrString::String(name.to_string())),
-            Some(Json::Number(digits)) => {
-                digits.parse().ok().and_then(|dbid| attribute.find(&LongOrString::Long(dbid)))
-            }
-            Some(_) => None,
-        };
-        if found.is_none() {
-            let detail = format!("expected a value of {}: {}", attribute.name, attribute.listed());
-            fields.complain_about_metadata(member, detail);
-        }
-        found.map(|value| LongOrString::Long(value.dbid))
-    }
-}
-
 impl BusinessAttributeDefinition {
     /// Reads the body that defines the attribute `name`.
     pub fn read(name: &str, body: &Members<'_>) -> Result<Self, Violations> {
-        let mut fields = Fields::new(body, Place::Body);
-        let display_name = fields.string("display_name", 1..=MAX_TEXT);
-        let description = fields.string("description", 0..=MAX_TEXT);
-        let mapped = take_fields(&mut fields);
-        let values = take_values(&mut fields);
-        let default = take_default(&mut fields, &values);
-        fields.refuse_rest();
+        let mut reader = ObjectReader::new(body, Place::Body);
+        let display_name = reader.string("display_name", 1..=MAX_TEXT);
+        let description = reader.string("description", 0..=MAX_TEXT);
+        let mapped = take_fields(&mut reader);
+        let values = take_values(&mut reader);
+        let default = take_default(&mut reader, &values);
+        reader.refuse_rest();
         if !is_name(name) {
-            fields.violations.add(&Place::Body, NO_NAME);
+            reader.violations.add(&Place::Body, NO_NAME);
         }
         if Field::all().any(|field| field.to_string().eq_ignore_ascii_case(name)) {
-            fields.violations.add(&Place::Body, "a business attribute may not have the name of a field");
+            reader.violations.add(&Place::Body, "a business attribute may not have the name of a field");
         }
         let name = name.to_owned();
-        fields.violations.or(Self { name, display_name, description, fields: mapped, values, default })
+        reader.violations.or(Self { name, display_name, description, fields: mapped, values, default })
     }
 }
 
@@ -163,11 +132,11 @@ fn is_name(name: &str) -> bool {
     name.trim() == name && !name.contains(char::is_control) && !matches!(name, "" | "." | "..")
 }
 
-fn take_fields(fields: &mut Fields<'_, '_>) -> Vec<Field> {
+fn take_fields(reader: &mut ObjectReader<'_, '_>) -> Vec<Field> {
     const MEMBER: &str = "cv_attributes";
-    let items = match fields.take(MEMBER) {
+    let items = match reader.take(MEMBER) {
         Some(Json::Array(items)) => items,
-        Some(other) => return fields.expected(MEMBER, "an array of fields", other).unwrap_or_default(),
+        Some(other) => return reader.expected(MEMBER, "an array of fields", other).unwrap_or_default(),
         None => return Vec::new(),
     };
     let (place, mut mapped) = (Place::Body.member(MEMBER), Vec::new());
@@ -180,23 +149,23 @@ fn take_fields(fields: &mut Fields<'_, '_>) -> Vec<Field> {
         };
         mapped.extend(field);
         if let Some(detail) = complaint {
-            fields.violations.add(&place.item(at), detail);
+            reader.violations.add(&place.item(at), detail);
         }
     }
     mapped
 }
 
-fn take_values(fields: &mut Fields<'_, '_>) -> Vec<ValueDefinition> {
+fn take_values(reader: &mut ObjectReader<'_, '_>) -> Vec<ValueDefinition> {
     const MEMBER: &str = "values";
-    let items = match fields.take(MEMBER) {
+    let items = match reader.take(MEMBER) {
         Some(Json::Array(items)) if (1..=MAX_VALUES).contains(&items.len()) => items,
         Some(Json::Array(items)) => {
-            fields.complain(MEMBER, format!("expected 1 to {MAX_VALUES} values, found {}", items.len()));
+            reader.add_violation(MEMBER, format!("expected 1 to {MAX_VALUES} values, found {}", items.len()));
             return Vec::new();
         }
-        Some(other) => return fields.expected(MEMBER, "an array of values", other).unwrap_or_default(),
+        Some(other) => return reader.expected(MEMBER, "an array of values", other).unwrap_or_default(),
         None => {
-            fields.complain(MEMBER, "must be given: an array of values");
+            reader.add_violation(MEMBER, "must be given: an array of values");
             return Vec::new();
         }
     };
@@ -206,20 +175,20 @@ fn take_values(fields: &mut Fields<'_, '_>) -> Vec<ValueDefinition> {
     for (at, item) in items.iter().enumerate() {
         let place = place.item(at);
         let Json::Object(members) = item else {
-            fields.violations.add(&place, format!("expected a value (an object), found {}", item.found()));
+            reader.violations.add(&place, format!("expected a value (an object), found {}", item.found()));
             continue;
         };
         match ValueDefinition::read(members, place) {
             Ok(value) => {
                 if !names.insert(value.name.clone()) {
-                    fields.violations.add(&place.member("name"), "another value has this name");
+                    reader.violations.add(&place.member("name"), "another value has this name");
                 }
                 if value.dbid.is_some_and(|dbid| !dbids.insert(dbid)) {
-                    fields.violations.add(&place.member("dbid"), "another value has this dbid");
+                    reader.violations.add(&place.member("dbid"), "another value has this dbid");
                 }
                 values.push(value);
             }
-            Err(violations) => fields.violations.append(violations),
+            Err(violations) => reader.violations.append(violations),
         }
     }
     values
@@ -227,32 +196,32 @@ fn take_values(fields: &mut Fields<'_, '_>) -> Vec<ValueDefinition> {
 
 impl ValueDefinition {
     fn read(members: &Members<'_>, place: Place<'_>) -> Result<Self, Violations> {
-        let mut fields = Fields::new(members, place);
-        let dbid = fields.long("dbid");
-        let before = fields.violations.len();
-        let name = fields.string("name", 1..=MAX_TEXT);
-        if name.is_none() && fields.violations.len() == before {
-            fields.complain("name", "must be given");
+        let mut reader = ObjectReader::new(members, place);
+        let dbid = reader.long("dbid");
+        let before = reader.violations.len();
+        let name = reader.string("name", 1..=MAX_TEXT);
+        if name.is_none() && reader.violations.len() == before {
+            reader.add_violation("name", "must be given");
         }
         if name.as_deref().is_some_and(|name| !is_name(name)) {
-            fields.complain("name", NO_NAME);
+            reader.add_violation("name", NO_NAME);
         }
-        let display_name = fields.string("display_name", 1..=MAX_TEXT);
-        let description = fields.string("description", 0..=MAX_TEXT);
-        fields.refuse_rest();
+        let display_name = reader.string("display_name", 1..=MAX_TEXT);
+        let description = reader.string("description", 0..=MAX_TEXT);
+        reader.refuse_rest();
         let name = name.unwrap_or_default();
-        fields.violations.or(Self { dbid, name, display_name, description })
+        reader.violations.or(Self { dbid, name, display_name, description })
     }
 }
 
-fn take_default(fields: &mut Fields<'_, '_>, values: &[ValueDefinition]) -> Option<usize> {
-    let default = fields.long_or_string("default")?;
+fn take_default(reader: &mut ObjectReader<'_, '_>, values: &[ValueDefinition]) -> Option<usize> {
+    let default = reader.long_or_string("default")?;
     let at = values.iter().position(|value| match &default {
         LongOrString::Long(dbid) => value.dbid == Some(*dbid),
         LongOrString::String(name) => value.name == *name,
     });
     if at.is_none() {
-        fields.complain("default", "expected the dbid or the name of one of the values");
+        reader.add_violation("default", "expected the dbid or the name of one of the values");
     }
     at
 }

@@ -1,41 +1,107 @@
 //! The end of a service, state or task.
 
+use super::context::Context;
 use super::disposition::Disposition;
-use super::event::{Context, Event, read};
+use super::event::{Event, read};
 use super::extension::Extension;
-use super::fields::Fields;
 use super::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
 use super::json::Members;
-use super::once_only::{Digest, RecordedEnd, hash_read, hash_sent};
+use super::once_only::{Digest, Hash, HashInput, RecordedEnd, hash_sent};
+use super::reader::ObjectReader;
 use super::service::Expiration;
-use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
-/// The command that ends a service, state or task (contract §2, SRV.3, SRV.6, SRV.9).
+/// The command behind Complete Service, Complete State and Complete Task (contract §2, SRV.3, SRV.6, SRV.9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complete {
-    /// What ends.
+    /// The element that ends.
     pub key: ElementKey,
-    /// The end event.
-    pub event: Event,
-    /// Whether the sender gave the event's timestamp; a repeat without one matches any.
-    pub timestamp_given: bool,
-    /// The state a task must have, or adopts where it has none.
-    pub state_id: Option<StateId>,
-    /// When a service and all of its data are to be deleted, where its end says so.
-    pub expires_at: Option<Timestamp>,
-    /// The business outcome.
-    pub disposition: Disposition,
-    /// What the application attached; replaces what was recorded under the same names.
-    pub extensions: Vec<Extension>,
-    /// What tells a repeat of this event from another one.
+    /// The content of the end event.
+    pub end: End,
+    /// Distinguishes a repeat of this event from a different one.
     pub digest: Digest,
 }
 
-/// An end event as it was sent (contract §2, SRV.3, SRV.6, SRV.9). What it says depends on the metadata in force, so it
-/// is read when it is written, and once more where those change meanwhile.
+/// The content of an end event, with names resolved, defaults filled in and times normalized.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The fields that all events share.
+    pub event: Event,
+    /// Whether the sender gave the timestamp. A repeat without a timestamp matches any.
+    pub timestamp_given: bool,
+    /// The state that a task must have, or adopts if it has none.
+    pub state_id: Option<StateId>,
+    /// When a service and all its data are to be deleted, if the event says so.
+    pub expiration: Option<Expiration>,
+    /// The business outcome.
+    pub disposition: Disposition,
+    /// The attached extensions. Each replaces what was recorded under its name.
+    pub extensions: Vec<Extension>,
+}
+
+impl End {
+    /// The hash that two end events share if they say the same. The order of extensions does not count. Records, and
+    /// the numbers in them, count as written.
+    ///
+    /// Hashes are stored: the fields, their order and their encoding must never change. Structs are destructured in
+    /// full so that a new field has to be placed here, too.
+    fn hash(&self) -> Hash {
+        // The timestamp is compared on its own, and only if the repeat has one.
+        let Self { event, timestamp_given: _, state_id, expiration, disposition, extensions } = self;
+        let Event {
+            timestamp: _,
+            session_id,
+            interaction_id,
+            application_type,
+            application_id,
+            resource_type,
+            resource_id,
+            media_type,
+        } = event;
+        let Disposition { value, description } = disposition;
+        let mut input = HashInput::default();
+        input.text(session_id.as_deref());
+        input.text(interaction_id.as_deref());
+        input.value(application_type.as_ref());
+        input.number(*application_id);
+        input.value(resource_type.as_ref());
+        input.number(*resource_id);
+        input.value(media_type.as_ref());
+        input.number(state_id.map(|state| i64::from(state.0)));
+        input.value(value.as_ref());
+        input.text(description.as_deref());
+        // The schema's number does not count: a schema that was deleted and created again has another one.
+        let mut sorted: Vec<_> = extensions
+            .iter()
+            .map(|Extension { schema_id: _, name, json }| (name.to_ascii_lowercase(), json.as_str()))
+            .collect();
+        sorted.sort_unstable();
+        for (name, json) in sorted {
+            input.text(Some(&name));
+            input.text(Some(json));
+        }
+        if let Some(Expiration { at, ttl }) = expiration {
+            input.text(Some("expiration"));
+            // The same `ttl` sent again is a repeat, although it then ends later.
+            input.number(*ttl);
+            input.number(ttl.is_none().then_some(at.millis()));
+        }
+        input.finish()
+    }
+}
+
+impl Complete {
+    /// The end of a state within a transition. It has no digest of a body, since no end event was sent.
+    pub(super) fn within_transition(key: ElementKey, end: End) -> Self {
+        let digest = Digest::new(end.hash(), None);
+        Self { key, end, digest }
+    }
+}
+
+/// An end event as it was sent (contract §2, SRV.3, SRV.6, SRV.9). Its meaning depends on the metadata in force, so the
+/// store may read it more than once.
 pub struct EndEvent<'a> {
-    /// What is to end.
+    /// The element that is to end.
     pub key: ElementKey,
     state_in_query: Option<StateId>,
     body: &'a Members<'a>,
@@ -43,70 +109,92 @@ pub struct EndEvent<'a> {
 
 impl<'a> EndEvent<'a> {
     /// The end of a service.
-    pub const fn service(id: ServiceId, body: &'a Members<'a>) -> Self {
-        Self { key: (id, Element::Service, 0), state_in_query: None, body }
+    pub const fn service(service: ServiceId, body: &'a Members<'a>) -> Self {
+        Self { key: ElementKey::service(service), state_in_query: None, body }
     }
 
     /// The end of a state.
-    pub const fn state((service, state): (ServiceId, StateId), body: &'a Members<'a>) -> Self {
-        Self { key: (service, Element::State, state.0), state_in_query: None, body }
+    pub const fn state(service: ServiceId, state: StateId, body: &'a Members<'a>) -> Self {
+        Self { key: ElementKey::state(service, state), state_in_query: None, body }
     }
 
-    /// The end of a task. `state_in_query` is the `state_id` of the query string, which may stand there instead of in
-    /// the body, or repeat it.
+    /// The end of a task. `state_in_query` is the `state_id` of the query string. It may replace the `state_id` of the
+    /// body, or repeat it.
     pub const fn task(
-        (service, task): (ServiceId, TaskId),
+        service: ServiceId,
+        task: TaskId,
         state_in_query: Option<StateId>,
         body: &'a Members<'a>,
     ) -> Self {
-        Self { key: (service, Element::Task, task.0), state_in_query, body }
+        Self { key: ElementKey::task(service, task), state_in_query, body }
     }
 
-    /// Reads it against the metadata in force.
+    /// Reads the event against the metadata in force.
     pub fn read(&self, context: Context<'_>) -> Result<Complete, Violations> {
         let Self { key, state_in_query, body } = *self;
-        let (event, own, extensions) = read(key.1, body, context, |fields| {
-            let state = if key.1 == Element::Task { take_state(fields, state_in_query) } else { None };
-            let expiration = if key.1 == Element::Service { Expiration::take(fields, context.now) } else { None };
-            (fields.take("timestamp").is_some(), state, expiration, Disposition::take(fields, key.1, context))
+        let element = key.element;
+        let (event, own, extensions) = read(element, body, context, |reader| {
+            let timestamp_given = reader.take("timestamp").is_some();
+            let state = if element == Element::Task { take_state(reader, state_in_query) } else { None };
+            let expiration = if element == Element::Service { Expiration::take(reader, context.now) } else { None };
+            (timestamp_given, state, expiration, Disposition::take(reader, element, context))
         })?;
         let (timestamp_given, state_id, expiration, disposition) = own;
-        let expires_at = expiration.map(|expiration| expiration.at);
-        let digest = Digest::new([0; 16], None);
-        let end = Complete { key, event, timestamp_given, state_id, expires_at, disposition, extensions, digest };
-        let digest = Digest::new(hash_read(&end, expiration), Some(hash_sent(body, state_in_query)));
-        Ok(Complete { digest, ..end })
+        let end = End { event, timestamp_given, state_id, expiration, disposition, extensions };
+        let digest = Digest::new(end.hash(), Some(hash_sent(body, state_in_query)));
+        Ok(Complete { key, end, digest })
     }
 
-    /// Whether this very event is the one on record, whatever it would mean today: a business attribute or a schema that
-    /// it was read with may have changed since.
+    /// Whether this very event is on record. The metadata may have changed since, so that it would now be read
+    /// differently, or not be valid at all.
     pub fn is_on_record(&self, end: &RecordedEnd) -> bool {
-        let mut fields = Fields::new(self.body, Place::Body);
-        let timestamp = fields.timestamp("timestamp");
-        fields.violations.is_empty() && end.was_sent_as(&hash_sent(self.body, self.state_in_query), timestamp)
+        let mut reader = ObjectReader::new(self.body, Place::Body);
+        let timestamp = reader.timestamp("timestamp");
+        reader.violations.is_empty() && end.was_sent_as(&hash_sent(self.body, self.state_in_query), timestamp)
     }
 }
 
-fn take_state(fields: &mut Fields<'_, '_>, in_query: Option<StateId>) -> Option<StateId> {
-    let in_body = fields.int("state_id").map(StateId);
+fn take_state(reader: &mut ObjectReader<'_, '_>, in_query: Option<StateId>) -> Option<StateId> {
+    let in_body = reader.int("state_id").map(StateId);
     if let (Some(body), Some(query)) = (in_body, in_query)
         && body != query
     {
-        fields.complain("state_id", format!("expected {query} as in the query string, found {body}"));
+        reader.add_violation("state_id", format!("expected {query} as in the query string, found {body}"));
     }
     in_body.or(in_query)
 }
 
-impl Complete {
-    /// The end of a state that is part of a transition.
-    pub(super) fn within_transition(
-        key: ElementKey,
-        event: Event,
-        timestamp_given: bool,
-        disposition: Disposition,
-    ) -> Self {
-        let (state_id, expires_at, extensions, digest) = (None, None, Vec::new(), Digest::new([0; 16], None));
-        let end = Self { key, event, timestamp_given, state_id, expires_at, disposition, extensions, digest };
-        Self { digest: Digest::new(hash_read(&end, None), None), ..end }
+#[cfg(test)]
+mod tests {
+    use super::super::extension::SchemaId;
+    use super::super::field::LongOrString;
+    use super::super::time::Timestamp;
+    use super::*;
+
+    fn end() -> End {
+        let event = Event {
+            timestamp: Timestamp::from_millis(1),
+            session_id: Some("s".into()),
+            interaction_id: Some("i".into()),
+            application_type: Some(LongOrString::Long(1)),
+            application_id: Some(2),
+            resource_type: Some(LongOrString::String("r".into())),
+            resource_id: Some(3),
+            media_type: None,
+        };
+        let extension = |name: &str| Extension { schema_id: SchemaId(1), name: name.into(), json: "{}".into() };
+        End {
+            event,
+            timestamp_given: true,
+            state_id: Some(StateId(4)),
+            expiration: Some(Expiration { at: Timestamp::from_millis(9), ttl: Some(8) }),
+            disposition: Disposition { value: Some(LongOrString::Long(10)), description: Some("d".into()) },
+            extensions: vec![extension("B"), extension("a")],
+        }
+    }
+
+    #[test]
+    fn the_stored_hash_of_an_end_never_changes() {
+        assert_eq!(u128::from_be_bytes(end().hash()), 0xd98b_f5c0_4f57_c0f6_7857_72fd_61e8_9b11);
     }
 }

@@ -1,9 +1,9 @@
 //! The business outcome that an end event reports.
 
-use super::attribute::{FieldName, LongOrString};
-use super::event::Context;
-use super::fields::Fields;
+use super::context::Context;
+use super::field::{FieldName, LongOrString};
 use super::ids::Element;
+use super::reader::ObjectReader;
 
 /// The most characters of `disposition_desc`, in Unicode scalar values.
 pub const MAX_DESCRIPTION: usize = 64;
@@ -19,10 +19,10 @@ pub struct Disposition {
 
 impl Disposition {
     /// Takes the two fields of an end event.
-    pub fn take(fields: &mut Fields<'_, '_>, element: Element, context: Context<'_>) -> Self {
+    pub fn take(reader: &mut ObjectReader<'_, '_>, element: Element, context: Context<'_>) -> Self {
         Self {
-            value: context.value(fields, element, FieldName::Disposition),
-            description: fields.string("disposition_desc", 0..=MAX_DESCRIPTION),
+            value: context.value(reader, element, FieldName::Disposition),
+            description: reader.string("disposition_desc", 0..=MAX_DESCRIPTION),
         }
     }
 }

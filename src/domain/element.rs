@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::attribute::LongOrString;
 use super::disposition::Disposition;
 use super::event::Event;
+use super::field::LongOrString;
 use super::ids::{ServiceId, StateId, TaskId};
 use super::time::duration_millis;
 

@@ -1,11 +1,12 @@
 //! What every lifecycle event carries, and the frame in which each kind of event is read.
 
-use super::attribute::{FieldName, LongOrString};
-use super::extension::{Extension, read_extensions};
-use super::fields::{Fields, MAX_TEXT};
+use super::context::Context;
+use super::extension::{Extension, SchemaDefinition};
+use super::field::{FieldName, LongOrString};
 use super::ids::Element;
-use super::json::Members;
+use super::json::{Json, Members};
 use super::metadata::Metadata;
+use super::reader::{MAX_TEXT, ObjectReader};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
@@ -31,29 +32,18 @@ pub struct Event {
 }
 
 impl Event {
-    fn take(fields: &mut Fields<'_, '_>, element: Element, context: Context<'_>) -> Self {
+    fn take(reader: &mut ObjectReader<'_, '_>, element: Element, context: Context<'_>) -> Self {
         Self {
-            timestamp: fields.timestamp("timestamp").unwrap_or(context.now),
-            session_id: fields.text("session_id", 0..=MAX_TEXT),
-            interaction_id: fields.text("interaction_id", 0..=MAX_TEXT),
-            application_type: context.value(fields, element, FieldName::ApplicationType),
-            application_id: fields.long("application_id"),
-            resource_type: context.value(fields, element, FieldName::ResourceType),
-            resource_id: fields.long("resource_id"),
-            media_type: context.value(fields, element, FieldName::MediaType),
+            timestamp: reader.timestamp("timestamp").unwrap_or(context.now),
+            session_id: reader.text("session_id", 0..=MAX_TEXT),
+            interaction_id: reader.text("interaction_id", 0..=MAX_TEXT),
+            application_type: context.value(reader, element, FieldName::ApplicationType),
+            application_id: reader.long("application_id"),
+            resource_type: context.value(reader, element, FieldName::ResourceType),
+            resource_id: reader.long("resource_id"),
+            media_type: context.value(reader, element, FieldName::MediaType),
         }
     }
-}
-
-/// What an event is read against: the moment it is processed, and the metadata in force.
-#[derive(Clone, Copy)]
-pub struct Context<'a> {
-    /// The server's clock.
-    pub now: Timestamp,
-    /// Extension schemas and business attributes.
-    pub metadata: &'a Metadata,
-    /// Whether defaults of business attributes fill absent fields.
-    pub fill_defaults: bool,
 }
 
 /// Reads an event of `element`: the shared fields, those that `own` takes, and all else as extensions. Every violation
@@ -62,57 +52,46 @@ pub fn read<T>(
     element: Element,
     body: &Members<'_>,
     context: Context<'_>,
-    own: impl FnOnce(&mut Fields<'_, '_>) -> T,
+    own: impl FnOnce(&mut ObjectReader<'_, '_>) -> T,
 ) -> Result<(Event, T, Vec<Extension>), Violations> {
-    let mut fields = Fields::new(body, Place::Body);
-    let event = Event::take(&mut fields, element, context);
-    let own = own(&mut fields);
-    let rest: Vec<_> = fields.rest().collect();
-    let mut violations = fields.violations;
+    let mut reader = ObjectReader::new(body, Place::Body);
+    let event = Event::take(&mut reader, element, context);
+    let own = own(&mut reader);
+    let rest: Vec<_> = reader.rest().collect();
+    let mut violations = reader.violations;
     let extensions = read_extensions(element, rest, context.metadata, &mut violations);
     violations.or((event, own, extensions))
 }
 
-/// Names that an extension may not have, since they are or will be fields of events and of what queries answer.
-pub const FIELD_NAMES: [&str; 40] = [
-    "session_id",
-    "interaction_id",
-    "application_type",
-    "application_id",
-    "resource_type",
-    "resource_id",
-    "media_type",
-    "timestamp",
-    "est_duration",
-    "customer_id",
-    "contact_key",
-    "type",
-    "service_type",
-    "state_type",
-    "task_type",
-    "service_id",
-    "state_id",
-    "task_id",
-    "previous_state_id",
-    "disposition",
-    "disposition_desc",
-    "ttl",
-    "expiration_time",
-    "auto_complete_after",
-    "auto_completed",
-    "from",
-    "to",
-    "started",
-    "completed",
-    "duration",
-    "states",
-    "tasks",
-    "active",
-    "active_states",
-    "completed_states",
-    "active_tasks",
-    "completed_tasks",
-    "extensions",
-    "limit",
-    "before",
-];
+/// Checks those members of an event of `element` that are not its fields. What is wrong goes to `violations`.
+fn read_extensions(
+    element: Element,
+    members: Vec<(&str, &Json<'_>)>,
+    metadata: &Metadata,
+    violations: &mut Violations,
+) -> Vec<Extension> {
+    let mut extensions: Vec<Extension> = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        let place = Place::Body.member(name);
+        let Some(schema) = metadata.schema(element, name) else {
+            let of = element.singular();
+            let detail = format!("neither a field of this event nor the name of a {of} extension");
+            if metadata.open_extensions && SchemaDefinition::open(name).is_some() {
+                violations.add_unlearned(&place, element, name, detail);
+            } else {
+                violations.add_about_metadata(&place, detail);
+            }
+            continue;
+        };
+        if extensions.iter().any(|known| known.schema_id == schema.id) {
+            violations.add(&place, format!("the extension {} stands twice in the event", schema.definition.name));
+            continue;
+        }
+        if *value != Json::Null
+            && let Some(json) = schema.check(value, place, violations)
+        {
+            extensions.push(Extension { schema_id: schema.id, name: schema.definition.name.clone(), json });
+        }
+    }
+    extensions
+}

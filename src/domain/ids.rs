@@ -1,4 +1,4 @@
-//! Identifiers of services, states and tasks, and what kind of element each of them names.
+//! Identifiers of services, states and tasks.
 
 use std::fmt;
 use std::num::TryFromIntError;
@@ -42,22 +42,22 @@ macro_rules! id {
 }
 
 id!(
-    /// Names a service; 64 bits, never used twice.
+    /// The identifier of a service: 64 bits, never reused.
     ServiceId,
     i64
 );
 id!(
-    /// Names a state within its service; 32 bits.
+    /// The identifier of a state, unique within its service: 32 bits.
     StateId,
     i32
 );
 id!(
-    /// Names a task within its service; 32 bits.
+    /// The identifier of a task, unique within its service: 32 bits.
     TaskId,
     i32
 );
 
-// As they are kept where identifiers of all kinds have one column.
+// Columns that hold identifiers of all three kinds are `bigint`.
 
 impl From<i64> for ServiceId {
     fn from(number: i64) -> Self {
@@ -81,10 +81,37 @@ impl TryFrom<i64> for TaskId {
     }
 }
 
-/// Names a service, state or task: the service, what it is, and `state_id` or `task_id` (0 for the service itself).
-pub type ElementKey = (ServiceId, Element, i32);
+/// The identity of a service, state or task.
+///
+/// Keys are ordered by service, then by kind, then by identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ElementKey {
+    /// The service, or the service that the state or task belongs to.
+    pub service: ServiceId,
+    /// The kind of element.
+    pub element: Element,
+    /// The `state_id` or `task_id`; 0 for the service itself.
+    pub id: i32,
+}
 
-/// The three kinds of things with a lifecycle.
+impl ElementKey {
+    /// The key of a service.
+    pub const fn service(service: ServiceId) -> Self {
+        Self { service, element: Element::Service, id: 0 }
+    }
+
+    /// The key of a state.
+    pub const fn state(service: ServiceId, state: StateId) -> Self {
+        Self { service, element: Element::State, id: state.0 }
+    }
+
+    /// The key of a task.
+    pub const fn task(service: ServiceId, task: TaskId) -> Self {
+        Self { service, element: Element::Task, id: task.0 }
+    }
+}
+
+/// The three kinds of elements that have a lifecycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Element {
     /// One customer commitment.
@@ -96,10 +123,10 @@ pub enum Element {
 }
 
 impl Element {
-    /// All of them.
+    /// All kinds of elements.
     pub const ALL: [Self; 3] = [Self::Service, Self::State, Self::Task];
 
-    /// The word for one: `task`.
+    /// The singular, such as `task`.
     pub const fn singular(self) -> &'static str {
         match self {
             Self::Service => "service",
@@ -108,7 +135,7 @@ impl Element {
         }
     }
 
-    /// The word for many, which is also its segment in URLs: `tasks`.
+    /// The plural, such as `tasks`.
     pub const fn plural(self) -> &'static str {
         match self {
             Self::Service => "services",
@@ -117,7 +144,7 @@ impl Element {
         }
     }
 
-    /// The element whose plural this is, exactly.
+    /// The kind of element with this plural. Case counts.
     pub fn from_plural(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|element| element.plural() == word)
     }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::attribute::Field;
 use super::business_attribute::BusinessAttribute;
 use super::extension::Schema;
+use super::field::Field;
 use super::ids::Element;
 
 /// Which state of the metadata an event was validated against; grows with every change.
@@ -26,7 +26,8 @@ pub struct Metadata {
 impl Metadata {
     /// The metadata at a version. Learned schemas are in force only where extensions need no declared one.
     pub fn new(
-        (version, open_extensions): (MetadataVersion, bool),
+        version: MetadataVersion,
+        open_extensions: bool,
         schemas: impl IntoIterator<Item = Schema>,
         attributes: impl IntoIterator<Item = BusinessAttribute>,
     ) -> Self {
@@ -46,7 +47,7 @@ impl Metadata {
     }
 
     /// The business attribute that a field is mapped to.
-    pub fn attribute_of(&self, field: Field) -> Option<&Arc<BusinessAttribute>> {
+    pub fn business_attribute_of(&self, field: Field) -> Option<&Arc<BusinessAttribute>> {
         self.attributes.get(&field)
     }
 }

@@ -3,21 +3,22 @@
 //! Nothing here knows SQL or HTTP, waits, or reads a clock.
 
 pub mod access;
-pub mod attribute;
 pub mod business_attribute;
 pub mod clock;
 pub mod completion;
+pub mod context;
 pub mod disposition;
 pub mod element;
 pub mod event;
 pub mod extension;
-pub mod fields;
+pub mod field;
 pub mod ids;
 pub mod json;
 pub mod metadata;
 pub mod mode;
 pub mod once_only;
 pub mod query;
+pub mod reader;
 pub mod refusal;
 pub mod report;
 pub mod service;

@@ -1,7 +1,7 @@
 //! The mode of a deployment (contract §6).
 
-use super::fields::Fields;
 use super::json::{Json, Members};
+use super::reader::ObjectReader;
 use super::violation::{Place, Violations};
 
 /// Whether a deployment does its work.
@@ -31,15 +31,15 @@ impl Mode {
     /// Reads the body that changes the mode.
     pub fn read(body: &Members<'_>) -> Result<Self, Violations> {
         const EXPECTED: &str = "`production` or `maintenance`";
-        let mut fields = Fields::new(body, Place::Body);
-        let mode = match fields.take("mode") {
+        let mut reader = ObjectReader::new(body, Place::Body);
+        let mode = match reader.take("mode") {
             Some(Json::String(word)) => Self::parse(word),
             _ => None,
         };
         if mode.is_none() {
-            fields.complain("mode", format!("expected {EXPECTED}"));
+            reader.add_violation("mode", format!("expected {EXPECTED}"));
         }
-        fields.refuse_rest();
-        fields.violations.or(mode.unwrap_or_default())
+        reader.refuse_rest();
+        reader.violations.or(mode.unwrap_or_default())
     }
 }

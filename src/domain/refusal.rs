@@ -65,7 +65,7 @@ pub enum Verdict {
     /// It is refused.
     Refused(Refusal),
     /// Nothing stands against it any more: what did was changed meanwhile.
-    Again,
+    Retry,
 }
 
 impl OnRecord {
@@ -75,22 +75,22 @@ impl OnRecord {
             return Verdict::Refused(Refusal::Unknown(Element::Service));
         }
         if !self.element {
-            return Verdict::Refused(Refusal::Unknown(command.key.1));
+            return Verdict::Refused(Refusal::Unknown(command.key.element));
         }
         if let Some(end) = &self.end {
-            let timestamp = command.timestamp_given.then_some(command.event.timestamp);
+            let timestamp = command.end.timestamp_given.then_some(command.end.event.timestamp);
             return if end.is_repeated_by(command.digest, timestamp) {
                 Verdict::Done
             } else {
                 Verdict::Refused(Refusal::AlreadyCompleted { ended_at: end.ended_at })
             };
         }
-        match (command.state_id, self.task_state) {
+        match (command.end.state_id, self.task_state) {
             (Some(given), Some(has)) if given != has => Verdict::Refused(Refusal::StateMismatch { has, given }),
             (Some(given), None) if !self.state => {
                 Verdict::Refused(unknown_state(&Place::Body.member("state_id"), given))
             }
-            _ => Verdict::Again,
+            _ => Verdict::Retry,
         }
     }
 
@@ -101,7 +101,7 @@ impl OnRecord {
             _ if !self.service => Verdict::Refused(Refusal::Unknown(Element::Service)),
             _ if !self.element => Verdict::Refused(unknown_state(&place.member("state_id"), from)),
             Some(end) => Verdict::Refused(Refusal::AlreadyCompleted { ended_at: end.ended_at }),
-            None => Verdict::Again,
+            None => Verdict::Retry,
         }
     }
 
@@ -109,7 +109,7 @@ impl OnRecord {
     pub fn judge_change_records(&self, command: &ChangeRecords) -> Verdict {
         match &command.change {
             _ if !self.service => Verdict::Refused(Refusal::Unknown(Element::Service)),
-            _ if !self.element => Verdict::Refused(Refusal::Unknown(command.key.1)),
+            _ if !self.element => Verdict::Refused(Refusal::Unknown(command.key.element)),
             Change::Delete => Verdict::Refused(Refusal::NoRecords),
             Change::Merge { patch, .. }
                 if self.recorded_bytes.is_some_and(|bytes| bytes + patch.len() > MAX_STORED) =>
@@ -117,15 +117,15 @@ impl OnRecord {
                 let detail = format!("the record would have more than {MAX_STORED} bytes");
                 Verdict::Refused(Refusal::Invalid(Violations::at(&Place::Body, detail)))
             }
-            Change::Merge { .. } if self.recorded_bytes.is_some() => Verdict::Again,
+            Change::Merge { .. } if self.recorded_bytes.is_some() => Verdict::Retry,
             Change::Merge { whole: Err(violations), .. } => Verdict::Refused(Refusal::Invalid(violations.clone())),
-            Change::Replace(_) | Change::Merge { .. } => Verdict::Again,
+            Change::Replace(_) | Change::Merge { .. } => Verdict::Retry,
         }
     }
 
     /// Why a change of a service was not made.
     pub fn judge_change(&self) -> Verdict {
-        if self.service { Verdict::Again } else { Verdict::Refused(Refusal::Unknown(Element::Service)) }
+        if self.service { Verdict::Retry } else { Verdict::Refused(Refusal::Unknown(Element::Service)) }
     }
 
     /// Why the start of a state or task was not recorded, whose body names a state in `member`.
@@ -133,7 +133,7 @@ impl OnRecord {
         match state {
             _ if !self.service => Verdict::Refused(Refusal::Unknown(Element::Service)),
             Some(state) if !self.state => Verdict::Refused(unknown_state(&Place::Body.member(member), state)),
-            _ => Verdict::Again,
+            _ => Verdict::Retry,
         }
     }
 }

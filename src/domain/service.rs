@@ -2,12 +2,13 @@
 
 use chrono::TimeDelta;
 
-use super::attribute::{FieldName, LongOrString};
-use super::event::{Context, Event, read};
+use super::context::Context;
+use super::event::{Event, read};
 use super::extension::Extension;
-use super::fields::{Fields, MAX_TEXT};
+use super::field::{FieldName, LongOrString};
 use super::ids::{Element, ServiceId};
 use super::json::Members;
+use super::reader::{MAX_TEXT, ObjectReader};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
@@ -42,19 +43,19 @@ pub struct ServiceDetails {
 impl StartService {
     /// Reads the body of a start event.
     pub fn read(body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
-        let (event, details, extensions) = read(Element::Service, body, context, |fields| {
-            let before = fields.violations.len();
+        let (event, details, extensions) = read(Element::Service, body, context, |reader| {
+            let before = reader.violations.len();
             let details = ServiceDetails {
-                customer_id: fields.text("customer_id", 1..=MAX_TEXT),
-                contact_key: fields.text("contact_key", 1..=MAX_TEXT),
-                service_type: context.value(fields, Element::Service, FieldName::Type),
-                est_duration: fields.seconds("est_duration"),
-                expires_at: Expiration::take(fields, context.now).map(|expiration| expiration.at),
-                auto_complete_after: fields.seconds("auto_complete_after"),
+                customer_id: reader.text("customer_id", 1..=MAX_TEXT),
+                contact_key: reader.text("contact_key", 1..=MAX_TEXT),
+                service_type: context.value(reader, Element::Service, FieldName::Type),
+                est_duration: reader.seconds("est_duration"),
+                expires_at: Expiration::take(reader, context.now).map(|expiration| expiration.at),
+                auto_complete_after: reader.seconds("auto_complete_after"),
             };
             let nobody = details.customer_id.is_none() && details.contact_key.is_none();
-            if nobody && fields.violations.len() == before {
-                fields.complain("customer_id", "customer_id or contact_key must be given");
+            if nobody && reader.violations.len() == before {
+                reader.add_violation("customer_id", "customer_id or contact_key must be given");
             }
             details
         })?;
@@ -73,15 +74,18 @@ pub struct Expiration {
 
 impl Expiration {
     /// Takes `ttl`, in seconds from now, which wins, or `expiration_time`.
-    pub(super) fn take(fields: &mut Fields<'_, '_>, now: Timestamp) -> Option<Self> {
-        let ttl = fields.seconds("ttl");
-        let expiration_time = fields.timestamp("expiration_time");
+    pub(super) fn take(reader: &mut ObjectReader<'_, '_>, now: Timestamp) -> Option<Self> {
+        let ttl = reader.seconds("ttl");
+        let expiration_time = reader.timestamp("expiration_time");
         let Some(seconds) = ttl else { return expiration_time.map(|at| Self { at, ttl }) };
         let at = TimeDelta::try_seconds(seconds)
             .and_then(|ttl| now.to_datetime().checked_add_signed(ttl))
             .and_then(|moment| Timestamp::parse(&Timestamp::cut(moment).to_string()));
         if at.is_none() {
-            fields.complain("ttl", format!("expected seconds until a moment before the year 10000, found {seconds}"));
+            reader.add_violation(
+                "ttl",
+                format!("expected seconds until a moment before the year 10000, found {seconds}"),
+            );
         }
         at.map(|at| Self { at, ttl })
     }
@@ -114,19 +118,20 @@ pub struct AssociateService {
 impl AssociateService {
     /// Reads the body; all of it may be absent.
     pub fn read(
-        (service_id, customer_id): (ServiceId, &str),
+        service_id: ServiceId,
+        customer_id: &str,
         body: &Members<'_>,
         context: Context<'_>,
     ) -> Result<Self, Violations> {
         // What is absent stays as it is.
         let context = Context { fill_defaults: false, ..context };
-        let (event, own, extensions) = read(Element::Service, body, context, |fields| {
+        let (event, own, extensions) = read(Element::Service, body, context, |reader| {
             (
-                fields.take("timestamp").is_some(),
-                context.value(fields, Element::Service, FieldName::Type),
-                fields.seconds("est_duration"),
-                Expiration::take(fields, context.now).map(|expiration| expiration.at),
-                fields.seconds("auto_complete_after"),
+                reader.take("timestamp").is_some(),
+                context.value(reader, Element::Service, FieldName::Type),
+                reader.seconds("est_duration"),
+                Expiration::take(reader, context.now).map(|expiration| expiration.at),
+                reader.seconds("auto_complete_after"),
             )
         })?;
         let (timestamp_given, service_type, est_duration, expires_at, auto_complete_after) = own;
@@ -157,15 +162,15 @@ pub struct UpdateExpiration {
 impl UpdateExpiration {
     /// Reads the body, which must have `ttl` or `expiration_time` and nothing else.
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
-        let mut fields = Fields::new(body, Place::Body);
-        let expiration = Expiration::take(&mut fields, context.now);
-        fields.refuse_rest();
+        let mut reader = ObjectReader::new(body, Place::Body);
+        let expiration = Expiration::take(&mut reader, context.now);
+        reader.refuse_rest();
         let Some(expiration) = expiration else {
-            if fields.violations.is_empty() {
-                fields.complain("ttl", "ttl or expiration_time must be given");
+            if reader.violations.is_empty() {
+                reader.add_violation("ttl", "ttl or expiration_time must be given");
             }
-            return Err(fields.violations);
+            return Err(reader.violations);
         };
-        fields.violations.or(Self { service_id, expires_at: expiration.at })
+        reader.violations.or(Self { service_id, expires_at: expiration.at })
     }
 }

@@ -1,13 +1,14 @@
 //! States: the stages of a service.
 
-use super::attribute::{FieldName, LongOrString};
-use super::completion::Complete;
+use super::completion::{Complete, End};
+use super::context::Context;
 use super::disposition::Disposition;
-use super::event::{Context, Event, read};
+use super::event::{Event, read};
 use super::extension::Extension;
-use super::fields::Fields;
-use super::ids::{Element, ServiceId, StateId};
+use super::field::{FieldName, LongOrString};
+use super::ids::{Element, ElementKey, ServiceId, StateId};
 use super::json::Members;
+use super::reader::ObjectReader;
 use super::violation::{Place, Violations};
 
 /// The command that starts a state of a service (contract §2, SRV.5).
@@ -37,10 +38,10 @@ pub struct StateDetails {
 impl StartState {
     /// Reads the body of a start event. Whether the previous state exists is for the store to find.
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
-        let (event, details, extensions) = read(Element::State, body, context, |fields| StateDetails {
-            previous_state_id: fields.int("previous_state_id").map(StateId),
-            state_type: context.value(fields, Element::State, FieldName::Type),
-            est_duration: fields.seconds("est_duration"),
+        let (event, details, extensions) = read(Element::State, body, context, |reader| StateDetails {
+            previous_state_id: reader.int("previous_state_id").map(StateId),
+            state_type: context.value(reader, Element::State, FieldName::Type),
+            est_duration: reader.seconds("est_duration"),
         })?;
         Ok(Self { service_id, event, details, extensions })
     }
@@ -59,42 +60,49 @@ impl TransitionState {
     /// Reads the body: `from` and `to` with the fields of their own; the event's fields go to both, extensions to the
     /// new state. Whether the former state exists is for the store to find.
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
-        let (event, (given, from, to), extensions) = read(Element::State, body, context, |fields| {
-            (fields.take("timestamp").is_some(), take_from(fields, context), take_to(fields, context))
+        let (event, (timestamp_given, from, to), extensions) = read(Element::State, body, context, |reader| {
+            (reader.take("timestamp").is_some(), take_from(reader, context), take_to(reader, context))
         })?;
         // Without one, reading has failed.
         let Some((state_id, disposition)) = from else {
             return Err(Violations::at(&Place::Body.member("from"), "must be given"));
         };
-        let key = (service_id, Element::State, state_id.0);
-        let from = Complete::within_transition(key, event.clone(), given, disposition);
+        let end = End {
+            event: event.clone(),
+            timestamp_given,
+            state_id: None,
+            expiration: None,
+            disposition,
+            extensions: Vec::new(),
+        };
+        let from = Complete::within_transition(ElementKey::state(service_id, state_id), end);
         let (state_type, est_duration) = to;
         let details = StateDetails { previous_state_id: Some(state_id), state_type, est_duration };
         Ok(Self { from, to: StartState { service_id, event, details, extensions } })
     }
 }
 
-fn take_from(fields: &mut Fields<'_, '_>, context: Context<'_>) -> Option<(StateId, Disposition)> {
-    let read = fields.object("from", |fields| {
-        let before = fields.violations.len();
-        let state = fields.int("state_id");
-        if state.is_none() && fields.violations.len() == before {
-            fields.complain("state_id", "must be given: the state that ends");
+fn take_from(reader: &mut ObjectReader<'_, '_>, context: Context<'_>) -> Option<(StateId, Disposition)> {
+    let read = reader.object("from", |reader| {
+        let before = reader.violations.len();
+        let state = reader.int("state_id");
+        if state.is_none() && reader.violations.len() == before {
+            reader.add_violation("state_id", "must be given: the state that ends");
         }
-        let disposition = Disposition::take(fields, Element::State, context);
-        fields.refuse_rest();
+        let disposition = Disposition::take(reader, Element::State, context);
+        reader.refuse_rest();
         state.map(|state| (StateId(state), disposition))
     });
-    if read.is_none() && !fields.has("from") {
-        fields.complain("from", "must be given: an object with the state_id of the state that ends");
+    if read.is_none() && !reader.has("from") {
+        reader.add_violation("from", "must be given: an object with the state_id of the state that ends");
     }
     read.flatten()
 }
 
-fn take_to(fields: &mut Fields<'_, '_>, context: Context<'_>) -> (Option<LongOrString>, Option<i64>) {
-    let read = fields.object("to", |fields| {
-        let read = (context.value(fields, Element::State, FieldName::Type), fields.seconds("est_duration"));
-        fields.refuse_rest();
+fn take_to(reader: &mut ObjectReader<'_, '_>, context: Context<'_>) -> (Option<LongOrString>, Option<i64>) {
+    let read = reader.object("to", |reader| {
+        let read = (context.value(reader, Element::State, FieldName::Type), reader.seconds("est_duration"));
+        reader.refuse_rest();
         read
     });
     // Without the object, a default may still say of what kind it is.

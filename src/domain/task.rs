@@ -1,8 +1,9 @@
 //! Tasks: the steps of a service or of a state.
 
-use super::attribute::{FieldName, LongOrString};
-use super::event::{Context, Event, read};
+use super::context::Context;
+use super::event::{Event, read};
 use super::extension::Extension;
+use super::field::{FieldName, LongOrString};
 use super::ids::{Element, ServiceId, StateId};
 use super::json::Members;
 use super::violation::Violations;
@@ -34,10 +35,10 @@ pub struct TaskDetails {
 impl StartTask {
     /// Reads the body of a start event. Whether the state exists is for the store to find.
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
-        let (event, details, extensions) = read(Element::Task, body, context, |fields| TaskDetails {
-            state_id: fields.int("state_id").map(StateId),
-            task_type: context.value(fields, Element::Task, FieldName::Type),
-            est_duration: fields.seconds("est_duration"),
+        let (event, details, extensions) = read(Element::Task, body, context, |reader| TaskDetails {
+            state_id: reader.int("state_id").map(StateId),
+            task_type: context.value(reader, Element::Task, FieldName::Type),
+            est_duration: reader.seconds("est_duration"),
         })?;
         Ok(Self { service_id, event, details, extensions })
     }

@@ -41,7 +41,7 @@ impl Violations {
     }
 
     /// Adds a complaint about an extension that can be learned.
-    pub fn add_unlearned(&mut self, place: &Place<'_>, (element, name): (Element, &str), detail: impl Into<String>) {
+    pub fn add_unlearned(&mut self, place: &Place<'_>, element: Element, name: &str, detail: impl Into<String>) {
         self.unlearned.push((element, name.to_owned()));
         self.add_about_metadata(place, detail);
     }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::attribute;
 use crate::domain::event::Event;
+use crate::domain::field;
 
 /// A 64-bit integer or a string. Number 10 and string "10" are different values.
 #[derive(Serialize, ToSchema)]
@@ -16,11 +16,11 @@ pub(super) enum LongOrString {
     String(String),
 }
 
-impl From<attribute::LongOrString> for LongOrString {
-    fn from(value: attribute::LongOrString) -> Self {
+impl From<field::LongOrString> for LongOrString {
+    fn from(value: field::LongOrString) -> Self {
         match value {
-            attribute::LongOrString::Long(number) => Self::Long(number),
-            attribute::LongOrString::String(text) => Self::String(text),
+            field::LongOrString::Long(number) => Self::Long(number),
+            field::LongOrString::String(text) => Self::String(text),
         }
     }
 }

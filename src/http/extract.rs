@@ -12,9 +12,9 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use percent_encoding::percent_decode_str;
 
 use super::problem::{Code, Problem};
-use crate::domain::fields::MAX_TEXT;
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
 use crate::domain::json::{Json, JsonError, Members, read_object, read_records};
+use crate::domain::reader::MAX_TEXT;
 use crate::store::StoreError;
 
 /// Time limit for a body to arrive. actix-web itself limits only the head of a request.
@@ -47,19 +47,19 @@ pub(super) trait Keyed {
 
 impl Keyed for ServicePath {
     fn key(&self) -> ElementKey {
-        (self.0, Element::Service, 0)
+        ElementKey::service(self.0)
     }
 }
 
 impl Keyed for StatePath {
     fn key(&self) -> ElementKey {
-        (self.0, Element::State, self.1.0)
+        ElementKey::state(self.0, self.1)
     }
 }
 
 impl Keyed for TaskPath {
     fn key(&self) -> ElementKey {
-        (self.0, Element::Task, self.1.0)
+        ElementKey::task(self.0, self.1)
     }
 }
 

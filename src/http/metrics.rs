@@ -1,6 +1,5 @@
 //! Metrics for Prometheus (docs/api.md §6).
 
-use std::convert::Infallible;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -9,13 +8,11 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::background::{Failure, Job, Next};
 use crate::store::Store;
 
 const REQUESTS: &str = "context_services_http_requests_total";
 const SECONDS: &str = "context_services_http_request_seconds";
-
-/// The interval of upkeep.
-const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The recorder of the process. Latency buckets start at 0.5 ms.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
@@ -54,12 +51,16 @@ pub(super) fn requests(method: &str, route: String, status: StatusCode) -> Count
     counter!(REQUESTS, "method" => method.to_owned(), "route" => route, "status" => status.as_u16().to_string())
 }
 
-/// Moves recorded samples into their buckets at intervals; otherwise they would pile up until the next scrape.
-pub async fn keep_measurements() -> Infallible {
-    let mut interval = tokio::time::interval(UPKEEP);
-    loop {
-        interval.tick().await;
+/// Moves recorded samples into their buckets. Without it they would pile up for as long as nobody scrapes the metrics.
+pub struct Upkeep;
+
+impl Job for Upkeep {
+    const NAME: &'static str = "metrics_upkeep";
+    const INTERVAL: Duration = Duration::from_secs(5);
+
+    async fn run(&mut self) -> Result<Next, Failure> {
         RECORDER.run_upkeep();
+        Ok(Next::Scheduled)
     }
 }
 

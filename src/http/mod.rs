@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use crate::store::Store;
 
 pub use auth::AccessSettings;
-pub use metrics::{install_metrics, keep_measurements};
+pub use metrics::{Upkeep, install_metrics};
 pub use openapi::document::document;
 pub use problem::{Code, table_of_codes};
 pub use tls::{Tls, TlsError};
@@ -83,7 +83,7 @@ pub fn serve(
     let gate = web::Data::new(auth::Gate::new(settings.access));
     let requests = web::Data::new(status::Requests::since(store.now()));
     let server = HttpServer::new(move || {
-        actix_web::rt::spawn(Store::hand_out_answers());
+        actix_web::rt::spawn(Store::deliver_answers());
         App::new()
             .app_data(web::Data::clone(&store))
             .app_data(web::Data::clone(&operations))

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 
 use super::extract::{from_path, is_decodable, shown};
 use super::problem::{Code, Problem};
-use crate::domain::attribute::Field;
+use crate::domain::field::Field;
 use crate::domain::ids::{Element, StateId};
 use crate::domain::query::{Cursor, Filter, Nested, Page, Span, View};
 use crate::domain::time::Timestamp;

@@ -19,11 +19,9 @@ use super::query::{
 };
 use super::states::StateBody;
 use super::tasks::TaskBody;
-use crate::domain::completion::EndEvent;
 use crate::domain::element::Service;
 use crate::domain::ids::ServiceId;
 use crate::domain::query::{Filter, Listed, Owner, Status};
-use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::store::Store;
 
 /// Start event of a service. At least one of `customer_id` and `contact_key` is required. Any other member is an extension
@@ -172,7 +170,7 @@ pub(super) async fn start_service(
     body: KeyedBody,
 ) -> Result<HttpResponse, Problem> {
     let (event, key) = body.object(&store)?;
-    let service_id = store.start_service(key.as_ref(), |context| StartService::read(&event, context)).await?;
+    let service_id = store.start_service(&event, key.as_ref()).await?;
     Ok(created(&request, &format!("/services/{service_id}"), &StartedServiceBody { service_id }))
 }
 
@@ -269,7 +267,7 @@ pub(super) async fn associate_service(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.associate_service(|context| AssociateService::read((service.0, &customer.0), &event, context)).await?;
+    store.associate_service(service.0, &customer.0, &event).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -292,7 +290,7 @@ pub(super) async fn complete_service(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(&EndEvent::service(service.0, &event)).await?;
+    store.complete_service(service.0, &event).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -314,7 +312,7 @@ pub(super) async fn update_expiration(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let fields = body.object()?;
-    store.update_expiration(|context| UpdateExpiration::read(service.0, &fields, context)).await?;
+    store.update_expiration(service.0, &fields).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({})))
 }
 

@@ -18,11 +18,9 @@ use super::query::{
     StateFilterParameters, ViewInQuery, listed,
 };
 use super::tasks::TaskBody;
-use crate::domain::completion::EndEvent;
 use crate::domain::element::State;
 use crate::domain::ids::{ServiceId, StateId};
 use crate::domain::query::{Filter, Status};
-use crate::domain::state::{StartState, TransitionState};
 use crate::store::Store;
 
 /// Start event of a state. Any other member is an extension of states.
@@ -162,7 +160,7 @@ pub(super) async fn start_state(
     body: KeyedBody,
 ) -> Result<HttpResponse, Problem> {
     let (event, key) = body.object(&store)?;
-    let state_id = store.start_state(key.as_ref(), |context| StartState::read(service.0, &event, context)).await?;
+    let state_id = store.start_state(service.0, &event, key.as_ref()).await?;
     Ok(created(&request, &format!("/services/{}/states/{state_id}", service.0), &StartedStateBody { state_id }))
 }
 
@@ -187,7 +185,7 @@ pub(super) async fn complete_state(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(&EndEvent::state((state.0, state.1), &event)).await?;
+    store.complete_state(state.0, state.1, &event).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -217,8 +215,7 @@ pub(super) async fn transition_state(
     body: KeyedBody,
 ) -> Result<HttpResponse, Problem> {
     let (event, key) = body.object(&store)?;
-    let state_id =
-        store.transition_state(key.as_ref(), |context| TransitionState::read(service.0, &event, context)).await?;
+    let state_id = store.transition_state(service.0, &event, key.as_ref()).await?;
     Ok(created(&request, &format!("/services/{}/states/{state_id}", service.0), &StartedStateBody { state_id }))
 }
 
@@ -238,7 +235,7 @@ pub(super) async fn get_state(
     state: StatePath,
     view: ViewInQuery<STATE>,
 ) -> Result<HttpResponse, Problem> {
-    let state = store.get_state((state.0, state.1), &view.0).await?;
+    let state = store.get_state(state.0, state.1, &view.0).await?;
     Ok(HttpResponse::Ok().json(StateBody::from(state)))
 }
 

@@ -15,11 +15,9 @@ use super::query::{
     ExtensionsParameter, ListInQuery, NoParameters, PageParameters, StateInQuery, TASK, TaskFilterParameters,
     ViewInQuery, listed,
 };
-use crate::domain::completion::EndEvent;
 use crate::domain::element::Task;
 use crate::domain::ids::{ServiceId, StateId, TaskId};
 use crate::domain::query::{Filter, Status};
-use crate::domain::task::StartTask;
 use crate::store::Store;
 
 /// Start event of a task. Any other member is an extension of tasks.
@@ -117,7 +115,7 @@ pub(super) async fn start_task(
     body: KeyedBody,
 ) -> Result<HttpResponse, Problem> {
     let (event, key) = body.object(&store)?;
-    let task_id = store.start_task(key.as_ref(), |context| StartTask::read(service.0, &event, context)).await?;
+    let task_id = store.start_task(service.0, &event, key.as_ref()).await?;
     Ok(created(&request, &format!("/services/{}/tasks/{task_id}", service.0), &StartedTaskBody { task_id }))
 }
 
@@ -152,7 +150,7 @@ pub(super) async fn complete_task(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let event = body.object_or_empty()?;
-    store.complete(&EndEvent::task((task.0, task.1), state.0, &event)).await?;
+    store.complete_task(task.0, task.1, state.0, &event).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -172,7 +170,7 @@ pub(super) async fn get_task(
     task: TaskPath,
     view: ViewInQuery<TASK>,
 ) -> Result<HttpResponse, Problem> {
-    let task = store.get_task((task.0, task.1), &view.0).await?;
+    let task = store.get_task(task.0, task.1, &view.0).await?;
     Ok(HttpResponse::Ok().json(TaskBody::from(task)))
 }
 

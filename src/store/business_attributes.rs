@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{MAX_TRIES, Store, StoreError};
-use crate::domain::attribute::Field;
 use crate::domain::business_attribute::{BusinessAttribute, BusinessAttributeDefinition, Value, ValueDefinition};
+use crate::domain::field::Field;
 use crate::domain::violation::{Place, Violations};
 
 /// Whether a definition made something new.

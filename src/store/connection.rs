@@ -11,12 +11,12 @@ use super::{Store, StoreError};
 /// The schema, in steps; applied at start under an advisory lock, so that nodes may start together.
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// How long anything waits for a connection before it answers that the database is unavailable.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait for a connection. After it, the database counts as unavailable.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Waits for work on pooled connections, and not for long: a database that is silent says nothing of it.
-pub(super) async fn patiently<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(StoreError::Unavailable(None)))
+/// Limits the time of short work on pooled connections. Without a limit, a silent database would block its caller.
+pub(super) async fn with_timeout<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(ACQUIRE_TIMEOUT, work).await.unwrap_or(Err(StoreError::Unavailable(None)))
 }
 
 /// Why the store cannot open.

@@ -79,6 +79,6 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(self.deployment.look(&self.pool).await?)
+        Ok(self.deployment.refresh(&self.pool).await?)
     }
 }

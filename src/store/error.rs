@@ -1,5 +1,6 @@
 //! What can go wrong in the store, as far as a caller can act on it.
 
+use crate::background::Failure;
 use crate::domain::refusal::Refusal;
 use crate::domain::violation::Violations;
 
@@ -43,6 +44,22 @@ pub enum StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if is_outage(&error) { Self::Unavailable(Some(error)) } else { Self::Database(error) }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(Some(cause)) => Self::Outage(cause.into()),
+            StoreError::Unavailable(None) => Self::Outage(error.into()),
+            _ => Self::Fault(error.into()),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        if is_outage(&error) { Self::Outage(error.into()) } else { Self::Fault(error.into()) }
     }
 }
 

@@ -1,16 +1,12 @@
-//! Extension schemas, and the removal of what deleted ones leave behind.
+//! Extension schemas.
 
 use sqlx::types::Json;
-use sqlx::{PgPool, Postgres, Transaction};
-use tracing::{info, warn};
+use sqlx::{Postgres, Transaction};
 
 use super::batch::ElementColumn;
 use super::{Store, StoreError, reporting};
 use crate::domain::extension::{AttributeDefinition, Schema, SchemaDefinition, SchemaId, UniqueDefinition, ValueKind};
 use crate::domain::ids::Element;
-
-/// Records looked at in one step of a sweep: few enough to be no burden.
-const SWEEP_STEP: i64 = 1000;
 
 pub(super) struct SchemaRow {
     pub(super) schema_id: i32,
@@ -125,10 +121,12 @@ impl Store {
         )
         .fetch_optional(&mut *transaction)
         .await?;
-        let Some(schema_id) = deleted else { return Err(StoreError::UnknownExtension) };
+        if deleted.is_none() {
+            return Err(StoreError::UnknownExtension);
+        }
         reporting::drop_view(&mut transaction, element, name).await?;
         self.commit_metadata(transaction).await?;
-        self.sweep_in_background(vec![schema_id]);
+        self.deleted_schemas.wake();
         Ok(())
     }
 
@@ -142,86 +140,4 @@ impl Store {
         let seen = self.metadata.current();
         self.renew(&seen).await.map(drop)
     }
-
-    /// Goes on with sweeps that the last run of the program did not finish.
-    pub(super) async fn resume_sweeping(&self) -> Result<(), sqlx::Error> {
-        let unswept = sqlx::query_scalar!(
-            r#"-- resume_sweeping
-            select schema_id from extension_schemas where deleted_at is not null and swept_at is null"#
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        if !unswept.is_empty() {
-            self.sweep_in_background(unswept);
-        }
-        Ok(())
-    }
-
-    fn sweep_in_background(&self, schemas: Vec<i32>) {
-        let (pool, clock) = (self.pool.clone(), std::sync::Arc::clone(&self.clock));
-        tokio::spawn(async move {
-            match sweep(&pool, &schemas, || clock.now().to_datetime()).await {
-                Ok(removed) => {
-                    info!(removed, schemas = schemas.len(), "swept the records of deleted extension schemas");
-                }
-                Err(error) => warn!(error = %error, "a sweep stopped and goes on at the next start"),
-            }
-        });
-    }
-}
-
-/// Removes the records of deleted schemas. It goes over all records until a pass has found none, and at least twice: an
-/// event that was being written when its schema was deleted may record something behind the first pass.
-async fn sweep(
-    pool: &PgPool,
-    schemas: &[i32],
-    now: impl Fn() -> chrono::DateTime<chrono::Utc>,
-) -> Result<u64, sqlx::Error> {
-    let mut removed = sweep_once(pool, schemas).await?;
-    loop {
-        match sweep_once(pool, schemas).await? {
-            0 => break,
-            more => removed += more,
-        }
-    }
-    sqlx::query!("-- mark_swept\nupdate extension_schemas set swept_at = $2 where schema_id = any($1)", schemas, now())
-        .execute(pool)
-        .await?;
-    Ok(removed)
-}
-
-/// Walks all records in the order of their key and in small steps. No index by schema is kept for this: it would cost
-/// every event.
-async fn sweep_once(pool: &PgPool, schemas: &[i32]) -> Result<u64, sqlx::Error> {
-    let (mut removed, mut after) = (0, (i64::MIN, ElementColumn::Service, i32::MIN, i32::MIN));
-    loop {
-        let step = sqlx::query!(
-            r#"-- sweep_step
-            with step as (
-              select service_id, element, element_id, schema_id from extensions
-              where (service_id, element, element_id, schema_id) > ($1, $2, $3, $4)
-              order by service_id, element, element_id, schema_id limit $5
-            ), removed as (
-              delete from extensions x using step s
-              where x.service_id = s.service_id and x.element = s.element and x.element_id = s.element_id
-                and x.schema_id = s.schema_id and s.schema_id = any($6)
-              returning 1
-            )
-            select service_id, element as "element: ElementColumn", element_id, schema_id,
-              (select count(*) from removed) as "removed!"
-            from step order by service_id desc, element desc, element_id desc, schema_id desc limit 1"#,
-            after.0,
-            after.1 as _,
-            after.2,
-            after.3,
-            SWEEP_STEP,
-            schemas,
-        )
-        .fetch_optional(pool)
-        .await?;
-        let Some(step) = step else { break };
-        removed += u64::try_from(step.removed).unwrap_or_default();
-        after = (step.service_id, step.element, step.element_id, step.schema_id);
-    }
-    Ok(removed)
 }

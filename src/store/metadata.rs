@@ -74,7 +74,7 @@ impl MetadataRow {
 
 /// Reads version, schemas and business attributes at one moment.
 async fn read(pool: &PgPool, open_extensions: bool) -> Result<Metadata, sqlx::Error> {
-    let mut moment = pool.begin_with("begin isolation level repeatable read read only").await?;
+    let mut snapshot = pool.begin_with("begin isolation level repeatable read read only").await?;
     let rows = sqlx::query_as!(
         MetadataRow,
         r#"-- read_metadata
@@ -83,9 +83,9 @@ async fn read(pool: &PgPool, open_extensions: bool) -> Result<Metadata, sqlx::Er
           e.unique_attributes as "unique_attributes?: _"
         from deployment d left join extension_schemas e on e.deleted_at is null"#
     )
-    .fetch_all(&mut *moment)
+    .fetch_all(&mut *snapshot)
     .await?;
     let version = rows.first().map_or_else(MetadataVersion::default, |row| MetadataVersion(row.metadata_version));
-    let attributes = business_attributes::read(&mut moment).await?;
-    Ok(Metadata::new((version, open_extensions), rows.into_iter().filter_map(MetadataRow::schema), attributes))
+    let attributes = business_attributes::read(&mut snapshot).await?;
+    Ok(Metadata::new(version, open_extensions, rows.into_iter().filter_map(MetadataRow::schema), attributes))
 }

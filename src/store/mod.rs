@@ -2,27 +2,29 @@
 //!
 //! Nothing here knows HTTP.
 
-mod attributes;
 mod batch;
 mod business_attributes;
+mod command;
 mod connection;
 mod credentials;
-mod ends;
+mod deleted_schemas;
+mod deleted_services;
+mod deployment;
 mod error;
 mod extensions;
 mod idempotency;
 mod ids;
-mod measures;
 mod metadata;
+mod metrics;
 mod queries;
 mod records;
-mod remains;
 mod reporting;
 mod reports;
-mod server;
 mod services;
 mod states;
 mod tasks;
+mod values;
+mod write;
 mod writer;
 
 use std::sync::Arc;
@@ -30,40 +32,38 @@ use std::sync::Arc;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 
+use crate::background::{Failed, Jobs, Waker};
 use crate::domain::clock::Clock;
-use crate::domain::event::Context;
-use crate::domain::metadata::Metadata;
-use crate::domain::once_only::IdempotencyKey;
-use crate::domain::refusal::Verdict;
-use crate::domain::violation::Violations;
+use crate::domain::time::Timestamp;
 
 pub use business_attributes::Defined;
 pub use connection::{Readiness, StartError};
 pub use error::StoreError;
 pub use writer::WriterSettings;
 
-use attributes::{ValueIds, Values};
-use connection::patiently;
+use deleted_schemas::SweepRecords;
+use deleted_services::DeleteRemains;
+use deployment::{Deployment, FollowDeployment};
+use idempotency::ExpireKeys;
 use ids::Ids;
 use metadata::MetadataCache;
 use queries::KnownMeanings;
-use remains::Remains;
-use server::Deployment;
-use writer::{Command, Write, Writer};
+use values::Values;
+use writer::Writer;
 
-/// How often a command is tried again when what it was validated against changes under it.
+/// The most attempts at a command whose metadata change while it is being written.
 const MAX_TRIES: usize = 8;
 
-/// How to reach the database, and how to write to it.
+/// Settings of the store.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
-    /// Where the database is.
+    /// The address of the database.
     pub database: PgConnectOptions,
-    /// The most pooled connections, for all that is not an event.
+    /// The most pooled connections. They serve everything but events.
     pub pool_size: u32,
-    /// Whether an extension without a schema is stored as it is sent (contract §4).
+    /// Whether an extension without a schema is accepted and stored as it is sent (contract §4).
     pub open_extensions: bool,
-    /// Whether values are read as their names where they have a number too (contract §5).
+    /// Whether queries give the name of a value that has a number, too (contract §5).
     pub map_names: bool,
     /// Group commit.
     pub writer: WriterSettings,
@@ -78,19 +78,21 @@ pub struct Store {
     meanings: KnownMeanings,
     metadata: MetadataCache,
     deployment: Deployment,
-    remains: Remains,
     writer: Writer,
+    jobs: Jobs,
+    deleted_services: Waker,
+    deleted_schemas: Waker,
 }
 
 impl Store {
-    /// Connects, brings the schema up to date, and makes sure that what is committed stays.
+    /// Connects, migrates the schema, checks the database's durability, and starts the writer and the background jobs.
     pub async fn open(settings: StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let database = connection::named(settings.database);
-        // A pool would try for a while and then only say that it gave up.
+        // A pool would retry for a while, and then report a timeout instead of the cause.
         database.connect().await.map_err(StartError::Unreachable)?.close().await.map_err(StartError::Unreachable)?;
         let pool = PgPoolOptions::new()
             .max_connections(settings.pool_size)
-            .acquire_timeout(connection::PATIENCE)
+            .acquire_timeout(connection::ACQUIRE_TIMEOUT)
             .connect_with(database.clone())
             .await
             .map_err(StartError::Unreachable)?;
@@ -98,133 +100,59 @@ impl Store {
         connection::check_durability(&pool).await?;
         let metadata = MetadataCache::load(&pool, settings.open_extensions).await.map_err(StartError::Unreachable)?;
         let deployment = Deployment::default();
-        deployment.follow(&pool).await.map_err(StartError::Unreachable)?;
-        measures::describe();
-        let writer = Writer::start(&database, settings.writer).await.map_err(StartError::Unreachable)?;
-        let store = Self {
+        deployment.refresh(&pool).await.map_err(StartError::Unreachable)?;
+        metrics::describe();
+        let jobs = Jobs::new(Arc::clone(&clock));
+        let writer = Writer::start(&database, settings.writer, &jobs).await.map_err(StartError::Unreachable)?;
+        jobs.start(FollowDeployment { deployment: deployment.clone(), pool: pool.clone() });
+        jobs.start(ExpireKeys { pool: pool.clone(), clock: Arc::clone(&clock) });
+        Ok(Self {
             ids: Ids::default(),
             values: Values::default(),
             meanings: KnownMeanings::new(settings.map_names),
-            remains: Remains::of_deleted_services(pool.clone()),
+            deleted_services: jobs.start(DeleteRemains { pool: pool.clone() }),
+            deleted_schemas: jobs.start(SweepRecords::new(pool.clone(), Arc::clone(&clock))),
             pool,
             clock,
             metadata,
             deployment,
             writer,
-        };
-        store.resume_sweeping().await.map_err(StartError::Unreachable)?;
-        Ok(store)
+            jobs,
+        })
     }
 
-    /// Writes what is queued, then closes every connection. Later writes are refused as overload.
+    /// Stops the background jobs, writes what is queued, then closes every connection. Later writes are refused as
+    /// overload.
     pub async fn close(&self) {
+        self.jobs.stop().await;
         self.writer.close().await;
         self.pool.close().await;
     }
 
-    /// Whether values of business attributes are read as names.
+    /// Waits until a writer or background job has failed for good, which ends the process.
+    pub async fn failed(&self) -> Failed {
+        self.jobs.failed().await
+    }
+
+    /// The present moment by the store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether queries give the names of values of business attributes.
     pub fn maps_names(&self) -> bool {
         self.meanings.map_names()
     }
 
-    /// Brings those measurements up to date that are looked at rather than counted.
+    /// Sets the gauges, which are sampled rather than counted.
     pub fn measure(&self) {
         self.writer.measure();
-        measures::measure(&self.pool);
+        metrics::measure(&self.pool);
     }
 
-    /// Hands out the answers to commands of this thread, all those of a batch at once. A server has it run on each of its
-    /// threads.
-    pub async fn hand_out_answers() {
-        writer::hand_out().await;
+    /// Delivers the answers to commands that were sent from this thread, for as long as it is polled. An HTTP server runs
+    /// it on each of its threads.
+    pub async fn deliver_answers() {
+        writer::deliver_answers().await;
     }
-
-    /// Waits until a writer has died, which it should not: the process must then stop.
-    pub async fn writer_died(&self) {
-        self.writer.died().await;
-    }
-
-    /// Reads and validates a command, with newer metadata if that may settle what is wrong with it, and writes it.
-    ///
-    /// `prepare` gives what is to be written, the rows of its values, and whatever the caller needs to know of it, such
-    /// as a drawn identifier.
-    async fn write<C, T>(
-        &self,
-        read: impl Fn(Context<'_>) -> Result<C, Violations>,
-        prepare: impl AsyncFn(Box<C>, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
-    ) -> Result<T, StoreError> {
-        self.try_write(None, read, prepare).await.map(|(answer, _)| answer)
-    }
-
-    /// The same of a command that starts something: under an idempotency key that was used before, nothing is written,
-    /// and the answer is what was started then (contract §1, Once only).
-    async fn write_once<C, T: TryFrom<i64>>(
-        &self,
-        key: Option<&IdempotencyKey>,
-        read: impl Fn(Context<'_>) -> Result<C, Violations>,
-        prepare: impl AsyncFn(Box<C>, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
-    ) -> Result<T, StoreError> {
-        let started = match (self.try_write(key, read, prepare).await, key) {
-            // What was valid once may not be any more: a repeat is still one.
-            (Err(StoreError::Invalid(violations)), Some(key)) if violations.concerns_metadata() => {
-                return match Box::pin(patiently(self.started_under(key))).await? {
-                    Some(id) => recorded(id),
-                    None => Err(StoreError::Invalid(violations)),
-                };
-            }
-            (started, _) => started?,
-        };
-        match started {
-            (_, Some(id)) => recorded(id),
-            (answer, None) => Ok(answer),
-        }
-    }
-
-    /// Gives the answer of a command that was carried out, or else the identifier of what an earlier one with its
-    /// idempotency key started.
-    ///
-    /// What seldom happens on this way, and asks the database, is boxed wherever it is called: it would make the future of
-    /// every request four times as large.
-    async fn try_write<C, T>(
-        &self,
-        key: Option<&IdempotencyKey>,
-        read: impl Fn(Context<'_>) -> Result<C, Violations>,
-        prepare: impl AsyncFn(Box<C>, &Metadata) -> Result<(Command, ValueIds, T), StoreError>,
-    ) -> Result<(T, Option<i64>), StoreError> {
-        if self.writer.is_full() {
-            measures::count_unread();
-            return Err(StoreError::Overloaded);
-        }
-        for _ in 0..MAX_TRIES {
-            let metadata = self.metadata.current();
-            let command = match read(Context { now: self.clock.now(), metadata: &metadata, fill_defaults: true }) {
-                Ok(command) => Box::new(command),
-                Err(violations) if violations.concerns_metadata() && self.renew(&metadata).await? => continue,
-                Err(violations) if !violations.unlearned().is_empty() => {
-                    Box::pin(self.learn_extensions(violations.unlearned())).await?;
-                    continue;
-                }
-                Err(violations) => return Err(StoreError::Invalid(violations)),
-            };
-            let (command, values, answer) = patiently(prepare(command, &metadata)).await?;
-            let write = Write { command, values, version: metadata.version, key: key.cloned() };
-            match self.writer.write(write).await? {
-                Verdict::Done => return Ok((answer, None)),
-                Verdict::Repeated(id) => return Ok((answer, Some(id))),
-                Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
-                Verdict::Again => self.renew(&metadata).await.map(drop)?,
-            }
-        }
-        Err(StoreError::Overloaded)
-    }
-
-    /// Whether there is newer metadata than `seen`, which is then in force.
-    async fn renew(&self, seen: &Metadata) -> Result<bool, StoreError> {
-        Box::pin(patiently(self.metadata.renew(&self.pool, seen.version))).await
-    }
-}
-
-/// An identifier as it was recorded.
-fn recorded<T: TryFrom<i64>>(id: i64) -> Result<T, StoreError> {
-    T::try_from(id).map_err(|_| StoreError::Corrupt { table: "idempotency_keys", column: "element_id" })
 }

@@ -1,56 +1,73 @@
 //! Services.
 
-use super::attributes::ValueIds;
-use super::writer::Command;
+use super::command::Command;
+use super::values::ValueIds;
+use super::write::started;
 use super::{Store, StoreError};
-use crate::domain::event::Context;
+use crate::domain::completion::EndEvent;
 use crate::domain::ids::{Element, ServiceId};
+use crate::domain::json::Members;
 use crate::domain::once_only::IdempotencyKey;
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
-use crate::domain::violation::Violations;
 
 impl Store {
-    /// Starts a service with an identifier drawn for it. `read` gives the command (contract §2, SRV.1).
+    /// Starts a service and gives its identifier (contract §2, SRV.1).
     pub async fn start_service(
         &self,
+        body: &Members<'_>,
         key: Option<&IdempotencyKey>,
-        read: impl Fn(Context<'_>) -> Result<StartService, Violations>,
     ) -> Result<ServiceId, StoreError> {
-        self.write_once(key, read, async |command: Box<StartService>, metadata| {
-            let kind = command.details.service_type.as_ref();
-            let values = self.start_values(metadata, Element::Service, &command.event, kind).await?;
-            let id = self.draw_service_id().await?;
-            let command = Command::StartService(id, command);
-            Ok((command, values, id))
-        })
-        .await
+        let id = self.write(
+            key,
+            |context| StartService::read(body, context),
+            async |command: Box<StartService>, metadata| {
+                let kind = command.details.service_type.as_ref();
+                let values = self.start_values(metadata, Element::Service, &command.event, kind).await?;
+                Ok((Command::StartService(self.draw_service_id().await?, command), values))
+            },
+        );
+        started(id.await?)
     }
 
-    /// Gives a service another customer. `read` gives the command (contract §2, SRV.2).
+    /// Associates a service with a customer, in place of the former one (contract §2, SRV.2).
     pub async fn associate_service(
         &self,
-        read: impl Fn(Context<'_>) -> Result<AssociateService, Violations>,
+        service: ServiceId,
+        customer_id: &str,
+        body: &Members<'_>,
     ) -> Result<(), StoreError> {
-        self.write(read, async |command: Box<AssociateService>, metadata| {
-            let values =
-                self.start_values(metadata, Element::Service, &command.event, command.service_type.as_ref()).await?;
-            Ok((Command::AssociateService(command), values, ()))
-        })
-        .await
+        let written = self.write(
+            None,
+            |context| AssociateService::read(service, customer_id, body, context),
+            async |command: Box<AssociateService>, metadata| {
+                let kind = command.service_type.as_ref();
+                let values = self.start_values(metadata, Element::Service, &command.event, kind).await?;
+                Ok((Command::AssociateService(command), values))
+            },
+        );
+        written.await.map(drop)
     }
 
-    /// Says anew when a service is to be deleted. `read` gives the command (contract §2).
-    pub async fn update_expiration(
-        &self,
-        read: impl Fn(Context<'_>) -> Result<UpdateExpiration, Violations>,
-    ) -> Result<(), StoreError> {
-        self.write(read, async |command, _| Ok((Command::UpdateExpiration(*command), ValueIds::default(), ()))).await
+    /// Ends a service, once (contract §2, SRV.3; §1, Once only).
+    pub async fn complete_service(&self, service: ServiceId, body: &Members<'_>) -> Result<(), StoreError> {
+        self.complete(&EndEvent::service(service, body), Command::CompleteService).await
+    }
+
+    /// Changes when a service is to be deleted (contract §2).
+    pub async fn update_expiration(&self, service: ServiceId, body: &Members<'_>) -> Result<(), StoreError> {
+        let written = self.write(
+            None,
+            |context| UpdateExpiration::read(service, body, context),
+            async |command, _| Ok((Command::UpdateExpiration(*command), ValueIds::default())),
+        );
+        written.await.map(drop)
     }
 
     /// Deletes a service with its states, tasks, dispositions and extensions (contract §2).
-    pub async fn delete_service(&self, id: ServiceId) -> Result<(), StoreError> {
-        self.write(|_| Ok(id), async |id, _| Ok((Command::DeleteService(*id), ValueIds::default(), ()))).await?;
-        self.remains.look();
+    pub async fn delete_service(&self, service: ServiceId) -> Result<(), StoreError> {
+        let command = async |_: Box<()>, _: &_| Ok((Command::DeleteService(service), ValueIds::default()));
+        self.write(None, |_| Ok(()), command).await?;
+        self.deleted_services.wake();
         Ok(())
     }
 }

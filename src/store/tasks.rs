@@ -1,27 +1,42 @@
 //! Tasks.
 
-use super::writer::Command;
+use super::command::Command;
+use super::write::started;
 use super::{Store, StoreError};
-use crate::domain::event::Context;
-use crate::domain::ids::{Element, TaskId};
+use crate::domain::completion::EndEvent;
+use crate::domain::ids::{Element, ServiceId, StateId, TaskId};
+use crate::domain::json::Members;
 use crate::domain::once_only::IdempotencyKey;
 use crate::domain::task::StartTask;
-use crate::domain::violation::Violations;
 
 impl Store {
-    /// Starts a task with an identifier drawn for it. `read` gives the command (contract §2, SRV.8).
+    /// Starts a task and gives its identifier (contract §2, SRV.8).
     pub async fn start_task(
         &self,
+        service: ServiceId,
+        body: &Members<'_>,
         key: Option<&IdempotencyKey>,
-        read: impl Fn(Context<'_>) -> Result<StartTask, Violations>,
     ) -> Result<TaskId, StoreError> {
-        self.write_once(key, read, async |command: Box<StartTask>, metadata| {
-            let kind = command.details.task_type.as_ref();
-            let values = self.start_values(metadata, Element::Task, &command.event, kind).await?;
-            let id = self.draw_task_id().await?;
-            let command = Command::StartTask(id, command);
-            Ok((command, values, id))
-        })
-        .await
+        let id = self.write(
+            key,
+            |context| StartTask::read(service, body, context),
+            async |command: Box<StartTask>, metadata| {
+                let kind = command.details.task_type.as_ref();
+                let values = self.start_values(metadata, Element::Task, &command.event, kind).await?;
+                Ok((Command::StartTask(self.draw_task_id().await?, command), values))
+            },
+        );
+        started(id.await?)
+    }
+
+    /// Ends a task, once (contract §2, SRV.9; §1, Once only). `state_in_query` is the `state_id` of the query string.
+    pub async fn complete_task(
+        &self,
+        service: ServiceId,
+        task: TaskId,
+        state_in_query: Option<StateId>,
+        body: &Members<'_>,
+    ) -> Result<(), StoreError> {
+        self.complete(&EndEvent::task(service, task, state_in_query, body), Command::CompleteTask).await
     }
 }

@@ -3,13 +3,8 @@
 
 use std::sync::Arc;
 
-use context_services::domain::completion::EndEvent;
-use context_services::domain::event::Context;
 use context_services::domain::ids::{ServiceId, StateId, TaskId};
 use context_services::domain::json::read_object;
-use context_services::domain::service::AssociateService;
-use context_services::domain::state::{StartState, TransitionState};
-use context_services::domain::task::StartTask;
 use context_services::store::WriterSettings;
 use futures::future::join_all;
 use proptest::prelude::*;
@@ -105,22 +100,12 @@ impl World {
             Command::StartState { service, previous } => {
                 let body = with(0, "previous_state_id", previous.map(|state| self.state(service, state)));
                 let members = read_object(body.as_bytes()).unwrap();
-                format!(
-                    "{:?}",
-                    app.store
-                        .start_state(None, |context| StartState::read(self.service_id(service), &members, context))
-                        .await
-                )
+                format!("{:?}", app.store.start_state(self.service_id(service), &members, None).await)
             }
             Command::StartTask { service, state, body } => {
                 let body = with(body, "state_id", state.map(|state| self.state(service, state)));
                 let members = read_object(body.as_bytes()).unwrap();
-                format!(
-                    "{:?}",
-                    app.store
-                        .start_task(None, |context| StartTask::read(self.service_id(service), &members, context))
-                        .await
-                )
+                format!("{:?}", app.store.start_task(self.service_id(service), &members, None).await)
             }
             _ => unreachable!("{command:?} starts nothing"),
         }
@@ -132,18 +117,17 @@ impl World {
             Command::StartState { .. } | Command::StartTask { .. } => self.start(app, command).await,
             Command::CompleteService { service, body } => {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
-                format!("{:?}", app.store.complete(&EndEvent::service(self.service_id(service), &members)).await)
+                format!("{:?}", app.store.complete_service(self.service_id(service), &members).await)
             }
             Command::AssociateService { service, customer, body } => {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
                 let (service, customer) = (self.service_id(service), format!("customer {customer}"));
-                let read = |context: Context<'_>| AssociateService::read((service, &customer), &members, context);
-                format!("{:?}", app.store.associate_service(read).await)
+                format!("{:?}", app.store.associate_service(service, &customer, &members).await)
             }
             Command::CompleteState { service, state, body } => {
                 let members = read_object(BODIES[body].as_bytes()).unwrap();
-                let path = (self.service_id(service), StateId(i32::try_from(self.state(service, state)).unwrap()));
-                format!("{:?}", app.store.complete(&EndEvent::state(path, &members)).await)
+                let state = StateId(i32::try_from(self.state(service, state)).unwrap());
+                format!("{:?}", app.store.complete_state(self.service_id(service), state, &members).await)
             }
             Command::TransitionState { service, state, body } => {
                 let mut body: Value = serde_json::from_str(BODIES[body]).unwrap();
@@ -151,14 +135,13 @@ impl World {
                 body["from"] = json!({"state_id": self.state(service, state), "disposition": disposition});
                 let body = body.to_string();
                 let members = read_object(body.as_bytes()).unwrap();
-                let read = |context: Context<'_>| TransitionState::read(self.service_id(service), &members, context);
-                format!("{:?}", app.store.transition_state(None, read).await)
+                format!("{:?}", app.store.transition_state(self.service_id(service), &members, None).await)
             }
             Command::CompleteTask { service, task, state, body } => {
                 let body = with(body, "state_id", state.map(|state| self.state(service, state)));
                 let members = read_object(body.as_bytes()).unwrap();
-                let path = (self.service_id(service), TaskId(i32::try_from(self.task(service, task)).unwrap()));
-                format!("{:?}", app.store.complete(&EndEvent::task(path, None, &members)).await)
+                let task = TaskId(i32::try_from(self.task(service, task)).unwrap());
+                format!("{:?}", app.store.complete_task(self.service_id(service), task, None, &members).await)
             }
         }
     }

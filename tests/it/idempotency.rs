@@ -119,9 +119,9 @@ async fn a_key_is_free_again_after_24_hours() {
     assert_eq!(start().await, first);
     app.clock.advance(1);
     assert_ne!(start().await, first);
-    assert_eq!(app.store.forget_idempotency_keys().await.unwrap(), 0, "it is in use again");
+    assert_eq!(app.store.expire_idempotency_keys().await.unwrap(), 0, "it is in use again");
     app.clock.advance(24 * HOUR + 1);
-    assert_eq!(app.store.forget_idempotency_keys().await.unwrap(), 1);
+    assert_eq!(app.store.expire_idempotency_keys().await.unwrap(), 1);
 }
 
 #[tokio::test]

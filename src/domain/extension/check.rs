@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::definition::{AttributeType, SchemaDefinition, ValueKind};
-use super::schema::{Schema, SchemaId, write_value};
-use crate::domain::ids::Element;
+use super::definition::ValueKind;
+use super::schema::{Schema, SchemaId};
+use super::value::{AttributeType, write_value};
 use crate::domain::json::{Json, Members, write_all, write_string};
-use crate::domain::metadata::Metadata;
 use crate::domain::violation::{Place, Violations};
 
 /// The most bytes of an extension as it is stored: defaults can make much of a small body.
@@ -21,39 +20,6 @@ pub struct Extension {
     pub name: String,
     /// The record, or the array of records: attributes in the schema's order, defaults filled in, numbers as sent.
     pub json: String,
-}
-
-/// Checks those members of an event of `element` that are not its fields. What is wrong goes to `violations`.
-pub fn read_extensions(
-    element: Element,
-    members: Vec<(&str, &Json<'_>)>,
-    metadata: &Metadata,
-    violations: &mut Violations,
-) -> Vec<Extension> {
-    let mut extensions: Vec<Extension> = Vec::with_capacity(members.len());
-    for (name, value) in members {
-        let place = Place::Body.member(name);
-        let Some(schema) = metadata.schema(element, name) else {
-            let of = element.singular();
-            let detail = format!("neither a field of this event nor the name of a {of} extension");
-            if metadata.open_extensions && SchemaDefinition::open(name).is_some() {
-                violations.add_unlearned(&place, (element, name), detail);
-            } else {
-                violations.add_about_metadata(&place, detail);
-            }
-            continue;
-        };
-        if extensions.iter().any(|known| known.schema_id == schema.id) {
-            violations.add(&place, format!("the extension {} stands twice in the event", schema.definition.name));
-            continue;
-        }
-        if *value != Json::Null
-            && let Some(json) = schema.check(value, place, violations)
-        {
-            extensions.push(Extension { schema_id: schema.id, name: schema.definition.name.clone(), json });
-        }
-    }
-    extensions
 }
 
 impl Schema {
@@ -103,7 +69,9 @@ impl Schema {
             write_string(json, name);
             json.push(':');
             let written = match self.position(name) {
-                Some(at) => write_value(&self.definition.attributes[at], value, json),
+                Some(at) => {
+                    write_value(self.definition.attributes[at].kind, self.definition.attributes[at].length, value, json)
+                }
                 None => Err("the extension has no such attribute".to_owned()),
             };
             if let Err(detail) = written {
@@ -170,7 +138,7 @@ impl Schema {
             json.push(':');
             let start = json.len();
             let written = match (given[at], &attribute.default) {
-                (Some(value), _) => write_value(attribute, value, json),
+                (Some(value), _) => write_value(attribute.kind, attribute.length, value, json),
                 (None, Some(default)) => {
                     json.push_str(default.get());
                     Ok(())
@@ -217,6 +185,7 @@ mod tests {
 
     use super::*;
     use crate::domain::extension::SchemaDefinition;
+    use crate::domain::ids::Element;
     use crate::domain::json::read_object;
 
     /// What a record has in the place of an attribute.

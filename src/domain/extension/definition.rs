@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::schema::write_value;
-use crate::domain::event::FIELD_NAMES;
-use crate::domain::fields::Fields;
+use super::reserved::RESERVED_NAMES;
+use super::value::{AttributeType, TYPES, write_value};
 use crate::domain::json::{Json, Members};
+use crate::domain::reader::ObjectReader;
 use crate::domain::violation::{Place, Violations};
 
 const MAX_NAME: usize = 26;
@@ -87,40 +87,20 @@ pub struct AttributeDefinition {
     pub default: Option<Box<RawValue>>,
 }
 
-/// The types of attributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AttributeType {
-    /// A text of a limited length.
-    String,
-    /// `true` or `false`.
-    Boolean,
-    /// A 64-bit integer.
-    Integer,
-    /// A number.
-    Float,
-    /// A day, `YYYY-MM-DD`.
-    Date,
-    /// A moment; stored and returned as timestamps are.
-    Datetime,
-    /// Any JSON value.
-    Json,
-}
-
 impl SchemaDefinition {
     /// Reads the body that creates a schema.
     pub fn read(body: &Members<'_>) -> Result<Self, Violations> {
-        let mut fields = Fields::new(body, Place::Body);
-        let name = take_name(&mut fields);
-        let kind = take_word(&mut fields, "type", &KINDS);
-        let attributes = take_attributes(&mut fields);
-        let unique = take_unique(&mut fields, attributes.as_deref().unwrap_or_default());
-        fields.refuse_rest();
+        let mut reader = ObjectReader::new(body, Place::Body);
+        let name = take_name(&mut reader);
+        let kind = take_word(&mut reader, "type", &KINDS);
+        let attributes = take_attributes(&mut reader);
+        let unique = take_unique(&mut reader, attributes.as_deref().unwrap_or_default());
+        reader.refuse_rest();
         match (name, kind, attributes) {
             (Some(name), Some(kind), Some(attributes)) => {
-                fields.violations.or(Self { name, kind, open: false, unique, attributes })
+                reader.violations.or(Self { name, kind, open: false, unique, attributes })
             }
-            _ => Err(fields.violations),
+            _ => Err(reader.violations),
         }
     }
 }
@@ -128,36 +108,26 @@ impl SchemaDefinition {
 const KINDS: [(&str, ValueKind); 2] =
     [("single-valued", ValueKind::SingleValued), ("multi-valued", ValueKind::MultiValued)];
 
-const TYPES: [(&str, AttributeType); 7] = [
-    ("string", AttributeType::String),
-    ("boolean", AttributeType::Boolean),
-    ("integer", AttributeType::Integer),
-    ("float", AttributeType::Float),
-    ("date", AttributeType::Date),
-    ("datetime", AttributeType::Datetime),
-    ("json", AttributeType::Json),
-];
-
-fn take_name(fields: &mut Fields<'_, '_>) -> Option<String> {
-    let before = fields.violations.len();
-    let Some(name) = fields.string("name", 1..=MAX_NAME) else {
-        complain_if_silent(fields, before, "name", "must be given");
+fn take_name(reader: &mut ObjectReader<'_, '_>) -> Option<String> {
+    let before = reader.violations.len();
+    let Some(name) = reader.string("name", 1..=MAX_NAME) else {
+        violation_if_none(reader, before, "name", "must be given");
         return None;
     };
-    if let Some(detail) = complaint_about_name(&name) {
-        fields.complain("name", detail);
+    if let Some(detail) = name_violation(&name) {
+        reader.add_violation("name", detail);
         return None;
     }
     Some(name)
 }
 
 /// Why an extension may not have a name.
-pub(super) fn complaint_about_name(name: &str) -> Option<&'static str> {
+pub(super) fn name_violation(name: &str) -> Option<&'static str> {
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
     if !starts_well || name.len() > MAX_NAME || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Some("expected a letter, then letters, digits or `_`, at most 26 characters");
     }
-    let is_field = FIELD_NAMES.iter().any(|field| field.eq_ignore_ascii_case(name));
+    let is_field = RESERVED_NAMES.iter().any(|field| field.eq_ignore_ascii_case(name));
     is_field.then_some("this is the name of a field of events or resources")
 }
 
@@ -166,40 +136,40 @@ impl SchemaDefinition {
     pub fn open(name: &str) -> Option<Self> {
         let (kind, unique, attributes) = (ValueKind::MultiValued, Vec::new(), Vec::new());
         let definition = Self { name: name.to_owned(), kind, open: true, unique, attributes };
-        complaint_about_name(name).is_none().then_some(definition)
+        name_violation(name).is_none().then_some(definition)
     }
 }
 
-fn take_word<T: Copy>(fields: &mut Fields<'_, '_>, member: &str, words: &[(&str, T)]) -> Option<T> {
+fn take_word<T: Copy>(reader: &mut ObjectReader<'_, '_>, member: &str, words: &[(&str, T)]) -> Option<T> {
     let expected = || words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    match fields.take(member) {
+    match reader.take(member) {
         Some(Json::String(text)) => {
             let known = words.iter().find(|(word, _)| word == text).map(|(_, value)| *value);
             if known.is_none() {
-                fields.complain(member, format!("expected one of {}, found another string", expected()));
+                reader.add_violation(member, format!("expected one of {}, found another string", expected()));
             }
             known
         }
-        Some(other) => fields.expected(member, &format!("one of {}", expected()), other),
+        Some(other) => reader.expected(member, &format!("one of {}", expected()), other),
         None => {
-            fields.complain(member, format!("must be given: one of {}", expected()));
+            reader.add_violation(member, format!("must be given: one of {}", expected()));
             None
         }
     }
 }
 
-fn take_attributes(fields: &mut Fields<'_, '_>) -> Option<Vec<AttributeDefinition>> {
+fn take_attributes(reader: &mut ObjectReader<'_, '_>) -> Option<Vec<AttributeDefinition>> {
     const MEMBER: &str = "attributes";
-    let items = match fields.take(MEMBER) {
+    let items = match reader.take(MEMBER) {
         Some(Json::Array(items)) if (1..=MAX_ATTRIBUTES).contains(&items.len()) => items,
         Some(Json::Array(items)) => {
             let detail = format!("expected 1 to {MAX_ATTRIBUTES} attributes, found {}", items.len());
-            fields.complain(MEMBER, detail);
+            reader.add_violation(MEMBER, detail);
             return None;
         }
-        Some(other) => return fields.expected(MEMBER, "an array of attributes", other),
+        Some(other) => return reader.expected(MEMBER, "an array of attributes", other),
         None => {
-            fields.complain(MEMBER, "must be given: an array of attributes");
+            reader.add_violation(MEMBER, "must be given: an array of attributes");
             return None;
         }
     };
@@ -208,15 +178,15 @@ fn take_attributes(fields: &mut Fields<'_, '_>) -> Option<Vec<AttributeDefinitio
     for (at, item) in items.iter().enumerate() {
         let place = list_place.item(at);
         let Json::Object(members) = item else {
-            fields.violations.add(&place, format!("expected an attribute (an object), found {}", item.found()));
+            reader.violations.add(&place, format!("expected an attribute (an object), found {}", item.found()));
             continue;
         };
         match AttributeDefinition::read(members, place) {
             Ok(attribute) if !names.insert(attribute.name.clone()) => {
-                fields.violations.add(&place.member("name"), "another attribute has this name");
+                reader.violations.add(&place.member("name"), "another attribute has this name");
             }
             Ok(attribute) => attributes.push(attribute),
-            Err(violations) => fields.violations.append(violations),
+            Err(violations) => reader.violations.append(violations),
         }
     }
     Some(attributes)
@@ -224,52 +194,52 @@ fn take_attributes(fields: &mut Fields<'_, '_>) -> Option<Vec<AttributeDefinitio
 
 impl AttributeDefinition {
     fn read(members: &Members<'_>, place: Place<'_>) -> Result<Self, Violations> {
-        let mut fields = Fields::new(members, place);
-        let name = take_attribute_name(&mut fields);
-        let kind = take_word(&mut fields, "type", &TYPES);
-        let length = take_length(&mut fields, kind);
-        let mandatory = take_mandatory(&mut fields);
-        let default = fields.take("default");
-        fields.refuse_rest();
-        let (Some(name), Some(kind)) = (name, kind) else { return Err(fields.violations) };
+        let mut reader = ObjectReader::new(members, place);
+        let name = take_attribute_name(&mut reader);
+        let kind = take_word(&mut reader, "type", &TYPES);
+        let length = take_length(&mut reader, kind);
+        let mandatory = take_mandatory(&mut reader);
+        let default = reader.take("default");
+        reader.refuse_rest();
+        let (Some(name), Some(kind)) = (name, kind) else { return Err(reader.violations) };
         let mut attribute = Self { name, kind, length, mandatory, default: None };
         if let Some(value) = default {
             let mut text = String::new();
-            match write_value(&attribute, value, &mut text) {
+            match write_value(attribute.kind, attribute.length, value, &mut text) {
                 Ok(()) => attribute.default = RawValue::from_string(text).ok(),
-                Err(detail) => fields.complain("default", detail),
+                Err(detail) => reader.add_violation("default", detail),
             }
         }
-        fields.violations.or(attribute)
+        reader.violations.or(attribute)
     }
 }
 
-fn take_attribute_name(fields: &mut Fields<'_, '_>) -> Option<String> {
-    let before = fields.violations.len();
-    let name = fields.string("name", 1..=MAX_ATTRIBUTE_NAME);
+fn take_attribute_name(reader: &mut ObjectReader<'_, '_>) -> Option<String> {
+    let before = reader.violations.len();
+    let name = reader.string("name", 1..=MAX_ATTRIBUTE_NAME);
     if name.is_none() {
-        complain_if_silent(fields, before, "name", "must be given");
+        violation_if_none(reader, before, "name", "must be given");
     }
     if name.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
-        fields.complain("name", "control characters are not allowed");
+        reader.add_violation("name", "control characters are not allowed");
         return None;
     }
     name
 }
 
 /// The length of a string attribute, which older clients send quoted.
-fn take_length(fields: &mut Fields<'_, '_>, kind: Option<AttributeType>) -> Option<u32> {
+fn take_length(reader: &mut ObjectReader<'_, '_>, kind: Option<AttributeType>) -> Option<u32> {
     const MEMBER: &str = "length";
     let is_string = kind.is_none_or(|kind| kind == AttributeType::String);
-    let digits = match fields.take(MEMBER) {
+    let digits = match reader.take(MEMBER) {
         None => return is_string.then_some(DEFAULT_LENGTH),
         Some(_) if !is_string => {
-            fields.complain(MEMBER, "only a string has a length");
+            reader.add_violation(MEMBER, "only a string has a length");
             return None;
         }
         Some(Json::Number(digits)) => (*digits).to_owned(),
         Some(Json::String(text)) => text.to_string(),
-        Some(other) => return fields.expected(MEMBER, "an integer", other),
+        Some(other) => return reader.expected(MEMBER, "an integer", other),
     };
     let length = digits
         .parse::<i64>()
@@ -277,43 +247,43 @@ fn take_length(fields: &mut Fields<'_, '_>, kind: Option<AttributeType>) -> Opti
         .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
         .filter(|length| (1..=MAX_LENGTH).contains(length));
     if length.is_none() {
-        fields.complain(MEMBER, format!("expected an integer from 1 to {MAX_LENGTH}"));
+        reader.add_violation(MEMBER, format!("expected an integer from 1 to {MAX_LENGTH}"));
     }
     length.and_then(|length| u32::try_from(length).ok())
 }
 
 /// `mandatory`, which older clients send quoted.
-fn take_mandatory(fields: &mut Fields<'_, '_>) -> bool {
-    match fields.take("mandatory") {
+fn take_mandatory(reader: &mut ObjectReader<'_, '_>) -> bool {
+    match reader.take("mandatory") {
         None => false,
         Some(Json::Bool(mandatory)) => *mandatory,
         Some(Json::String(text)) if text == "true" || text == "false" => text == "true",
-        Some(other) => fields.expected("mandatory", "`true` or `false`", other).unwrap_or(false),
+        Some(other) => reader.expected("mandatory", "`true` or `false`", other).unwrap_or(false),
     }
 }
 
-fn take_unique(fields: &mut Fields<'_, '_>, attributes: &[AttributeDefinition]) -> Vec<UniqueDefinition> {
+fn take_unique(reader: &mut ObjectReader<'_, '_>, attributes: &[AttributeDefinition]) -> Vec<UniqueDefinition> {
     const MEMBER: &str = "unique";
-    let items = match fields.take(MEMBER) {
+    let items = match reader.take(MEMBER) {
         None => return Vec::new(),
         Some(Json::Array(items)) if items.len() <= MAX_UNIQUE => items,
         Some(Json::Array(items)) => {
-            fields.complain(MEMBER, format!("expected at most {MAX_UNIQUE} items, found {}", items.len()));
+            reader.add_violation(MEMBER, format!("expected at most {MAX_UNIQUE} items, found {}", items.len()));
             return Vec::new();
         }
-        Some(other) => return fields.expected(MEMBER, "an array", other).unwrap_or_default(),
+        Some(other) => return reader.expected(MEMBER, "an array", other).unwrap_or_default(),
     };
     let list_place = Place::Body.member(MEMBER);
-    let name_at = |fields: &mut Fields<'_, '_>, item: &Json<'_>, place: Place<'_>| {
+    let name_at = |reader: &mut ObjectReader<'_, '_>, item: &Json<'_>, place: Place<'_>| {
         let name = match item {
             Json::String(name) => name.to_string(),
             other => {
-                fields.violations.add(&place, format!("expected the name of an attribute, found {}", other.found()));
+                reader.violations.add(&place, format!("expected the name of an attribute, found {}", other.found()));
                 return String::new();
             }
         };
         if !attributes.iter().any(|attribute| attribute.name == name) {
-            fields.violations.add(&place, "no attribute has this name");
+            reader.violations.add(&place, "no attribute has this name");
         }
         name
     };
@@ -323,24 +293,24 @@ fn take_unique(fields: &mut Fields<'_, '_>, attributes: &[AttributeDefinition]) 
         unique.push(match item {
             Json::Array(names) if !(1..=MAX_UNIQUE).contains(&names.len()) => {
                 let detail = format!("expected 1 to {MAX_UNIQUE} attributes, found {}", names.len());
-                fields.violations.add(&place, detail);
+                reader.violations.add(&place, detail);
                 continue;
             }
             Json::Array(names) if (1..names.len()).any(|at| names[..at].contains(&names[at])) => {
-                fields.violations.add(&place, "an attribute stands twice");
+                reader.violations.add(&place, "an attribute stands twice");
                 continue;
             }
             Json::Array(names) => UniqueDefinition::Several(
-                names.iter().enumerate().map(|(at, name)| name_at(fields, name, place.item(at))).collect(),
+                names.iter().enumerate().map(|(at, name)| name_at(reader, name, place.item(at))).collect(),
             ),
-            name => UniqueDefinition::One(name_at(fields, name, place)),
+            name => UniqueDefinition::One(name_at(reader, name, place)),
         });
     }
     unique
 }
 
-fn complain_if_silent(fields: &mut Fields<'_, '_>, before: usize, name: &str, detail: &str) {
-    if fields.violations.len() == before {
-        fields.complain(name, detail);
+fn violation_if_none(reader: &mut ObjectReader<'_, '_>, before: usize, name: &str, detail: &str) {
+    if reader.violations.len() == before {
+        reader.add_violation(name, detail);
     }
 }

@@ -4,9 +4,12 @@
 mod check;
 mod definition;
 mod records;
+mod reserved;
 mod schema;
+mod value;
 
-pub use check::{Extension, MAX_STORED, read_extensions};
-pub use definition::{AttributeDefinition, AttributeType, SchemaDefinition, UniqueDefinition, ValueKind};
+pub use check::{Extension, MAX_STORED};
+pub use definition::{AttributeDefinition, SchemaDefinition, UniqueDefinition, ValueKind};
 pub use records::{Change, ChangeRecords};
 pub use schema::{Schema, SchemaId};
+pub use value::AttributeType;

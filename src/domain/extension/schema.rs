@@ -2,11 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::definition::{AttributeDefinition, AttributeType, SchemaDefinition};
-use crate::domain::fields::{complaint_about_length, is_integer};
+use super::definition::SchemaDefinition;
 use crate::domain::ids::Element;
-use crate::domain::json::{Json, write_string};
-use crate::domain::time::{Timestamp, is_date};
 
 /// Names a schema; a later schema of the same name is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,36 +41,4 @@ impl Schema {
     pub fn unique(&self) -> &[Vec<usize>] {
         &self.unique
     }
-}
-
-/// Writes a value of an attribute in the form in which it is stored, or says what was expected and found.
-pub(super) fn write_value(attribute: &AttributeDefinition, value: &Json<'_>, out: &mut String) -> Result<(), String> {
-    let expected = |what: &str| Err(format!("expected {what}, found {}", value.found()));
-    match (attribute.kind, value) {
-        (AttributeType::String, Json::String(text)) => {
-            let most = attribute.length.map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(usize::MAX));
-            if let Some(complaint) = complaint_about_length(text, &(0..=most)) {
-                return Err(complaint);
-            }
-            write_string(out, text);
-        }
-        (AttributeType::String, _) => return expected("a string"),
-        (AttributeType::Boolean, Json::Bool(_)) | (AttributeType::Json, _) => value.write(out),
-        (AttributeType::Boolean, _) => return expected("`true` or `false`"),
-        (AttributeType::Integer, Json::Number(digits)) if is_integer(digits) => match digits.parse::<i64>() {
-            Ok(number) => out.push_str(&number.to_string()),
-            Err(_) => return expected("a 64-bit integer"),
-        },
-        (AttributeType::Integer, _) => return expected("an integer"),
-        (AttributeType::Float, Json::Number(number)) => out.push_str(number),
-        (AttributeType::Float, _) => return expected("a number"),
-        (AttributeType::Date, Json::String(text)) if is_date(text) => write_string(out, text),
-        (AttributeType::Date, _) => return expected("a date such as 2026-02-05"),
-        (AttributeType::Datetime, Json::String(text)) => match Timestamp::parse(text) {
-            Some(moment) => write_string(out, &moment.to_string()),
-            None => return expected("a date and time such as 2026-02-05T09:11:00.000Z"),
-        },
-        (AttributeType::Datetime, _) => return expected("a date and time such as 2026-02-05T09:11:00.000Z"),
-    }
-    Ok(())
 }

@@ -12,10 +12,10 @@ use super::super::query::NoParameters;
 use super::journey::{address_of, address_of_service};
 use super::layout::{self, Here};
 use super::words::{self, Outcome};
-use crate::domain::attribute::LongOrString;
 use crate::domain::element::Lifecycle;
 use crate::domain::event::Event;
 use crate::domain::extension::SchemaDefinition;
+use crate::domain::field::LongOrString;
 use crate::domain::ids::{Element, ServiceId, StateId};
 use crate::domain::query::View;
 use crate::domain::time::Timestamp;
@@ -54,7 +54,7 @@ pub(in crate::http) async fn get_state_page(
     StatePath(service, id): StatePath,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
-    let state = store.get_state((service, id), &View::of_element()).await?;
+    let state = store.get_state(service, id, &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::State).await?;
     let own = state.previous_state_id.map(|previous| ("After", link_to_state(service, previous))).into_iter().collect();
     let lifecycle = &state.lifecycle;
@@ -67,7 +67,7 @@ pub(in crate::http) async fn get_task_page(
     TaskPath(service, id): TaskPath,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
-    let task = store.get_task((service, id), &View::of_element()).await?;
+    let task = store.get_task(service, id, &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::Task).await?;
     let own = task.state_id.map(|state| ("In", link_to_state(service, state))).into_iter().collect();
     let lifecycle = &task.lifecycle;

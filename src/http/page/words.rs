@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use crate::domain::attribute::LongOrString;
 use crate::domain::disposition::Disposition;
 use crate::domain::element::Lifecycle;
+use crate::domain::field::LongOrString;
 use crate::domain::time::Timestamp;
 
 /// The colours for outcomes.

@@ -1,12 +1,12 @@
-//! Columns of a batch: arrays of equal length, one entry per command, for `unnest`.
+//! Columns of a batch: arrays of equal length for `unnest`, with one entry per command.
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::completion::Complete;
+use crate::domain::completion::{Complete, End};
 use crate::domain::event::Event;
 use crate::domain::extension::Extension;
 use crate::domain::ids::{Element, ElementKey};
-use crate::store::attributes::ValueIds;
+use crate::store::values::ValueIds;
 
 /// The database's enumeration `element`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
@@ -63,6 +63,29 @@ impl<'a> EventColumns<'a> {
     }
 }
 
+/// The starts of states or of tasks.
+#[derive(Default)]
+pub(super) struct StartColumns<'a> {
+    pub(super) event: EventColumns<'a>,
+    pub(super) service_id: Vec<i64>,
+    pub(super) element_id: Vec<i32>,
+    /// The previous state of a state, or the state of a task.
+    pub(super) state_id: Vec<Option<i32>>,
+    pub(super) kind: Vec<Option<i32>>,
+    pub(super) est_duration: Vec<Option<i64>>,
+    pub(super) extensions: ExtensionColumns<'a>,
+}
+
+impl<'a> StartColumns<'a> {
+    pub(super) fn push(&mut self, key: ElementKey, event: &'a Event, values: &ValueIds, extensions: &'a [Extension]) {
+        self.event.push(event, values);
+        self.service_id.push(key.service.0);
+        self.element_id.push(key.id);
+        self.kind.push(values.kind);
+        self.extensions.push(key, extensions);
+    }
+}
+
 /// The ends of elements of one kind.
 #[derive(Default)]
 pub(super) struct EndColumns<'a> {
@@ -78,18 +101,21 @@ pub(super) struct EndColumns<'a> {
 
 impl<'a> EndColumns<'a> {
     pub(super) fn push(&mut self, command: &'a Complete, values: &ValueIds) {
-        self.event.push(&command.event, values);
-        self.service_id.push(command.key.0.0);
-        self.element_id.push(command.key.2);
-        self.state_id.push(command.state_id.map(|state| state.0));
+        let Complete { key, end, digest } = command;
+        // The services' own statement takes the expiration.
+        let End { event, timestamp_given: _, state_id, expiration: _, disposition, extensions } = end;
+        self.event.push(event, values);
+        self.service_id.push(key.service.0);
+        self.element_id.push(key.id);
+        self.state_id.push(state_id.map(|state| state.0));
         self.disposition.push(values.disposition);
-        self.disposition_desc.push(command.disposition.description.as_deref());
-        self.digest.push(&command.digest.0);
-        self.extensions.push(command.key, &command.extensions);
+        self.disposition_desc.push(disposition.description.as_deref());
+        self.digest.push(&digest.0);
+        self.extensions.push(*key, extensions);
     }
 }
 
-/// What the commands of a batch attach, one entry per extension.
+/// The extensions of a batch, one entry each.
 #[derive(Default)]
 pub(super) struct ExtensionColumns<'a> {
     pub(super) service_id: Vec<i64>,
@@ -99,10 +125,10 @@ pub(super) struct ExtensionColumns<'a> {
 }
 
 impl<'a> ExtensionColumns<'a> {
-    pub(super) fn push(&mut self, (service, _, element_id): ElementKey, extensions: &'a [Extension]) {
+    pub(super) fn push(&mut self, key: ElementKey, extensions: &'a [Extension]) {
         for extension in extensions {
-            self.service_id.push(service.0);
-            self.element_id.push(element_id);
+            self.service_id.push(key.service.0);
+            self.element_id.push(key.id);
             self.schema_id.push(extension.schema_id.0);
             self.records.push(&extension.json);
         }

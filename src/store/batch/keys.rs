@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use sqlx::PgConnection;
 
-use crate::domain::once_only::{IdempotencyKey, KEYS_ARE_KEPT};
+use crate::domain::once_only::{IdempotencyKey, KEY_LIFETIME};
 use crate::domain::refusal::{Refusal, Verdict};
-use crate::store::writer::Write;
+use crate::store::command::Write;
 
 /// Claims the keys of writes that have one, in order, so that nodes never wait for each other in a circle. Gives what
 /// becomes of those that had been claimed before.
@@ -35,7 +35,7 @@ pub(super) async fn claim(
         &element_id,
         &key,
         &request,
-        KEYS_ARE_KEPT.num_seconds(),
+        KEY_LIFETIME.num_seconds(),
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -68,7 +68,7 @@ async fn recorded(
         Some((request, id)) if *request == key.request => Verdict::Repeated(*id),
         Some(_) => Verdict::Refused(Refusal::IdempotencyMismatch),
         // It has been forgotten in between.
-        None => Verdict::Again,
+        None => Verdict::Retry,
     };
     Ok(keys.iter().map(|key| (key.text.clone(), verdict(key))).collect())
 }

@@ -4,11 +4,11 @@
 //! comes back was written; why the rest was not is read afterwards.
 
 mod columns;
-mod ends;
 mod keys;
 mod records;
 mod refusals;
 mod services;
+mod statements;
 mod states;
 mod tasks;
 
@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{Acquire, PgConnection};
 use tracing::warn;
 
-use super::writer::{Command, Write};
+use super::command::{Command, Write};
 use crate::domain::completion::Complete;
 use crate::domain::extension::ChangeRecords;
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
@@ -26,7 +26,7 @@ use crate::domain::refusal::{Refusal, Verdict};
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::domain::state::{StartState, TransitionState};
 use crate::domain::task::StartTask;
-use crate::store::attributes::ValueIds;
+use crate::store::values::ValueIds;
 
 pub(super) use columns::ElementColumn;
 
@@ -77,7 +77,7 @@ pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> R
         }
         let key = write.command.key();
         // Those that are neither written nor refused were validated against metadata that are too old.
-        if written.contains(&key) { Verdict::Done } else { refused.remove(&key).unwrap_or(Verdict::Again) }
+        if written.contains(&key) { Verdict::Done } else { refused.remove(&key).unwrap_or(Verdict::Retry) }
     };
     Ok(writes.iter().map(verdict).collect())
 }
@@ -106,7 +106,7 @@ async fn write_keyed(
 /// identifier that is taken tries another; any other failure stays one.
 fn alone_refused(writes: &[Write], error: sqlx::Error) -> Result<Vec<Verdict>, sqlx::Error> {
     if writes.len() == 1 && matches!(error, sqlx::Error::RowNotFound) {
-        return Ok(vec![Verdict::Again]);
+        return Ok(vec![Verdict::Retry]);
     }
     let constraint = error.as_database_error().and_then(|refusal| refusal.constraint());
     let service_is_gone = constraint.is_some_and(|name| name.ends_with("_service_fk"));
@@ -124,7 +124,9 @@ impl<'a> Batch<'a> {
                 Command::StartService(id, command) => batch.start_services.push((*id, command.as_ref(), values)),
                 Command::StartState(id, command) => batch.start_states.push((*id, command.as_ref(), values)),
                 Command::StartTask(id, command) => batch.start_tasks.push((*id, command.as_ref(), values)),
-                Command::Complete(command) => batch.completions(command.key.1).push((command.as_ref(), values)),
+                Command::CompleteService(command) => batch.complete_services.push((command.as_ref(), values)),
+                Command::CompleteState(command) => batch.complete_states.push((command.as_ref(), values)),
+                Command::CompleteTask(command) => batch.complete_tasks.push((command.as_ref(), values)),
                 Command::TransitionState(id, command) => batch.transition_states.push((*id, command.as_ref(), values)),
                 Command::AssociateService(command) => batch.associate_services.push((command.as_ref(), values)),
                 Command::UpdateExpiration(command) => batch.update_expirations.push(*command),
@@ -133,14 +135,6 @@ impl<'a> Batch<'a> {
             }
         }
         batch
-    }
-
-    fn completions(&mut self, of: Element) -> &mut Vec<(&'a Complete, &'a ValueIds)> {
-        match of {
-            Element::Service => &mut self.complete_services,
-            Element::State => &mut self.complete_states,
-            Element::Task => &mut self.complete_tasks,
-        }
     }
 
     /// How many statements there are to run.
@@ -212,11 +206,11 @@ impl<'a> Batch<'a> {
         run!(associate_services, services::associate_services, version);
         run!(update_expirations, services::update_expirations);
         run!(start_states, states::start_states, version);
-        run!(transition_states, ends::transition_states, version);
+        run!(transition_states, states::transition_states, version);
         run!(start_tasks, tasks::start_tasks, version);
-        run!(complete_services, ends::complete_services, version);
-        run!(complete_states, ends::complete_states, version);
-        run!(complete_tasks, ends::complete_tasks, version);
+        run!(complete_services, services::complete_services, version);
+        run!(complete_states, states::complete_states, version);
+        run!(complete_tasks, tasks::complete_tasks, version);
         run!(change_records, records::change_records, version);
         run!(delete_services, services::delete_services);
         Ok(written)

@@ -22,15 +22,15 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(rows: &[&'a ChangeRecords]) -> Self {
         let mut columns = Self::default();
-        for ChangeRecords { key: (service, element, element_id), schema_id, change } in rows {
+        for ChangeRecords { key, schema_id, change } in rows {
             let (patch, whole) = match change {
                 Change::Replace(json) => (None, Some(json.as_str())),
                 Change::Merge { patch, whole } => (Some(patch.as_str()), whole.as_deref().ok()),
                 Change::Delete => (None, None),
             };
-            columns.service_id.push(service.0);
-            columns.element.push((*element).into());
-            columns.element_id.push(*element_id);
+            columns.service_id.push(key.service.0);
+            columns.element.push(key.element.into());
+            columns.element_id.push(key.id);
             columns.schema_id.push(schema_id.0);
             columns.patch.push(patch);
             columns.whole.push(whole);
@@ -101,5 +101,10 @@ pub(super) async fn change_records(
     )
     .fetch_all(connection)
     .await?;
-    Ok(changed.into_iter().map(|row| (ServiceId(row.service_id), row.element.into(), row.element_id)).collect())
+    let key = |service_id, element: ElementColumn, id| ElementKey {
+        service: ServiceId(service_id),
+        element: element.into(),
+        id,
+    };
+    Ok(changed.into_iter().map(|row| key(row.service_id, row.element, row.element_id)).collect())
 }

@@ -9,43 +9,9 @@ use crate::domain::metadata::MetadataVersion;
 use crate::domain::once_only::RecordedEnd;
 use crate::domain::refusal::{OnRecord, Verdict};
 use crate::domain::time::Timestamp;
-use crate::store::writer::{Command, Write};
+use crate::store::command::Write;
 
 use super::columns::ElementColumn;
-
-impl Command {
-    /// The state that the body names, which must exist.
-    fn named_state(&self) -> Option<StateId> {
-        match self {
-            Self::StartState(_, command) => command.details.previous_state_id,
-            Self::StartTask(_, command) => command.details.state_id,
-            Self::Complete(command) => command.state_id,
-            _ => None,
-        }
-    }
-
-    /// The schema of the records that are changed.
-    fn changed_schema(&self) -> Option<i32> {
-        match self {
-            Self::ChangeRecords(command) => Some(command.schema_id.0),
-            _ => None,
-        }
-    }
-
-    fn judge(&self, on_record: &OnRecord) -> Verdict {
-        match self {
-            Self::StartService(..) => Verdict::Again,
-            Self::StartState(_, command) => {
-                on_record.judge_start("previous_state_id", command.details.previous_state_id)
-            }
-            Self::StartTask(_, command) => on_record.judge_start("state_id", command.details.state_id),
-            Self::Complete(command) => on_record.judge_complete(command),
-            Self::TransitionState(_, command) => on_record.judge_transition(StateId(command.from.key.2)),
-            Self::ChangeRecords(command) => on_record.judge_change_records(command),
-            Self::AssociateService(_) | Self::UpdateExpiration(_) | Self::DeleteService(_) => on_record.judge_change(),
-        }
-    }
-}
 
 /// Reads what is on record about commands that were not written, and judges each. They were validated against the
 /// metadata of `version`: where the database has newer, all are to be tried again.
@@ -58,11 +24,11 @@ pub(super) async fn explain(
         return Ok(HashMap::new());
     }
     let keys: Vec<_> = missing.iter().map(|write| write.command.key()).collect();
-    let service_id: Vec<_> = keys.iter().map(|key| key.0.0).collect();
-    let element: Vec<ElementColumn> = keys.iter().map(|key| key.1.into()).collect();
-    let element_id: Vec<_> = keys.iter().map(|key| key.2).collect();
+    let service_id: Vec<_> = keys.iter().map(|key| key.service.0).collect();
+    let element: Vec<ElementColumn> = keys.iter().map(|key| key.element.into()).collect();
+    let element_id: Vec<_> = keys.iter().map(|key| key.id).collect();
     let state_id: Vec<_> = missing.iter().map(|write| write.command.named_state().map(|id| id.0)).collect();
-    let schema_id: Vec<_> = missing.iter().map(|write| write.command.changed_schema()).collect();
+    let schema_id: Vec<_> = missing.iter().map(|write| write.command.changed_schema().map(|id| id.0)).collect();
     let rows = sqlx::query!(
         r#"-- explain_refusals
         select g.n as "n!", s.service_id is not null as "service!", p.state_id is not null as "state!",
@@ -89,13 +55,13 @@ pub(super) async fn explain(
     .await?;
     let verdicts = missing.iter().zip(keys).zip(rows).map(|((write, key), row)| {
         if row.version != version.0 {
-            return (key, Verdict::Again);
+            return (key, Verdict::Retry);
         }
         let end = row.ended_at.zip(row.digest);
         let on_record = OnRecord {
             service: row.service,
             state: row.state,
-            element: row.element || key.1 == Element::Service,
+            element: row.element || key.element == Element::Service,
             recorded_bytes: row.recorded_bytes.and_then(|bytes| usize::try_from(bytes).ok()),
             task_state: row.task_state.map(StateId),
             end: end.map(|(at, digest)| RecordedEnd { ended_at: Timestamp::cut(at), digest }),

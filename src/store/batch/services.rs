@@ -5,13 +5,15 @@ use sqlx::PgConnection;
 
 use super::Row;
 use super::columns::{EventColumns, ExtensionColumns};
+use super::statements::{end_columns, insert_ends};
+use crate::domain::completion::Complete;
 use crate::domain::ids::{Element, ElementKey, ServiceId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::domain::time::Timestamp;
-use crate::store::attributes::ValueIds;
+use crate::store::values::ValueIds;
 
-/// Inserts services and gives the keys of those that were.
+/// Inserts services, and gives the keys of those that were inserted.
 pub(super) async fn start_services(
     connection: &mut PgConnection,
     rows: &[Row<'_, ServiceId, StartService>],
@@ -20,7 +22,7 @@ pub(super) async fn start_services(
     let (mut events, mut extensions) = (EventColumns::default(), ExtensionColumns::default());
     for (id, command, values) in rows {
         events.push(&command.event, values);
-        extensions.push((*id, Element::Service, 0), &command.extensions);
+        extensions.push(ElementKey::service(*id), &command.extensions);
     }
     let details = || rows.iter().map(|(_, command, _)| &command.details);
     let service_id: Vec<_> = rows.iter().map(|(id, ..)| id.0).collect();
@@ -74,7 +76,7 @@ pub(super) async fn start_services(
     )
     .fetch_all(connection)
     .await?;
-    Ok(inserted.into_iter().map(|service| (ServiceId(service), Element::Service, 0)).collect())
+    Ok(inserted.into_iter().map(|service| ElementKey::service(ServiceId(service))).collect())
 }
 
 #[derive(Default)]
@@ -95,7 +97,7 @@ impl<'a> AssociateColumns<'a> {
         let mut columns = Self::default();
         for (command, values) in rows {
             columns.events.push(&command.event, values);
-            columns.extensions.push((command.service_id, Element::Service, 0), &command.extensions);
+            columns.extensions.push(ElementKey::service(command.service_id), &command.extensions);
             columns.service_id.push(command.service_id.0);
             columns.customer_id.push(&command.customer_id);
             columns.timestamp_given.push(command.timestamp_given);
@@ -108,8 +110,8 @@ impl<'a> AssociateColumns<'a> {
     }
 }
 
-/// Gives services another customer, replaces those fields of their start that are given, and puts what is attached in
-/// the place of what was recorded under the same names.
+/// Associates services with another customer, replaces the given fields of their start, and replaces the extensions
+/// recorded under the same names by those of the event.
 pub(super) async fn associate_services(
     connection: &mut PgConnection,
     rows: &[(&AssociateService, &ValueIds)],
@@ -172,10 +174,40 @@ pub(super) async fn associate_services(
     )
     .fetch_all(connection)
     .await?;
-    Ok(associated.into_iter().map(|service| (ServiceId(service), Element::Service, 0)).collect())
+    Ok(associated.into_iter().map(|service| ElementKey::service(ServiceId(service))).collect())
 }
 
-/// Says anew when services are to be deleted.
+/// Ends services. Events with an expiration also change when their service is to be deleted.
+pub(super) async fn complete_services(
+    connection: &mut PgConnection,
+    rows: &[(&Complete, &ValueIds)],
+    version: MetadataVersion,
+) -> Result<Vec<ElementKey>, sqlx::Error> {
+    let ends = end_columns(rows);
+    let expires_at: Vec<_> = rows
+        .iter()
+        .map(|(complete, _)| complete.end.expiration.map(|expiration| expiration.at.to_datetime()))
+        .collect();
+    insert_ends!(
+        connection,
+        Element::Service,
+        "complete_services",
+        "service",
+        "services s on s.service_id = g.service_id",
+        "true",
+        ends,
+        version,
+        ", expiring as (
+          update services s set expires_at = e.expires_at
+          from unnest($1::bigint[], $20::timestamptz[]) as e(service_id, expires_at)
+          join ended using (service_id)
+          where s.service_id = e.service_id and e.expires_at is not null
+        )",
+        &expires_at
+    )
+}
+
+/// Changes when services are to be deleted.
 pub(super) async fn update_expirations(
     connection: &mut PgConnection,
     rows: &[UpdateExpiration],
@@ -192,11 +224,11 @@ pub(super) async fn update_expirations(
     )
     .fetch_all(connection)
     .await?;
-    Ok(updated.into_iter().map(|service| (ServiceId(service), Element::Service, 0)).collect())
+    Ok(updated.into_iter().map(|service| ElementKey::service(ServiceId(service))).collect())
 }
 
-/// Deletes services with all that belongs to them; states and tasks go by their foreign keys. The service's row comes
-/// first: whoever writes to the service holds a share of it, and is waited for.
+/// Deletes services with everything that belongs to them. Foreign keys delete their states and tasks. The row of the
+/// service is deleted first: transactions that write to the service hold a shared lock on it, and are waited for.
 pub(super) async fn delete_services(
     connection: &mut PgConnection,
     services: &[ServiceId],
@@ -218,5 +250,5 @@ pub(super) async fn delete_services(
     )
     .fetch_all(connection)
     .await?;
-    Ok(deleted.into_iter().map(|service| (ServiceId(service), Element::Service, 0)).collect())
+    Ok(deleted.into_iter().map(|service| ElementKey::service(ServiceId(service))).collect())
 }

@@ -3,72 +3,59 @@
 use sqlx::PgConnection;
 
 use super::Row;
-use super::columns::{EventColumns, ExtensionColumns};
+use super::columns::StartColumns;
+use super::statements::{end_columns, insert_ends, insert_starts};
+use crate::domain::completion::Complete;
 use crate::domain::ids::{Element, ElementKey, ServiceId, TaskId};
 use crate::domain::metadata::MetadataVersion;
-use crate::domain::task::StartTask;
+use crate::domain::task::{StartTask, TaskDetails};
+use crate::store::values::ValueIds;
 
-/// Inserts tasks of services and states that exist, and gives the keys of those that were.
+/// Inserts tasks of services that exist, whose state exists if they name one. Gives the keys of those that were
+/// inserted.
 pub(super) async fn start_tasks(
     connection: &mut PgConnection,
     rows: &[Row<'_, TaskId, StartTask>],
     version: MetadataVersion,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
-    let (mut events, mut extensions) = (EventColumns::default(), ExtensionColumns::default());
+    let mut starts = StartColumns::default();
     for (id, command, values) in rows {
-        events.push(&command.event, values);
-        extensions.push((command.service_id, Element::Task, id.0), &command.extensions);
+        let StartTask { service_id, event, details, extensions } = command;
+        let TaskDetails { state_id, task_type: _, est_duration } = details;
+        starts.push(ElementKey::task(*service_id, *id), event, values, extensions);
+        starts.state_id.push(state_id.map(|state| state.0));
+        starts.est_duration.push(*est_duration);
     }
-    let details = || rows.iter().map(|(_, command, _)| &command.details);
-    let service_id: Vec<_> = rows.iter().map(|(_, command, _)| command.service_id.0).collect();
-    let task_id: Vec<_> = rows.iter().map(|(id, ..)| id.0).collect();
-    let state_id: Vec<_> = details().map(|details| details.state_id.map(|id| id.0)).collect();
-    let task_type: Vec<_> = rows.iter().map(|(.., values)| values.kind).collect();
-    let est_duration: Vec<_> = details().map(|details| details.est_duration).collect();
-    let inserted = sqlx::query!(
-        r#"-- start_tasks
-        with started as (
-          insert into tasks (service_id, started_at, session_id, interaction_id, application_type, application_id,
-            resource_type, resource_id, media_type, task_id, state_id, task_type, est_duration)
-          select g.*
-          from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::int[],
-            $8::bigint[], $9::int[], $10::int[], $11::int[], $12::int[], $13::bigint[])
-            as g(service_id, started_at, session_id, interaction_id, application_type, application_id, resource_type,
-              resource_id, media_type, task_id, state_id, task_type, est_duration)
-          where $14 = (select metadata_version from deployment)
-            and exists (select from services s where s.service_id = g.service_id)
-            and (g.state_id is null or exists (
-              select from states s where s.service_id = g.service_id and s.state_id = g.state_id))
-          on conflict do nothing
-          returning service_id, task_id
-        ), recorded as (
-          insert into extensions (service_id, element, element_id, schema_id, records)
-          select x.service_id, 'task', x.task_id, x.schema_id, x.records::jsonb
-          from unnest($15::bigint[], $16::int[], $17::int[], $18::text[])
-            as x(service_id, task_id, schema_id, records)
-          join started using (service_id, task_id)
-        )
-        select service_id, task_id from started"#,
-        &service_id,
-        &events.at,
-        &events.session_id as _,
-        &events.interaction_id as _,
-        &events.application_type as _,
-        &events.application_id as _,
-        &events.resource_type as _,
-        &events.resource_id as _,
-        &events.media_type as _,
-        &task_id,
-        &state_id as _,
-        &task_type as _,
-        &est_duration as _,
-        version.0,
-        &extensions.service_id,
-        &extensions.element_id,
-        &extensions.schema_id,
-        &extensions.records as _,
+    insert_starts!(
+        connection,
+        Element::Task,
+        "start_tasks",
+        "task",
+        "tasks",
+        "task_id",
+        "state_id",
+        "task_type",
+        starts,
+        version
     )
-    .fetch_all(connection)
-    .await?;
-    Ok(inserted.into_iter().map(|row| (ServiceId(row.service_id), Element::Task, row.task_id)).collect())
+}
+
+/// Ends tasks whose state is the one that the event names, or that have none and adopt it.
+pub(super) async fn complete_tasks(
+    connection: &mut PgConnection,
+    rows: &[(&Complete, &ValueIds)],
+    version: MetadataVersion,
+) -> Result<Vec<ElementKey>, sqlx::Error> {
+    let ends = end_columns(rows);
+    insert_ends!(
+        connection,
+        Element::Task,
+        "complete_tasks",
+        "task",
+        "tasks t on t.service_id = g.service_id and t.task_id = g.element_id",
+        "g.state_id is null or g.state_id = t.state_id or t.state_id is null and exists (
+          select from states s where s.service_id = g.service_id and s.state_id = g.state_id)",
+        ends,
+        version
+    )
 }

@@ -1,7 +1,7 @@
-//! Queries. Whatever an answer holds, it costs a fixed number of statements, and all of them see one moment.
+//! Queries. Whatever an answer holds, it costs a fixed number of statements, and all of them see one snapshot.
 
+mod meanings;
 mod rows;
-mod values;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,41 +13,41 @@ use super::batch::ElementColumn;
 use super::{Store, StoreError};
 use crate::domain::element::{ByStatus, Lifecycle, Service, State, Task};
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
-use crate::domain::query::{ExtensionSelections, Filter, Listed, Nested, Page, View};
+use crate::domain::query::{Cursor, ExtensionSelections, Filter, Listed, Nested, Page, View};
 use crate::domain::refusal::Refusal;
 
+use meanings::Meanings;
 use rows::ElementRow;
-use values::Meanings;
 
-pub(super) use values::KnownMeanings;
+pub(super) use meanings::KnownMeanings;
 
 impl Store {
     /// One service (contract §3, SRV.14).
     pub async fn get_service(&self, id: ServiceId, view: &View) -> Result<Service, StoreError> {
-        let mut moment = self.moment().await?;
-        let row = rows::one(&mut moment, (id, Element::Service, 0)).await?;
+        let mut snapshot = self.snapshot().await?;
+        let row = rows::one(&mut snapshot, ElementKey::service(id)).await?;
         let row = row.ok_or(Refusal::Unknown(Element::Service))?;
-        self.services(&mut moment, vec![row], view)
+        self.services(&mut snapshot, vec![row], view)
             .await?
             .pop()
             .ok_or_else(|| Refusal::Unknown(Element::Service).into())
     }
 
     /// One state of a service (contract §3, SRV.15).
-    pub async fn get_state(&self, (service, id): (ServiceId, StateId), view: &View) -> Result<State, StoreError> {
-        let mut moment = self.moment().await?;
-        let row = one_of_service(&mut moment, (service, Element::State, id.0)).await?;
-        self.states(&mut moment, service, vec![row], view)
+    pub async fn get_state(&self, service: ServiceId, id: StateId, view: &View) -> Result<State, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let row = one_of_service(&mut snapshot, ElementKey::state(service, id)).await?;
+        self.states(&mut snapshot, service, vec![row], view)
             .await?
             .pop()
             .ok_or_else(|| Refusal::Unknown(Element::State).into())
     }
 
     /// One task of a service (contract §3, SRV.16).
-    pub async fn get_task(&self, (service, id): (ServiceId, TaskId), view: &View) -> Result<Task, StoreError> {
-        let mut moment = self.moment().await?;
-        let row = one_of_service(&mut moment, (service, Element::Task, id.0)).await?;
-        self.tasks(&mut moment, vec![row], view).await?.pop().ok_or_else(|| Refusal::Unknown(Element::Task).into())
+    pub async fn get_task(&self, service: ServiceId, id: TaskId, view: &View) -> Result<Task, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let row = one_of_service(&mut snapshot, ElementKey::task(service, id)).await?;
+        self.tasks(&mut snapshot, vec![row], view).await?.pop().ok_or_else(|| Refusal::Unknown(Element::Task).into())
     }
 
     /// Services of a customer, or of an anonymous caller (contract §3, SRV.10, SRV.11).
@@ -57,16 +57,16 @@ impl Store {
         filter: &Filter,
         view: &View,
     ) -> Result<Page<Service>, StoreError> {
-        let mut moment = self.moment().await?;
-        let (rows, older) = page(&mut moment, listed, filter).await?;
-        Ok(Page { elements: self.services(&mut moment, rows, view).await?, older })
+        let mut snapshot = self.snapshot().await?;
+        let (rows, older) = page(&mut snapshot, listed, filter).await?;
+        Ok(Page { elements: self.services(&mut snapshot, rows, view).await?, older })
     }
 
-    /// The services that were taken in last, the latest first; none of what is beside them.
+    /// The services that were taken in last, the latest first; none of what is related them.
     pub async fn list_latest_services(&self, limit: u32) -> Result<Vec<Service>, StoreError> {
-        let mut moment = self.moment().await?;
-        let rows = rows::latest(&mut moment, limit).await?;
-        self.services(&mut moment, rows, &View { for_people: true, ..View::default() }).await
+        let mut snapshot = self.snapshot().await?;
+        let rows = rows::latest(&mut snapshot, limit).await?;
+        self.services(&mut snapshot, rows, &View { for_people: true, ..View::default() }).await
     }
 
     /// States of a service (contract §3, SRV.12).
@@ -76,26 +76,26 @@ impl Store {
         filter: &Filter,
         view: &View,
     ) -> Result<Page<State>, StoreError> {
-        let mut moment = self.moment().await?;
-        let (rows, older) = page(&mut moment, &Listed::States(service), filter).await?;
-        Ok(Page { elements: self.states(&mut moment, service, rows, view).await?, older })
+        let mut snapshot = self.snapshot().await?;
+        let (rows, older) = page(&mut snapshot, &Listed::States(service), filter).await?;
+        Ok(Page { elements: self.states(&mut snapshot, service, rows, view).await?, older })
     }
 
     /// Tasks of a service (contract §3, SRV.13).
     pub async fn list_tasks(&self, service: ServiceId, filter: &Filter, view: &View) -> Result<Page<Task>, StoreError> {
-        let mut moment = self.moment().await?;
-        let (rows, older) = page(&mut moment, &Listed::Tasks(service), filter).await?;
-        Ok(Page { elements: self.tasks(&mut moment, rows, view).await?, older })
+        let mut snapshot = self.snapshot().await?;
+        let (rows, older) = page(&mut snapshot, &Listed::Tasks(service), filter).await?;
+        Ok(Page { elements: self.tasks(&mut snapshot, rows, view).await?, older })
     }
 
-    /// A transaction whose statements all see the same moment.
-    async fn moment(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+    /// A transaction whose statements all see the same snapshot.
+    async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         Ok(self.pool.begin_with("begin isolation level repeatable read read only").await?)
     }
 
     async fn services(
         &self,
-        moment: &mut PgConnection,
+        snapshot: &mut PgConnection,
         rows: Vec<ElementRow>,
         view: &View,
     ) -> Result<Vec<Service>, StoreError> {
@@ -104,11 +104,11 @@ impl Store {
             if !of.any() {
                 return Ok(Vec::new());
             }
-            rows::of_services(&mut *moment, element, ids.clone(), of.only()).await
+            rows::of_services(&mut *snapshot, element, ids.clone(), of.only()).await
         };
         let (states, tasks) = (nested(Element::State, view.states).await?, nested(Element::Task, view.tasks).await?);
         let of_kinds = [(Element::Service, &rows), (Element::State, &states), (Element::Task, &tasks)];
-        let mut beside = self.beside(moment, &of_kinds, view).await?;
+        let mut related = self.related(snapshot, &of_kinds, view).await?;
         let (mut states, mut tasks) = (by_owner(states, of_service), by_owner(tasks, of_service));
         let service = |row: ElementRow| {
             let states = states.remove(&row.service_id).unwrap_or_default();
@@ -117,9 +117,9 @@ impl Store {
                 service_id: ServiceId(row.service_id),
                 customer_id: row.customer_id.clone(),
                 contact_key: row.contact_key.clone(),
-                states: beside.by_status(view.states, states, |beside, row| beside.state(row, ByStatus::default())),
-                tasks: beside.by_status(view.tasks, tasks, Beside::task),
-                lifecycle: beside.lifecycle(Element::Service, row),
+                states: related.by_status(view.states, states, |related, row| related.state(row, ByStatus::default())),
+                tasks: related.by_status(view.tasks, tasks, Related::task),
+                lifecycle: related.lifecycle(Element::Service, row),
             }
         };
         Ok(rows.into_iter().map(service).collect())
@@ -127,88 +127,88 @@ impl Store {
 
     async fn states(
         &self,
-        moment: &mut PgConnection,
+        snapshot: &mut PgConnection,
         service: ServiceId,
         rows: Vec<ElementRow>,
         view: &View,
     ) -> Result<Vec<State>, StoreError> {
         let ids: Vec<_> = rows.iter().map(|row| StateId(row.element_id)).collect();
         let tasks = if view.tasks.any() {
-            rows::of_states(&mut *moment, service, &ids, view.tasks.only()).await?
+            rows::of_states(&mut *snapshot, service, &ids, view.tasks.only()).await?
         } else {
             Vec::new()
         };
         let of_kinds = [(Element::State, &rows), (Element::Task, &tasks)];
-        let mut beside = self.beside(moment, &of_kinds, view).await?;
+        let mut related = self.related(snapshot, &of_kinds, view).await?;
         let mut tasks = by_owner(tasks, |row| row.state_id.unwrap_or_default());
         let state = |row: ElementRow| {
             let tasks = tasks.remove(&row.element_id).unwrap_or_default();
-            let tasks = beside.by_status(view.tasks, tasks, Beside::task);
-            beside.state(row, tasks)
+            let tasks = related.by_status(view.tasks, tasks, Related::task);
+            related.state(row, tasks)
         };
         Ok(rows.into_iter().map(state).collect())
     }
 
     async fn tasks(
         &self,
-        moment: &mut PgConnection,
+        snapshot: &mut PgConnection,
         rows: Vec<ElementRow>,
         view: &View,
     ) -> Result<Vec<Task>, StoreError> {
-        let mut beside = self.beside(moment, &[(Element::Task, &rows)], view).await?;
-        Ok(rows.into_iter().map(|row| beside.task(row)).collect())
+        let mut related = self.related(snapshot, &[(Element::Task, &rows)], view).await?;
+        Ok(rows.into_iter().map(|row| related.task(row)).collect())
     }
 
     /// Reads what rows refer to: what their values mean, and the extensions that were asked for.
-    async fn beside(
+    async fn related(
         &self,
-        moment: &mut PgConnection,
+        snapshot: &mut PgConnection,
         rows: &[(Element, &Vec<ElementRow>)],
         view: &View,
-    ) -> Result<Beside, StoreError> {
+    ) -> Result<Related, StoreError> {
         let selections = &view.extensions;
         let all = || rows.iter().flat_map(|(element, rows)| rows.iter().map(|row| (*element, row)));
         let values = all().flat_map(|(_, row)| row.values()).collect();
         let keys = all().filter(|(element, _)| !selections.of(*element).is_empty());
         let keys: Vec<_> = keys.map(|(element, row)| row.key(element)).collect();
         let meanings = if view.for_people {
-            Meanings::for_people(&mut *moment, values).await?
+            Meanings::for_people(&mut *snapshot, values).await?
         } else {
-            self.meanings.of(&mut *moment, values).await?
+            self.meanings.of(&mut *snapshot, values).await?
         };
-        Ok(Beside { meanings, extensions: extensions(moment, &keys, selections).await? })
+        Ok(Related { meanings, extensions: extensions(snapshot, &keys, selections).await? })
     }
 }
 
 /// The row of a state or task; refused where it, or its service, is not there.
-async fn one_of_service(moment: &mut PgConnection, key: ElementKey) -> Result<ElementRow, StoreError> {
-    if let Some(row) = rows::one(&mut *moment, key).await? {
+async fn one_of_service(snapshot: &mut PgConnection, key: ElementKey) -> Result<ElementRow, StoreError> {
+    if let Some(row) = rows::one(&mut *snapshot, key).await? {
         return Ok(row);
     }
-    expect_service(moment, key.0).await?;
-    Err(Refusal::Unknown(key.1).into())
+    expect_service(snapshot, key.service).await?;
+    Err(Refusal::Unknown(key.element).into())
 }
 
-async fn expect_service(moment: &mut PgConnection, id: ServiceId) -> Result<(), StoreError> {
+async fn expect_service(snapshot: &mut PgConnection, id: ServiceId) -> Result<(), StoreError> {
     let exists = sqlx::query_scalar!(
         r#"-- service_exists
         select exists (select from services where service_id = $1) as "exists!""#,
         id.0
     )
-    .fetch_one(moment)
+    .fetch_one(snapshot)
     .await?;
     if exists { Ok(()) } else { Err(Refusal::Unknown(Element::Service).into()) }
 }
 
 /// The rows of a page in ascending order, and where the older ones end. A service that is listed must exist.
 async fn page(
-    moment: &mut PgConnection,
+    snapshot: &mut PgConnection,
     listed: &Listed,
     filter: &Filter,
-) -> Result<(Vec<ElementRow>, Option<crate::domain::query::Cursor>), StoreError> {
-    let mut rows = rows::listed(&mut *moment, listed, filter).await?;
+) -> Result<(Vec<ElementRow>, Option<Cursor>), StoreError> {
+    let mut rows = rows::listed(&mut *snapshot, listed, filter).await?;
     if let (Listed::States(service) | Listed::Tasks(service), true) = (listed, rows.is_empty()) {
-        expect_service(moment, *service).await?;
+        expect_service(snapshot, *service).await?;
     }
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
@@ -219,7 +219,7 @@ async fn page(
 }
 
 async fn extensions(
-    moment: &mut PgConnection,
+    snapshot: &mut PgConnection,
     keys: &[ElementKey],
     selections: &ExtensionSelections,
 ) -> Result<Extensions, StoreError> {
@@ -238,9 +238,9 @@ async fn extensions(
           when 'service' then $4 or lower(e.name) = any($5)
           when 'state' then $6 or lower(e.name) = any($7)
           else $8 or lower(e.name) = any($9) end"#,
-        &keys.iter().map(|key| key.0.0).collect::<Vec<_>>(),
-        &keys.iter().map(|key| key.1.into()).collect::<Vec<ElementColumn>>() as _,
-        &keys.iter().map(|key| key.2).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.service.0).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.element.into()).collect::<Vec<ElementColumn>>() as _,
+        &keys.iter().map(|key| key.id).collect::<Vec<_>>(),
         service.all,
         &service.names,
         state.all,
@@ -248,11 +248,11 @@ async fn extensions(
         task.all,
         &task.names,
     )
-    .fetch_all(moment)
+    .fetch_all(snapshot)
     .await?;
     let mut extensions = Extensions::new();
     for row in rows {
-        let key = (ServiceId(row.service_id), row.element.into(), row.element_id);
+        let key = ElementKey { service: ServiceId(row.service_id), element: row.element.into(), id: row.element_id };
         extensions.entry(key).or_default().insert(row.name, row.records.0);
     }
     Ok(extensions)
@@ -261,12 +261,12 @@ async fn extensions(
 type Extensions = HashMap<ElementKey, BTreeMap<String, Box<RawValue>>>;
 
 /// What rows refer to.
-struct Beside {
+struct Related {
     meanings: Meanings,
     extensions: Extensions,
 }
 
-impl Beside {
+impl Related {
     fn lifecycle(&mut self, element: Element, row: ElementRow) -> Lifecycle {
         let extensions = self.extensions.remove(&row.key(element)).unwrap_or_default();
         row.lifecycle(&self.meanings, extensions)

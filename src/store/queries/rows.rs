@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 
-use super::values::Meanings;
+use super::meanings::Meanings;
 use crate::domain::disposition::Disposition;
 use crate::domain::element::Lifecycle;
 use crate::domain::event::Event;
@@ -101,7 +101,7 @@ pub(super) struct ElementRow {
 
 impl ElementRow {
     pub(super) const fn key(&self, element: Element) -> ElementKey {
-        (ServiceId(self.service_id), element, self.element_id)
+        ElementKey { service: ServiceId(self.service_id), element, id: self.element_id }
     }
 
     pub(super) const fn is_active(&self) -> bool {
@@ -156,7 +156,7 @@ impl ElementRow {
 /// The row of one element.
 pub(super) async fn one(
     connection: &mut PgConnection,
-    (service, element, id): ElementKey,
+    ElementKey { service, element, id }: ElementKey,
 ) -> Result<Option<ElementRow>, sqlx::Error> {
     let mut query = QueryBuilder::new(text(element));
     query.push("s.service_id = ").push_bind(service.0);

@@ -4,38 +4,31 @@
 //! transaction, the moment the last one has ended. There is no timer: an idle server adds no latency, and a busy one
 //! forms larger batches by itself. Each caller gets its own answer, after the commit.
 
-mod lifeline;
-mod mailbox;
+mod connection;
+mod replies;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::attributes::ValueIds;
+use super::command::{Answer, Write};
 use super::error::{StoreError, is_outage};
-use super::measures;
-use crate::domain::completion::Complete;
-use crate::domain::extension::ChangeRecords;
-use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
-use crate::domain::metadata::MetadataVersion;
-use crate::domain::once_only::IdempotencyKey;
+use super::metrics;
+use crate::background::Jobs;
+use crate::domain::ids::ServiceId;
 use crate::domain::refusal::Verdict;
-use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
-use crate::domain::state::{StartState, TransitionState};
-use crate::domain::task::StartTask;
 
-use lifeline::Lifeline;
-use mailbox::Caller;
+use connection::WriterConnection;
+use replies::Caller;
 
-pub(super) use mailbox::hand_out;
+pub(super) use replies::deliver_answers;
 
 /// How long a loop may be idle before it looks whether its connection is still there.
 const IDLE: Duration = Duration::from_secs(1);
@@ -53,81 +46,6 @@ pub struct WriterSettings {
     /// Loops, each with a connection of its own. All commands of a service go through the same one.
     pub writers: usize,
 }
-
-/// A command with all that its rows need.
-#[derive(Debug)]
-pub(super) struct Write {
-    pub(super) command: Command,
-    pub(super) values: ValueIds,
-    /// The metadata it was validated against: where the database has newer, it is not written.
-    pub(super) version: MetadataVersion,
-    /// What it must be the first to use, if it starts something.
-    pub(super) key: Option<IdempotencyKey>,
-}
-
-/// A lifecycle command; those that start something have the identifier drawn for it.
-#[derive(Debug)]
-pub(super) enum Command {
-    StartService(ServiceId, Box<StartService>),
-    StartState(StateId, Box<StartState>),
-    StartTask(TaskId, Box<StartTask>),
-    Complete(Box<Complete>),
-    TransitionState(StateId, Box<TransitionState>),
-    AssociateService(Box<AssociateService>),
-    UpdateExpiration(UpdateExpiration),
-    ChangeRecords(Box<ChangeRecords>),
-    DeleteService(ServiceId),
-}
-
-impl Command {
-    /// The element that the command is about: a batch holds at most one command for each. A transition is about the
-    /// state that ends; nobody else knows the one that starts.
-    pub(super) fn key(&self) -> ElementKey {
-        match self {
-            Self::StartService(service, _) | Self::DeleteService(service) => (*service, Element::Service, 0),
-            Self::StartState(state, command) => (command.service_id, Element::State, state.0),
-            Self::StartTask(task, command) => (command.service_id, Element::Task, task.0),
-            Self::Complete(command) => command.key,
-            Self::TransitionState(_, command) => command.from.key,
-            Self::AssociateService(command) => (command.service_id, Element::Service, 0),
-            Self::UpdateExpiration(command) => (command.service_id, Element::Service, 0),
-            Self::ChangeRecords(command) => command.key,
-        }
-    }
-
-    /// The identifier of what it starts; 0 where it starts nothing.
-    pub(super) fn started_id(&self) -> i64 {
-        match self {
-            Self::StartService(service, _) => service.0,
-            Self::StartState(state, _) | Self::TransitionState(state, _) => state.0.into(),
-            Self::StartTask(task, _) => task.0.into(),
-            _ => 0,
-        }
-    }
-
-    /// The bytes of what it attaches.
-    fn bytes(&self) -> usize {
-        let extensions = match self {
-            Self::StartService(_, command) => &command.extensions,
-            Self::StartState(_, command) => &command.extensions,
-            Self::StartTask(_, command) => &command.extensions,
-            Self::Complete(command) => &command.extensions,
-            Self::TransitionState(_, command) => &command.to.extensions,
-            Self::AssociateService(command) => &command.extensions,
-            Self::ChangeRecords(command) => return command.change.bytes(),
-            Self::UpdateExpiration(_) | Self::DeleteService(_) => return 0,
-        };
-        extensions.iter().map(|extension| extension.json.len()).sum()
-    }
-
-    /// Whether the command is about all elements of a service, and so has a batch to itself.
-    const fn stands_alone(&self) -> bool {
-        matches!(self, Self::DeleteService(_))
-    }
-}
-
-/// What a caller is told: what became of its command, or that the batch failed.
-pub(super) type Answer = Result<Verdict, StoreError>;
 
 /// Names of what is measured here, for the page of metrics.
 mod measured {
@@ -148,20 +66,23 @@ pub(super) struct Writer {
     queues: RwLock<Vec<mpsc::Sender<Job>>>,
     spread: RandomState,
     loops: TaskTracker,
-    dead: CancellationToken,
 }
 
 impl Writer {
     /// Starts the loops, each connected: the first event waits no longer than others.
-    pub(super) async fn start(database: &PgConnectOptions, settings: WriterSettings) -> Result<Self, sqlx::Error> {
+    pub(super) async fn start(
+        database: &PgConnectOptions,
+        settings: WriterSettings,
+        jobs: &Jobs,
+    ) -> Result<Self, sqlx::Error> {
         Self::describe();
-        let (loops, dead) = (TaskTracker::new(), CancellationToken::new());
+        let loops = TaskTracker::new();
         let mut queues = Vec::new();
         for _ in 0..settings.writers.max(1) {
             let (sender, queue) = mpsc::channel(settings.queue.max(1));
-            let lifeline = Lifeline::to(database.clone()).await?;
-            let flusher = Loop { queue, lifeline, batch: settings.batch.max(1) };
-            let alarm = dead.clone().drop_guard();
+            let connection = WriterConnection::open(database.clone()).await?;
+            let flusher = Loop { queue, connection, batch: settings.batch.max(1) };
+            let alarm = jobs.alarm("writer");
             loops.spawn(async move {
                 flusher.run().await;
                 // Only a loop that ends in order does not raise the alarm.
@@ -170,7 +91,7 @@ impl Writer {
             queues.push(sender);
         }
         loops.close();
-        Ok(Self { queues: RwLock::new(queues), spread: RandomState::new(), loops, dead })
+        Ok(Self { queues: RwLock::new(queues), spread: RandomState::new(), loops })
     }
 
     /// Says what the measurements mean.
@@ -202,14 +123,14 @@ impl Writer {
         if cfg!(feature = "floor") {
             return Ok(Verdict::Done);
         }
-        let Some(queue) = self.queue_of(write.command.key().0) else { return Err(StoreError::Overloaded) };
+        let Some(queue) = self.queue_of(write.command.key().service) else { return Err(StoreError::Overloaded) };
         let (caller, answered) = Caller::here();
         match queue.try_send(Job { write, caller }) {
             // Without an answer the loop has died, perhaps after the commit.
             Ok(()) => answered.await.unwrap_or(Err(StoreError::Unavailable(None))),
             Err(refused) => {
                 let overloaded = Err(StoreError::Overloaded);
-                measures::count(std::iter::once((&refused.into_inner().write.command, &overloaded)));
+                metrics::count(std::iter::once((&refused.into_inner().write.command, &overloaded)));
                 overloaded
             }
         }
@@ -229,16 +150,11 @@ impl Writer {
         }
         self.loops.wait().await;
     }
-
-    /// Waits until a loop has died.
-    pub(super) async fn died(&self) {
-        self.dead.cancelled().await;
-    }
 }
 
 struct Loop {
     queue: mpsc::Receiver<Job>,
-    lifeline: Lifeline,
+    connection: WriterConnection,
     batch: usize,
 }
 
@@ -249,7 +165,7 @@ impl Loop {
             let room = self.batch.saturating_sub(waiting.len());
             if waiting.is_empty() {
                 while tokio::time::timeout(IDLE, self.queue.recv_many(&mut waiting, room)).await.is_err() {
-                    self.lifeline.stay_connected().await;
+                    self.connection.stay_connected().await;
                 }
             } else {
                 // Some wait for the batch that has just ended: whoever has come since joins them.
@@ -268,14 +184,14 @@ impl Loop {
                 answer(&writes, callers, away);
             }
         }
-        self.lifeline.close().await;
+        self.connection.close().await;
     }
 
     /// Writes a batch and answers its callers. One bad command fails alone. Says whether the database is there.
     async fn flush(&mut self, jobs: Vec<Job>) -> bool {
         let (writes, callers) = parted(jobs);
         let start = Instant::now();
-        let committed = self.lifeline.commit(&writes).await;
+        let committed = self.connection.commit(&writes).await;
         let away = committed.as_ref().is_err_and(is_outage);
         histogram!(measured::FLUSH).record(start.elapsed());
         histogram!(measured::BATCH).record(u32::try_from(writes.len()).unwrap_or(u32::MAX));
@@ -303,9 +219,9 @@ impl Loop {
                 answers.push(Err(StoreError::Unavailable(None)));
                 continue;
             }
-            let verdict = self.lifeline.commit(std::slice::from_ref(write)).await;
+            let verdict = self.connection.commit(std::slice::from_ref(write)).await;
             answers
-                .push(verdict.map(|mut verdicts| verdicts.pop().unwrap_or(Verdict::Again)).map_err(StoreError::from));
+                .push(verdict.map(|mut verdicts| verdicts.pop().unwrap_or(Verdict::Retry)).map_err(StoreError::from));
         }
         answers
     }
@@ -319,8 +235,8 @@ fn parted(jobs: impl IntoIterator<Item = Job>) -> (Vec<Write>, Vec<Caller>) {
 fn answer(writes: &[Write], callers: Vec<Caller>, answers: Vec<Answer>) {
     let refused = answers.iter().filter(|answer| matches!(answer, Ok(Verdict::Refused(_)))).count();
     counter!(measured::REFUSED).increment(refused as u64);
-    measures::count(writes.iter().map(|write| &write.command).zip(&answers));
-    mailbox::post(callers.into_iter().zip(answers));
+    metrics::count(writes.iter().map(|write| &write.command).zip(&answers));
+    replies::send(callers.into_iter().zip(answers));
 }
 
 /// What a batch takes of those that wait, in order: one command per element and idempotency key, and not too many bytes. A command that

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::attribute::LongOrString;
+use super::field::LongOrString;
 use super::json::{Json, Members};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
@@ -11,7 +11,7 @@ use super::violation::{Place, Violations};
 pub const MAX_TEXT: usize = 255;
 
 /// The members of one object, as they are taken. `null` counts as absent.
-pub struct Fields<'a, 'j> {
+pub struct ObjectReader<'a, 'j> {
     members: &'a [(std::borrow::Cow<'j, str>, Json<'j>)],
     taken: Vec<bool>,
     place: Place<'a>,
@@ -19,7 +19,7 @@ pub struct Fields<'a, 'j> {
     pub violations: Violations,
 }
 
-impl<'a, 'j> Fields<'a, 'j> {
+impl<'a, 'j> ObjectReader<'a, 'j> {
     /// The members of the object at `place`.
     pub fn new(members: &'a Members<'j>, place: Place<'a>) -> Self {
         Self { members, taken: vec![false; members.len()], place, violations: Violations::default() }
@@ -45,17 +45,17 @@ impl<'a, 'j> Fields<'a, 'j> {
     pub fn refuse_rest(&mut self) {
         let names: Vec<_> = self.rest().map(|(name, _)| name.to_owned()).collect();
         for name in names {
-            self.complain(&name, "there is no such field here");
+            self.add_violation(&name, "there is no such field here");
         }
     }
 
     /// Complains about the member `name`.
-    pub fn complain(&mut self, name: &str, detail: impl Into<String>) {
+    pub fn add_violation(&mut self, name: &str, detail: impl Into<String>) {
         self.violations.add(&self.place.member(name), detail);
     }
 
     /// Complains about the member `name` in a way that newer metadata might settle.
-    pub fn complain_about_metadata(&mut self, name: &str, detail: impl Into<String>) {
+    pub fn add_metadata_violation(&mut self, name: &str, detail: impl Into<String>) {
         self.violations.add_about_metadata(&self.place.member(name), detail);
     }
 
@@ -99,13 +99,13 @@ impl<'a, 'j> Fields<'a, 'j> {
     }
 
     /// An object, whose members `read` takes.
-    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Fields<'_, 'j>) -> T) -> Option<T> {
+    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut ObjectReader<'_, 'j>) -> T) -> Option<T> {
         match self.take(name)? {
             Json::Object(members) => {
                 let place = self.place.member(name);
-                let mut fields = Fields::new(members, place);
-                let value = read(&mut fields);
-                let found = fields.violations;
+                let mut reader = ObjectReader::new(members, place);
+                let value = read(&mut reader);
+                let found = reader.violations;
                 self.violations.append(found);
                 Some(value)
             }
@@ -122,7 +122,7 @@ impl<'a, 'j> Fields<'a, 'j> {
     pub fn seconds(&mut self, name: &str) -> Option<i64> {
         let seconds: i64 = self.integer(name, "a 64-bit integer")?;
         if seconds < 0 {
-            self.complain(name, format!("expected 0 or more, found {seconds}"));
+            self.add_violation(name, format!("expected 0 or more, found {seconds}"));
             return None;
         }
         Some(seconds)
@@ -135,7 +135,7 @@ impl<'a, 'j> Fields<'a, 'j> {
             Json::String(text) => {
                 let moment = Timestamp::parse(text);
                 if moment.is_none() {
-                    self.complain(name, format!("expected {MOMENT}, found another string"));
+                    self.add_violation(name, format!("expected {MOMENT}, found another string"));
                 }
                 moment
             }
@@ -153,16 +153,16 @@ impl<'a, 'j> Fields<'a, 'j> {
     fn parsed<T: std::str::FromStr>(&mut self, name: &str, digits: &str, what: &str) -> Option<T> {
         let parsed = digits.parse().ok();
         if parsed.is_none() {
-            self.complain(name, format!("expected {what}, found {}", Json::Number(digits).found()));
+            self.add_violation(name, format!("expected {what}, found {}", Json::Number(digits).found()));
         }
         parsed
     }
 
     fn of_length(&mut self, name: &str, text: &str, length: &RangeInclusive<usize>) -> Option<String> {
-        match complaint_about_length(text, length) {
+        match length_violation(text, length) {
             None => Some(text.to_owned()),
             Some(detail) => {
-                self.complain(name, detail);
+                self.add_violation(name, detail);
                 None
             }
         }
@@ -170,13 +170,13 @@ impl<'a, 'j> Fields<'a, 'j> {
 
     /// Complains that the member `name` is not what was expected.
     pub fn expected<T>(&mut self, name: &str, what: &str, found: &Json<'_>) -> Option<T> {
-        self.complain(name, format!("expected {what}, found {}", found.found()));
+        self.add_violation(name, format!("expected {what}, found {}", found.found()));
         None
     }
 }
 
 /// What is wrong with a text's length in Unicode scalar values, if anything.
-pub fn complaint_about_length(text: &str, length: &RangeInclusive<usize>) -> Option<String> {
+pub fn length_violation(text: &str, length: &RangeInclusive<usize>) -> Option<String> {
     // Bytes are at least as many as characters: most texts need no counting.
     if text.len() <= *length.end() && text.len() >= *length.start() && (*length.start() <= 1) {
         return None;

@@ -3,9 +3,9 @@
 use quick_cache::sync::Cache;
 
 use super::{MAX_TRIES, Store, StoreError};
-use crate::domain::attribute::{Field, FieldName, LongOrString};
-use crate::domain::disposition::Disposition;
+use crate::domain::completion::End;
 use crate::domain::event::Event;
+use crate::domain::field::{Field, FieldName, LongOrString};
 use crate::domain::ids::Element;
 use crate::domain::metadata::Metadata;
 
@@ -49,12 +49,12 @@ impl Store {
         &self,
         metadata: &Metadata,
         element: Element,
-        event: &Event,
-        outcome: &Disposition,
+        end: &End,
     ) -> Result<ValueIds, StoreError> {
-        let disposition =
-            self.value_id(metadata, Field::new(element, FieldName::Disposition), outcome.value.as_ref()).await?;
-        Ok(ValueIds { disposition, ..self.event_values(metadata, element, event).await? })
+        let disposition = self
+            .value_id(metadata, Field::new(element, FieldName::Disposition), end.disposition.value.as_ref())
+            .await?;
+        Ok(ValueIds { disposition, ..self.event_values(metadata, element, &end.event).await? })
     }
 
     async fn event_values(&self, metadata: &Metadata, element: Element, event: &Event) -> Result<ValueIds, StoreError> {
@@ -77,7 +77,7 @@ impl Store {
         value: Option<&LongOrString>,
     ) -> Result<Option<i32>, StoreError> {
         let Some(value) = value else { return Ok(None) };
-        if let Some(attribute) = metadata.attribute_of(field) {
+        if let Some(attribute) = metadata.business_attribute_of(field) {
             return Ok(attribute.row_of(value));
         }
         let key = (field, value.clone());

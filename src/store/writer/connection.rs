@@ -7,10 +7,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 use tracing::warn;
 
-use super::Write;
 use crate::domain::refusal::Verdict;
 use crate::store::batch;
-use crate::store::connection::PATIENCE;
+use crate::store::command::Write;
+use crate::store::connection::ACQUIRE_TIMEOUT;
 use crate::store::error::is_outage;
 
 /// How long a batch may take before it is asked whether the database is at work on it, and how long that may take.
@@ -26,7 +26,7 @@ const LONGEST: Duration = Duration::from_secs(65);
 const PLANS_SERVE: usize = 20_000;
 
 /// The connection, if there is one.
-pub(super) struct Lifeline {
+pub(super) struct WriterConnection {
     database: PgConnectOptions,
     connection: Option<Owned>,
 }
@@ -58,10 +58,10 @@ impl Owned {
     }
 }
 
-impl Lifeline {
+impl WriterConnection {
     /// Connects. A plan serves many batches: PostgreSQL would plan small ones anew each time, which took a third of the
     /// time of a single event's statement, for a plan by primary keys that does not depend on what is in the batch.
-    pub(super) async fn to(database: PgConnectOptions) -> Result<Self, sqlx::Error> {
+    pub(super) async fn open(database: PgConnectOptions) -> Result<Self, sqlx::Error> {
         let database = database.options([("plan_cache_mode", "force_generic_plan")]);
         let connection = Some(connect(&database).await?);
         Ok(Self { database, connection })
@@ -70,7 +70,7 @@ impl Lifeline {
     /// Finds out in an idle moment whether the connection was lost, and makes another: no event has to.
     pub(super) async fn stay_connected(&mut self) {
         let alive = match &mut self.connection {
-            Some(owned) => within(PATIENCE, owned.connection.ping()).await.is_ok(),
+            Some(owned) => within(ACQUIRE_TIMEOUT, owned.connection.ping()).await.is_ok(),
             None => false,
         };
         if !alive {
@@ -106,7 +106,7 @@ impl Lifeline {
 }
 
 async fn connect(database: &PgConnectOptions) -> Result<Owned, sqlx::Error> {
-    within(PATIENCE, async {
+    within(ACQUIRE_TIMEOUT, async {
         let mut connection = database.connect().await?;
         let backend = sqlx::query_scalar!(
             r#"-- own_backend

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use quick_cache::sync::Cache;
 use sqlx::PgConnection;
 
-use crate::domain::attribute::LongOrString;
+use crate::domain::field::LongOrString;
 
 /// Values remembered.
 const REMEMBERED: usize = 100_000;

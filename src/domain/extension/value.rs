@@ -1,0 +1,74 @@
+//! The values of an extension's attributes: their types, and the form in which each is stored.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::json::{Json, write_string};
+use crate::domain::reader::{is_integer, length_violation};
+use crate::domain::time::{Timestamp, is_date};
+
+/// The types of attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttributeType {
+    /// A text of a limited length.
+    String,
+    /// `true` or `false`.
+    Boolean,
+    /// A 64-bit integer.
+    Integer,
+    /// A number.
+    Float,
+    /// A day, `YYYY-MM-DD`.
+    Date,
+    /// A moment; stored and returned as timestamps are.
+    Datetime,
+    /// Any JSON value.
+    Json,
+}
+
+pub(super) const TYPES: [(&str, AttributeType); 7] = [
+    ("string", AttributeType::String),
+    ("boolean", AttributeType::Boolean),
+    ("integer", AttributeType::Integer),
+    ("float", AttributeType::Float),
+    ("date", AttributeType::Date),
+    ("datetime", AttributeType::Datetime),
+    ("json", AttributeType::Json),
+];
+
+/// Writes a value of an attribute in the form in which it is stored, or says what was expected and found.
+pub(super) fn write_value(
+    kind: AttributeType,
+    length: Option<u32>,
+    value: &Json<'_>,
+    out: &mut String,
+) -> Result<(), String> {
+    let expected = |what: &str| Err(format!("expected {what}, found {}", value.found()));
+    match (kind, value) {
+        (AttributeType::String, Json::String(text)) => {
+            let most = length.map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(usize::MAX));
+            if let Some(complaint) = length_violation(text, &(0..=most)) {
+                return Err(complaint);
+            }
+            write_string(out, text);
+        }
+        (AttributeType::String, _) => return expected("a string"),
+        (AttributeType::Boolean, Json::Bool(_)) | (AttributeType::Json, _) => value.write(out),
+        (AttributeType::Boolean, _) => return expected("`true` or `false`"),
+        (AttributeType::Integer, Json::Number(digits)) if is_integer(digits) => match digits.parse::<i64>() {
+            Ok(number) => out.push_str(&number.to_string()),
+            Err(_) => return expected("a 64-bit integer"),
+        },
+        (AttributeType::Integer, _) => return expected("an integer"),
+        (AttributeType::Float, Json::Number(number)) => out.push_str(number),
+        (AttributeType::Float, _) => return expected("a number"),
+        (AttributeType::Date, Json::String(text)) if is_date(text) => write_string(out, text),
+        (AttributeType::Date, _) => return expected("a date such as 2026-02-05"),
+        (AttributeType::Datetime, Json::String(text)) => match Timestamp::parse(text) {
+            Some(moment) => write_string(out, &moment.to_string()),
+            None => return expected("a date and time such as 2026-02-05T09:11:00.000Z"),
+        },
+        (AttributeType::Datetime, _) => return expected("a date and time such as 2026-02-05T09:11:00.000Z"),
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! The records of deleted extension schemas.
+//!
+//! Queries no longer show them once their schema is deleted. They are removed in the background, in small steps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tracing::info;
+
+use super::batch::ElementColumn;
+use crate::background::{Failure, Job, Next};
+use crate::domain::clock::Clock;
+
+/// The most records that one step looks at: few enough not to get in the way of events.
+const STEP: i64 = 1000;
+
+/// Removes the records of deleted schemas. Woken by every deletion on this node; the interval covers nodes that stopped
+/// before they were done.
+pub(super) struct SweepRecords {
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    sweep: Option<Sweep>,
+}
+
+impl SweepRecords {
+    pub(super) fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
+        Self { pool, clock, sweep: None }
+    }
+}
+
+/// A sweep goes over all records until a pass has found none, and makes at least two passes: an event that was being
+/// written when its schema was deleted may record something behind the first one.
+struct Sweep {
+    schemas: Vec<i32>,
+    after: RecordKey,
+    passes: u32,
+    removed_in_pass: u64,
+    removed: u64,
+}
+
+/// The primary key of `extensions`.
+type RecordKey = (i64, ElementColumn, i32, i32);
+
+const BEFORE_ALL: RecordKey = (i64::MIN, ElementColumn::Service, i32::MIN, i32::MIN);
+
+impl Job for SweepRecords {
+    const NAME: &'static str = "deleted_schemas";
+    const INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+    async fn run(&mut self) -> Result<Next, Failure> {
+        if self.sweep.is_none() {
+            let schemas = unswept_schemas(&self.pool).await?;
+            self.sweep = (!schemas.is_empty()).then(|| Sweep::new(schemas));
+        }
+        let Some(sweep) = &mut self.sweep else { return Ok(Next::Scheduled) };
+        let step = sweep_step(&self.pool, &sweep.schemas, sweep.after).await?;
+        if !sweep.go_on(step) {
+            mark_swept(&self.pool, &sweep.schemas, &*self.clock).await?;
+            info!(removed = sweep.removed, schemas = sweep.schemas.len(), "removed the records of deleted schemas");
+            // Another schema may have been deleted during the sweep: the next run looks for it.
+            self.sweep = None;
+        }
+        Ok(Next::After(Duration::ZERO))
+    }
+}
+
+impl Sweep {
+    const fn new(schemas: Vec<i32>) -> Self {
+        Self { schemas, after: BEFORE_ALL, passes: 0, removed_in_pass: 0, removed: 0 }
+    }
+
+    /// Takes the result of a step into account. Gives whether there is another one.
+    fn go_on(&mut self, step: Option<(RecordKey, u64)>) -> bool {
+        if let Some((last, removed)) = step {
+            self.after = last;
+            self.removed_in_pass += removed;
+            return true;
+        }
+        self.after = BEFORE_ALL;
+        self.passes += 1;
+        let removed = std::mem::take(&mut self.removed_in_pass);
+        self.removed += removed;
+        removed > 0 || self.passes < 2
+    }
+}
+
+async fn unswept_schemas(pool: &PgPool) -> Result<Vec<i32>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"-- unswept_schemas
+        select schema_id from extension_schemas where deleted_at is not null and swept_at is null"#
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Walks over some records in the order of their key. Gives the key of the last one and the number of removed ones;
+/// `None` at the end. No index by schema is kept for this: every event would pay for it.
+async fn sweep_step(pool: &PgPool, schemas: &[i32], after: RecordKey) -> Result<Option<(RecordKey, u64)>, sqlx::Error> {
+    let step = sqlx::query!(
+        r#"-- sweep_step
+        with step as (
+          select service_id, element, element_id, schema_id from extensions
+          where (service_id, element, element_id, schema_id) > ($1, $2, $3, $4)
+          order by service_id, element, element_id, schema_id limit $5
+        ), removed as (
+          delete from extensions x using step s
+          where x.service_id = s.service_id and x.element = s.element and x.element_id = s.element_id
+            and x.schema_id = s.schema_id and s.schema_id = any($6)
+          returning 1
+        )
+        select service_id, element as "element: ElementColumn", element_id, schema_id,
+          (select count(*) from removed) as "removed!"
+        from step order by service_id desc, element desc, element_id desc, schema_id desc limit 1"#,
+        after.0,
+        after.1 as _,
+        after.2,
+        after.3,
+        STEP,
+        schemas,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(step.map(|step| {
+        let last = (step.service_id, step.element, step.element_id, step.schema_id);
+        (last, u64::try_from(step.removed).unwrap_or_default())
+    }))
+}
+
+async fn mark_swept(pool: &PgPool, schemas: &[i32], clock: &dyn Clock) -> Result<(), sqlx::Error> {
+    let now = clock.now().to_datetime();
+    sqlx::query!("-- mark_swept\nupdate extension_schemas set swept_at = $2 where schema_id = any($1)", schemas, now)
+        .execute(pool)
+        .await
+        .map(drop)
+}

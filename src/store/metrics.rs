@@ -1,0 +1,54 @@
+//! Metrics of commands and of pooled connections.
+
+use std::collections::HashMap;
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use sqlx::PgPool;
+
+use super::command::{Answer, Command};
+use super::error::StoreError;
+use crate::domain::refusal::Verdict;
+
+const EVENTS: &str = "context_services_events_total";
+const POOL: &str = "context_services_pool_connections";
+
+/// Registers the help texts of the metrics.
+pub(super) fn describe() {
+    describe_counter!(EVENTS, "Commands by operation and outcome.");
+    describe_gauge!(POOL, "Pooled connections, which serve everything but events, by state: idle or used.");
+}
+
+/// Counts answered commands. The counts of a batch are summed first, since it has few operations and outcomes.
+pub(super) fn count<'a>(answered: impl Iterator<Item = (&'a Command, &'a Answer)>) {
+    let mut counts = HashMap::new();
+    for (command, answer) in answered {
+        *counts.entry((command.operation(), outcome(answer))).or_default() += 1;
+    }
+    for ((operation, outcome), count) in counts {
+        counter!(EVENTS, "kind" => operation, "outcome" => outcome).increment(count);
+    }
+}
+
+/// Counts a command that was refused as overload before it was read.
+pub(super) fn count_unread() {
+    counter!(EVENTS, "kind" => "unread", "outcome" => "overloaded").increment(1);
+}
+
+const fn outcome(answer: &Answer) -> &'static str {
+    match answer {
+        Ok(Verdict::Done) => "done",
+        Ok(Verdict::Repeated(_)) => "repeated",
+        Ok(Verdict::Refused(_)) => "refused",
+        Ok(Verdict::Retry) => "again",
+        Err(StoreError::Overloaded) => "overloaded",
+        Err(StoreError::Unavailable(_)) => "unavailable",
+        Err(_) => "failed",
+    }
+}
+
+/// Sets the gauges of the pool.
+pub(super) fn measure(pool: &PgPool) {
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    gauge!(POOL, "state" => "idle").set(idle);
+    gauge!(POOL, "state" => "used").set(pool.size().saturating_sub(idle));
+}

@@ -1,0 +1,119 @@
+//! How events are written: read against the metadata, validated, and handed to the writer; and once more if the metadata
+//! change meanwhile.
+
+use super::batch::ElementColumn;
+use super::command::{Command, Write};
+use super::connection::with_timeout;
+use super::values::ValueIds;
+use super::{MAX_TRIES, Store, StoreError, metrics};
+use crate::domain::completion::{Complete, EndEvent};
+use crate::domain::context::Context;
+use crate::domain::ids::ElementKey;
+use crate::domain::metadata::Metadata;
+use crate::domain::once_only::{IdempotencyKey, RecordedEnd};
+use crate::domain::refusal::Verdict;
+use crate::domain::time::Timestamp;
+use crate::domain::violation::Violations;
+
+impl Store {
+    /// Reads an event and writes its command. Gives the identifier of the element that it started, or that an earlier
+    /// request with the same idempotency key started (contract §1, Once only); 0 if it starts none.
+    ///
+    /// `read` validates the event, again if newer metadata may settle what is wrong with it. `prepare` gives the command
+    /// and the rows of its values.
+    ///
+    /// Rare steps that ask the database are boxed: inline, they would make the future of every request four times as
+    /// large.
+    pub(super) async fn write<C>(
+        &self,
+        key: Option<&IdempotencyKey>,
+        read: impl Fn(Context<'_>) -> Result<C, Violations>,
+        prepare: impl AsyncFn(Box<C>, &Metadata) -> Result<(Command, ValueIds), StoreError>,
+    ) -> Result<i64, StoreError> {
+        if self.writer.is_full() {
+            metrics::count_unread();
+            return Err(StoreError::Overloaded);
+        }
+        for _ in 0..MAX_TRIES {
+            let metadata = self.metadata.current();
+            let command = match read(Context { now: self.clock.now(), metadata: &metadata, fill_defaults: true }) {
+                Ok(command) => Box::new(command),
+                Err(violations) if violations.concerns_metadata() && self.renew(&metadata).await? => continue,
+                Err(violations) if !violations.unlearned().is_empty() => {
+                    Box::pin(self.learn_extensions(violations.unlearned())).await?;
+                    continue;
+                }
+                Err(violations) => return Box::pin(self.started_before(key, violations)).await,
+            };
+            let (command, values) = with_timeout(prepare(command, &metadata)).await?;
+            let started_id = command.started_id();
+            let write = Write { command, values, version: metadata.version, key: key.cloned() };
+            match self.writer.write(write).await? {
+                Verdict::Done => return Ok(started_id),
+                Verdict::Repeated(id) => return Ok(id),
+                Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
+                Verdict::Retry => self.renew(&metadata).await.map(drop)?,
+            }
+        }
+        Err(StoreError::Overloaded)
+    }
+
+    /// Gives the element that an event started before under its idempotency key, if the event is no longer valid only
+    /// because the metadata have changed.
+    async fn started_before(&self, key: Option<&IdempotencyKey>, violations: Violations) -> Result<i64, StoreError> {
+        if let Some(key) = key.filter(|_| violations.concerns_metadata())
+            && let Some(id) = with_timeout(self.started_under(key)).await?
+        {
+            return Ok(id);
+        }
+        Err(StoreError::Invalid(violations))
+    }
+
+    /// Writes an end event. `command` names its operation.
+    pub(super) async fn complete(
+        &self,
+        end: &EndEvent<'_>,
+        command: fn(Box<Complete>) -> Command,
+    ) -> Result<(), StoreError> {
+        let written = self.write(
+            None,
+            |context| end.read(context),
+            async |complete: Box<Complete>, metadata| {
+                let values = self.end_values(metadata, end.key.element, &complete.end).await?;
+                Ok((command(complete), values))
+            },
+        );
+        match written.await {
+            // A repeat is recognized although the metadata have changed since, so that it is no longer valid.
+            Err(StoreError::Invalid(violations)) if violations.concerns_metadata() => {
+                let recorded = Box::pin(with_timeout(self.recorded_end(end.key))).await?;
+                let repeated = recorded.is_some_and(|recorded| end.is_on_record(&recorded));
+                if repeated { Ok(()) } else { Err(StoreError::Invalid(violations)) }
+            }
+            other => other.map(drop),
+        }
+    }
+
+    async fn recorded_end(&self, key: ElementKey) -> Result<Option<RecordedEnd>, StoreError> {
+        let end = sqlx::query!(
+            "-- recorded_end
+            select ended_at, digest from dispositions where service_id = $1 and element = $2 and element_id = $3",
+            key.service.0,
+            ElementColumn::from(key.element) as _,
+            key.id
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(end.map(|end| RecordedEnd { ended_at: Timestamp::cut(end.ended_at), digest: end.digest }))
+    }
+
+    /// Renews the node's copy of the metadata. Gives whether it is newer than `seen` now.
+    pub(super) async fn renew(&self, seen: &Metadata) -> Result<bool, StoreError> {
+        Box::pin(with_timeout(self.metadata.renew(&self.pool, seen.version))).await
+    }
+}
+
+/// The identifier of the element that a command started.
+pub(super) fn started<T: TryFrom<i64>>(id: i64) -> Result<T, StoreError> {
+    T::try_from(id).map_err(|_| StoreError::Corrupt { table: "idempotency_keys", column: "element_id" })
+}
