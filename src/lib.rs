@@ -5,6 +5,7 @@
 pub mod demo;
 pub mod domain;
 pub mod http;
+pub mod log;
 pub mod postgres;
 pub mod settings;
 pub mod startup;
