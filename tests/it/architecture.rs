@@ -1,4 +1,4 @@
-//! The direction of dependencies: http → store → domain.
+//! The direction of dependencies, http → store → domain, and the size of files.
 
 use std::fs;
 use std::path::{Path, PathBuf};

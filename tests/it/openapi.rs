@@ -1,4 +1,4 @@
-//! The OpenAPI document and the page that shows it.
+//! The OpenAPI document and its page.
 
 use std::collections::BTreeSet;
 
@@ -68,7 +68,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("update_task_extension", "put", "/services/{service_id}/tasks/{task_id}/extensions/{name}"),
 ];
 
-/// All operations: method, path, what is said of it.
+/// All operations: method, path and description.
 fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     paths
@@ -179,7 +179,7 @@ async fn every_documented_operation_is_routed_under_both_prefixes() {
     }
 }
 
-/// The properties of an event's documented body, through its references.
+/// The properties of an event's documented body, with references resolved.
 fn properties(document: &Value, schema: &Value) -> BTreeSet<String> {
     let schema = match schema["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
