@@ -6,6 +6,7 @@ pub mod background;
 pub mod demo;
 pub mod domain;
 pub mod http;
+pub mod log;
 pub mod postgres;
 pub mod settings;
 pub mod startup;

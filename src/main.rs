@@ -1,9 +1,10 @@
 //! The program: reads its settings, starts the log, and runs the service or another command.
 
+use std::io::{Write, stderr};
 use std::process::ExitCode;
 
 use context_services::settings::{Command, Settings};
-use context_services::{startup, users};
+use context_services::{log, startup, users};
 use tracing::error;
 
 /// Requests are many small allocations on one thread that are freed on another.
@@ -16,15 +17,15 @@ async fn main() -> ExitCode {
         Ok(()) => {}
         Err(error) if error.not_found() => {}
         Err(error) => {
-            eprintln!("error: the file .env does not parse: {error}");
-            return ExitCode::from(2);
+            return refuse(&format!("the file .env does not parse: {error}"));
         }
     }
     let settings = Settings::of_process();
-    if let Err(error) = startup::log(&settings.log) {
-        eprintln!("error: {error:#}");
-        return ExitCode::from(2);
-    }
+    // Kept to the end: dropping it writes the last lines.
+    let _log = match log::start(&settings.log) {
+        Ok(log) => log,
+        Err(error) => return refuse(&format!("{error:#}")),
+    };
     let done = match settings.command.clone() {
         Some(Command::User(command)) => users::run(&settings, &command).await,
         Some(Command::Demo) | None => startup::run(settings).await,
@@ -36,4 +37,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What ends the program before there is a log. `eprintln!` would panic if standard error is full or closed.
+fn refuse(message: &str) -> ExitCode {
+    // There is nowhere left to report this failure to.
+    let _ = writeln!(stderr(), "error: {message}");
+    ExitCode::from(2)
 }

@@ -1,6 +1,5 @@
 //! The life of the process: open the database, serve, and close everything in order when told to stop.
 
-use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,33 +10,20 @@ use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
 
 use crate::background::{Failure, Job, Jobs, Next};
 use crate::demo;
 use crate::domain::clock::SystemClock;
 use crate::http::{self, AccessSettings, Tls};
+use crate::log;
 use crate::postgres::{EmbeddedPostgres, NAME};
-use crate::settings::{LogArgs, LogFormat, Settings};
+use crate::settings::Settings;
 use crate::store::Store;
-
-/// Starts the log.
-pub fn log(settings: &LogArgs) -> Result<()> {
-    // What the framework says at its start is said better below; HTTP that does not parse is no error of the service.
-    let level = format!("actix_server=warn,actix_http=off,sqlx::postgres::notice=warn,{}", settings.log_level);
-    let filter = EnvFilter::try_new(level).context("LOG_LEVEL does not parse")?;
-    let colour = std::io::stdout().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(colour);
-    let started = match settings.log_format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
-    };
-    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
-}
 
 /// Runs the service until it is told to stop by SIGTERM or SIGINT, or cannot go on.
 pub async fn run(settings: Settings) -> Result<()> {
     http::install_metrics();
+    log::describe();
     // Taken before anything is opened, so that a second start on the same address touches nothing.
     let signals = Signals::take()?;
     let address = settings.http.bind_address;

@@ -1,4 +1,4 @@
-//! What goes wrong.
+//! The faults that `make chaos` injects.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -39,12 +39,12 @@ const ALL: [Fault; 10] = [
 ];
 
 impl Fault {
-    /// One of them.
+    /// A random fault.
     pub(crate) fn any(random: &mut Rng) -> Self {
         ALL[random.usize(..ALL.len())]
     }
 
-    /// What it is called in the report.
+    /// The name in the report.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::KillNode => "kill -9 a node",
@@ -52,18 +52,18 @@ impl Fault {
             Self::RestartNode => "SIGTERM a node, start it again",
             Self::StopPostgres => "stop PostgreSQL (immediate), start it again",
             Self::TerminateBackends => "terminate all backends",
-            Self::Cut => "cut the line to PostgreSQL for 0.3 s",
-            Self::Silence => "half-open line to PostgreSQL for 1.5 s",
-            Self::Slowness => "line to PostgreSQL late by 20 ms for 1 s",
+            Self::Cut => "cut the connection to PostgreSQL for 0.3 s",
+            Self::Silence => "half-open connection to PostgreSQL for 1.5 s",
+            Self::Slowness => "delay PostgreSQL by 20 ms for 1 s",
             Self::FillConnections => "no free connection for 1 s",
             Self::FailingSync => "fdatasync fails with EIO for 1 s",
         }
     }
 
-    /// Happens, and is over.
-    pub(crate) async fn happen(self, world: &mut World, random: &mut Rng) {
+    /// Injects the fault and returns when it is over.
+    pub(crate) async fn inject(self, world: &mut World, random: &mut Rng) {
         let node = random.usize(..world.nodes.len());
-        // Somewhere within a batch.
+        // A random moment within a batch.
         tokio::time::sleep(Duration::from_micros(random.u64(..20_000))).await;
         match self {
             Self::KillNode => world.nodes[node].kill(),
@@ -92,7 +92,7 @@ fn postmaster(world: &World) -> String {
 }
 
 fn stop_postgres(world: &World) {
-    // SIGQUIT is what `pg_ctl -m immediate stop` sends: no checkpoint, nothing is waited for.
+    // SIGQUIT is what `pg_ctl -m immediate stop` sends: no checkpoint, and no wait for clients.
     assert!(Command::new("kill").args(["-QUIT", &postmaster(world)]).status().unwrap().success());
     while world.postgres.is_alive() {
         std::thread::sleep(Duration::from_millis(5));
@@ -107,7 +107,7 @@ async fn terminate_backends(world: &World) {
     connection.execute(terminate).await.unwrap();
 }
 
-/// Takes every connection that is free, after all backends were terminated, so that the nodes have to fight for theirs.
+/// Terminates all backends and takes every free connection, so that the nodes have to compete for theirs.
 async fn fill_connections(world: &World) {
     terminate_backends(world).await;
     let mut taken = Vec::new();
@@ -117,8 +117,8 @@ async fn fill_connections(world: &World) {
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
-/// Every fdatasync of PostgreSQL fails for a while: it panics and recovers, and must not have told anybody that a commit
-/// is on disk.
+/// Makes every fdatasync of PostgreSQL fail for a second. PostgreSQL panics and recovers; it must not have confirmed a
+/// commit that is not on disk.
 async fn failing_sync(world: &World) {
     let children = format!("/proc/{pid}/task/{pid}/children", pid = postmaster(world));
     let mut strace = Command::new("strace");

@@ -1,15 +1,16 @@
-//! `make chaos`: two nodes under load while everything that can fail does, again and again. After each fault every
-//! acknowledged event must be on disk exactly once and unmixed, and the rate must come back by itself.
+//! `make chaos`: injects one fault after another while two nodes are under load. After each fault, every acknowledged event
+//! must be on disk exactly once with its own data, and the rate must recover without help.
 //!
-//! `CHAOS_CYCLES` (200) and `CHAOS_SEED` (random) are taken from the environment; the seed is printed.
+//! The environment variables `CHAOS_CYCLES` (200) and `CHAOS_SEED` (random) set the number of faults and the seed. The seed is
+//! printed.
 
-#![expect(clippy::unwrap_used, reason = "a run that cannot go on panics")]
+#![expect(clippy::unwrap_used, reason = "a run that cannot continue panics")]
 
 #[path = "../../tests/it/support/audit.rs"]
 mod audit;
 mod fault;
 mod node;
-#[expect(dead_code, reason = "statements are counted in tests alone")]
+#[expect(dead_code, reason = "only tests count statements")]
 #[path = "../../tests/it/support/proxy.rs"]
 mod proxy;
 
@@ -28,13 +29,13 @@ use fault::Fault;
 use node::Node;
 use proxy::Proxy;
 
-/// Clients that send events at the same time.
+/// Concurrent clients.
 const CLIENTS: usize = 32;
 
-/// How long the rate is measured before and after a fault.
+/// The period over which the rate is measured before and after a fault.
 const WINDOW: Duration = Duration::from_millis(500);
 
-/// What is broken, and by whom.
+/// The system under test.
 pub(crate) struct World {
     postgres: EmbeddedPostgres,
     proxy: Proxy,
@@ -76,14 +77,14 @@ async fn post(node: &Node, path: &str, body: &Value) -> Value {
     answer.json().await.unwrap()
 }
 
-/// What came of the cycles.
+/// The results of all cycles.
 #[derive(Default)]
 struct Tally {
     ends: usize,
     by_fault: BTreeMap<&'static str, Vec<Cycle>>,
 }
 
-/// Events a second before a fault and after it, and how long it took until they flowed again.
+/// Acknowledged events per second before and after a fault, and the time to recovery.
 struct Cycle {
     before: f64,
     after: f64,
@@ -101,14 +102,14 @@ impl Tally {
         let fault = Fault::any(random);
         print!("{cycle:>4} {:<44}", fault.name());
         std::io::stdout().flush().unwrap();
-        fault.happen(world, random).await;
+        fault.inject(world, random).await;
         let over = Instant::now();
         flows(&load).await;
         for node in &world.nodes {
             node.until_ready().await;
         }
         let back = over.elapsed();
-        // Statements are prepared, pages read and clients told to wait: the rate that stays is what counts.
+        // Right after a fault, statements are prepared anew, caches are cold and clients back off. Measure the lasting rate.
         tokio::time::sleep(WINDOW).await;
         let after = rate(&load).await;
         load.stop();
@@ -135,11 +136,11 @@ impl Tally {
             println!("{fault:<44} {:>6} {ratio:>12.2} {median:>9} ms {max:>7} ms", cycles.len());
         }
         let all = ratio(self.by_fault.values().flatten());
-        println!("\n{} acknowledged ends, none lost, none twice, none mixed; rate after/before {all:.2}", self.ends);
+        println!("\n{} acknowledged ends, none lost, duplicated or mixed up; rate after/before {all:.2}", self.ends);
     }
 }
 
-/// The rate after faults by the rate before them: medians, since single windows of a shared machine mean little.
+/// The rate after faults divided by the rate before. Medians, since a single window on a shared machine means little.
 fn ratio<'a>(cycles: impl Iterator<Item = &'a Cycle> + Clone) -> f64 {
     let median = |rates: &mut dyn Iterator<Item = f64>| {
         let mut rates: Vec<_> = rates.collect();
@@ -149,7 +150,7 @@ fn ratio<'a>(cycles: impl Iterator<Item = &'a Cycle> + Clone) -> f64 {
     median(&mut cycles.clone().map(|cycle| cycle.after)) / median(&mut cycles.map(|cycle| cycle.before))
 }
 
-/// Waits until events are acknowledged in number.
+/// Waits until 200 more events have been acknowledged.
 async fn flows(load: &Load) {
     let start = load.acknowledged();
     let flowing = async {

@@ -1,4 +1,4 @@
-//! A node: the program as a process, which can be killed and started again on the same address.
+//! A node: the program as a process that can be killed and restarted on the same address.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -20,23 +20,23 @@ impl Node {
         Self { url: format!("http://{address}"), address, database_url, child }
     }
 
-    /// Kills it without warning, and starts it again.
+    /// Kills it with SIGKILL and starts it again.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.child = spawn(&self.address, &self.database_url);
     }
 
-    /// Tells it to stop, makes sure that it does so in order, and starts it again.
+    /// Stops it with SIGTERM, checks that it exits cleanly, and starts it again.
     pub(crate) fn restart(&mut self) {
         let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(told.success());
         let status = self.child.wait().unwrap();
-        assert!(status.success(), "it stops in order: {status}");
+        assert!(status.success(), "SIGTERM ends the node cleanly: {status}");
         self.child = spawn(&self.address, &self.database_url);
     }
 
-    /// Waits until it is ready, and makes sure that it is still the same process.
+    /// Waits until it is ready.
     pub(crate) async fn until_ready(&self) {
         let ready = async {
             while !reqwest::get(format!("{}/health/ready", self.url)).await.is_ok_and(|answer| answer.status() == 200) {

@@ -1,4 +1,4 @@
-//! What bounds the service from below: PostgreSQL's own client with a transaction per completion, and the batched
+//! Reference measurements without the service: pgbench with one transaction per completion, and the writer's batched
 //! statement alone.
 
 use std::path::Path;
@@ -15,17 +15,17 @@ use sqlx::postgres::PgConnection;
 use crate::report::Report;
 use crate::world::{PER_SERVICE, Payload, World, task_of, task_of_sql};
 
-/// Tasks that a run of pgbench may use per second.
-const PGBENCH: f64 = 30_000.0;
+/// Tasks reserved per second of a pgbench run. A run that uses more fails.
+const RESERVED_PER_SECOND: f64 = 30_000.0;
 
-/// R1: pgbench, prepared, over the Unix socket: one statement, and one transaction, for each completion. The best rate of
-/// these numbers of clients per second, and its mean latency in microseconds.
+/// R1: pgbench with prepared statements over the Unix socket, one single-statement transaction per completion. Returns the
+/// best rate per second over the given numbers of clients, and its mean latency in microseconds.
 pub(crate) async fn pgbench(world: &World, seconds: f64, clients: &[u32]) -> Result<(f64, f64)> {
     let mut sql = world.sql().await?;
     let script = world.directory.join("completion.sql");
     std::fs::write(&script, single_completion()?)?;
     #[expect(clippy::cast_possible_truncation, reason = "tasks are some millions")]
-    let tasks = (PGBENCH * seconds.max(1.0)) as i64;
+    let tasks = (RESERVED_PER_SECOND * seconds.max(1.0)) as i64;
     let mut best = (0.0, 0.0);
     for clients in clients {
         let first = world.reserve(tasks);
@@ -33,7 +33,7 @@ pub(crate) async fn pgbench(world: &World, seconds: f64, clients: &[u32]) -> Res
         sqlx::query(&format!("create sequence bench_seq minvalue 0 start {first}")).execute(&mut sql).await?;
         let (rate, latency_ms) = run_pgbench(world, &script, *clients, seconds)?;
         let used: i64 = sqlx::query_scalar("select last_value from bench_seq").fetch_one(&mut sql).await?;
-        ensure!(used < first + tasks, "pgbench ran past its tasks");
+        ensure!(used < first + tasks, "pgbench used more tasks than reserved");
         Report::note(&format!("R1             pgbench, {clients} clients {rate:36.0}/s  mean {latency_ms:.3} ms"));
         if rate > best.0 {
             best = (rate, latency_ms * 1e3);
@@ -88,7 +88,7 @@ fn run_pgbench(world: &World, script: &Path, clients: u32, seconds: f64) -> Resu
     Ok((number("tps =")?, number("latency average =")?))
 }
 
-/// The statement of the writer, on one connection as a writer has it, without the service.
+/// The writer's statement on one connection with the writer's settings, without the service.
 struct Batches<'a> {
     world: &'a World,
     sql: PgConnection,
@@ -139,12 +139,12 @@ impl<'a> Batches<'a> {
             .bind(vec![self.survey.as_str(); count])
             .fetch_all(&mut self.sql)
             .await?;
-        ensure!(ended.len() == count, "all of a batch end");
+        ensure!(ended.len() == count, "every task of the batch is completed");
         Ok(())
     }
 }
 
-/// `R_B`: batches of 256, one after the other; completions per second.
+/// `R_B`: batches of 256, one after the other. Returns completions per second.
 #[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
 pub(crate) async fn batched_statement(world: &World, seconds: f64) -> Result<f64> {
     const BATCH: usize = 256;
@@ -159,8 +159,8 @@ pub(crate) async fn batched_statement(world: &World, seconds: f64) -> Result<f64
     Ok(rate)
 }
 
-/// Completions that are due on a schedule, each batch all that are due by then, as a writer does it: what the database
-/// and the machine make of an open loop by themselves. The 99th percentile from when each was due, in milliseconds.
+/// An open loop of the database and the machine alone: completions are due on a schedule, and each batch takes all that are
+/// due, as the writer does. Returns the 99th percentile of the latency from when each was due, in milliseconds.
 #[expect(clippy::cast_precision_loss, reason = "microseconds of a run are few")]
 pub(crate) async fn batched_open_loop(world: &World, seconds: f64, rate: f64) -> Result<f64> {
     let mut batches = Batches::connect(world).await?;
@@ -189,13 +189,13 @@ pub(crate) async fn batched_open_loop(world: &World, seconds: f64, rate: f64) ->
     Ok(p99)
 }
 
-/// The one extension record of a completion. Blanks after the colons, since pgbench takes `:true` for a variable.
+/// The extension record of a completion. A space follows each colon, since pgbench reads `:true` as a variable.
 fn survey() -> Result<String> {
     let (_, record) = Payload::OneRecord.body().split_once(r#""Survey":"#).context("a record")?;
     Ok(record.trim_end_matches('}').replace("\":", "\": ") + "}")
 }
 
-/// The text of a statement of the store, as it is kept for offline builds.
+/// The text of one of the store's statements, from the files for offline builds.
 fn statement_of(function: &str) -> Result<String> {
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.sqlx"))? {
         let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(entry?.path())?)?;

@@ -1,4 +1,4 @@
-//! The load generator: raw HTTP/1.1 on one thread, so that it takes as little as can be of what it measures.
+//! The load generator: raw HTTP/1.1 on one thread, to take as little CPU time as possible from the server.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -12,28 +12,28 @@ use tokio::net::TcpStream;
 use crate::server::{Server, Usage};
 use crate::world::{Payload, World};
 
-/// How long a server is under load before it is measured: the first events after its start wait for 75 ms, and in an
-/// open loop what has come due meanwhile is served long after.
+/// How long a server is under load before it is measured. The first events after its start take 75 ms, and an open loop
+/// needs much longer to work off what came due in that time.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// When requests are sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// As soon as the connection's last one is answered.
+    /// As soon as the last request on the connection is answered.
     Closed,
-    /// So many per second over all connections, whatever the answers do.
+    /// At a fixed rate over all connections, regardless of the answers.
     Open {
         /// Requests per second.
         rate: f64,
     },
-    /// The same, with more than the server can do: 503 is an answer too.
+    /// At a fixed rate above what the server sustains; 503 is an accepted answer.
     Overload {
         /// Requests per second.
         rate: f64,
     },
 }
 
-/// How much is asked.
+/// The load of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
@@ -41,24 +41,24 @@ pub(crate) struct Load {
     pub(crate) duration: Duration,
 }
 
-/// What came of it.
+/// The result of a run.
 pub(crate) struct Run {
-    /// From when it was sent, or in an open loop should have been, in microseconds.
+    /// Latency in microseconds, from when a request was sent or, in an open loop, was due.
     pub(crate) latency: Histogram<u64>,
-    /// Service and task of each completion that was answered 204, warm-up included.
+    /// Service, kind and number of each element whose end was answered 204, warm-up included.
     pub(crate) acknowledged: Vec<(i64, Element, i32)>,
-    /// Answers 503 where more was asked than the server can do.
+    /// Answers 503, under [`Pace::Overload`].
     pub(crate) refused: u64,
-    /// How soon these came, in microseconds.
+    /// Latency of these, in microseconds.
     pub(crate) refusals: Histogram<u64>,
     pub(crate) failed: u64,
     pub(crate) failure: Option<String>,
-    /// Answers within the measured time.
+    /// Successful answers within the measured time.
     pub(crate) measured: u64,
-    /// Answers to what was done, warm-up included: what was used is divided by these.
+    /// Successful answers, warm-up included. CPU time per request is relative to these.
     pub(crate) answered: u64,
     pub(crate) duration: Duration,
-    /// What it has used.
+    /// CPU time and memory of the processes.
     pub(crate) usage: Usage,
 }
 
@@ -81,7 +81,7 @@ impl Run {
         }
     }
 
-    /// Counts a request that failed, and keeps the first reason.
+    /// Counts a failed request and keeps the first reason.
     pub(crate) fn fail(&mut self, reason: String) {
         self.failed += 1;
         self.failure.get_or_insert(reason);
@@ -93,7 +93,7 @@ impl Run {
         self.measured as f64 / self.duration.as_secs_f64()
     }
 
-    /// A quantile of the latency.
+    /// A quantile of the latency, in microseconds.
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a run are few")]
     pub(crate) fn quantile_us(&self, quantile: f64) -> f64 {
         self.latency.value_at_quantile(quantile) as f64
@@ -108,7 +108,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// So many, to a server.
+    /// Opens `count` connections to a server.
     pub(crate) async fn open_all(server: &Server, count: usize) -> Result<Vec<Self>> {
         let mut connections = Vec::with_capacity(count);
         for _ in 0..count {
@@ -123,7 +123,7 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 4096], request: Vec::with_capacity(1024) })
     }
 
-    /// Posts a body; gives the status, and the number that the answer's body holds, if any.
+    /// Posts a body. Returns the status and the number in the answer's body, or 0 if there is none.
     pub(crate) async fn post(&mut self, path: std::fmt::Arguments<'_>, body: &str) -> Result<(u16, i64)> {
         use std::io::Write;
         self.request.clear();
@@ -146,7 +146,7 @@ impl Connection {
     }
 }
 
-/// Status and number of an answer, once it is complete.
+/// Parses an answer: its status and number, or `None` while it is incomplete.
 fn parse(text: &[u8]) -> Result<Option<(u16, i64)>> {
     let Some(head) = text.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let head_text = std::str::from_utf8(&text[..head])?;
@@ -161,7 +161,7 @@ fn parse(text: &[u8]) -> Result<Option<(u16, i64)>> {
     Ok(Some((status, digits.parse().unwrap_or(0))))
 }
 
-/// When a run measures, and when each request is due.
+/// The measured period of a run, and the interval between requests.
 #[derive(Clone, Copy)]
 pub(crate) struct Schedule {
     begin: Instant,
@@ -194,7 +194,7 @@ impl Schedule {
     }
 }
 
-/// What the connections of a run share.
+/// State shared by the connections of a run.
 struct Shared {
     payload: Payload,
     pace: Pace,
@@ -203,7 +203,7 @@ struct Shared {
     next_due: Cell<Instant>,
 }
 
-/// Completes tasks until the time is over.
+/// Completes tasks until the end of the measured period.
 pub(crate) async fn complete_tasks(world: &World, server: &Server, payload: Payload, load: Load) -> Result<Run> {
     let connections = Connection::open_all(server, load.connections).await?;
     let shared = Shared {

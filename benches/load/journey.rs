@@ -1,5 +1,5 @@
-//! The conversation: one service with five states and ten tasks, all started and ended, and the service associated with
-//! its customer: 33 calls. One to four extension attributes in each start event.
+//! The conversation: a service with five states and ten tasks, all started and ended, and an association of the service
+//! with its customer: 33 calls. Each start event has an extension with one to four attributes.
 
 use std::cell::RefCell;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use context_services::domain::ids::Element;
 use crate::client::{Connection, Load, Run, Schedule};
 use crate::server::Server;
 
-/// Calls of a conversation: start and end of a service, five states and ten tasks, and one association.
+/// Calls per conversation: start and end of a service, five states and ten tasks, and one association.
 pub(crate) const CALLS: f64 = 33.0;
 const STATES: usize = 5;
 const TASKS: usize = 10;
@@ -18,7 +18,7 @@ const TASKS: usize = 10;
 const START: &str = r#""interaction_id":"0000CSS0FXZUP6UR","application_type":"voice","application_id":7,"resource_type":"agent","resource_id":1001,"media_type":"voice","est_duration":60"#;
 const END: &str = r#"{"interaction_id":"0000CSS0FXZUP6UR","application_type":"voice","application_id":7,"resource_type":"agent","resource_id":1001,"media_type":"voice","disposition":10,"disposition_desc":"SUCCESS"}"#;
 
-/// Whole conversations over many connections.
+/// Runs whole conversations on each connection, one after the other.
 pub(crate) async fn conversations(server: &Server, load: Load) -> Result<Run> {
     let connections = Connection::open_all(server, load.connections).await?;
     let (run, schedule) = (RefCell::new(Run::new(load.duration)), Schedule::of(load));

@@ -1,19 +1,19 @@
-//! The machine itself: how long it keeps a thread waiting that never waits by itself.
+//! The machine itself: how long a thread that never waits is kept from running.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::report::Report;
 
-/// Gaps that are shorter are an interrupt, or another program's short turn.
+/// Shorter gaps are ignored: they are interrupts, or short time slices of other programs.
 const SHORTEST: Duration = Duration::from_micros(500);
 
-/// Has a thread for each core look at the clock without a pause. Where two looks are far apart, whoever runs the machine
-/// had taken the core away. Every measurement of that time holds such stalls, and queues behind them.
+/// Reads the clock in a busy loop on each core. A gap between two readings means that the hypervisor, or another process,
+/// had the core. Such stalls, and the queues that form behind them, are part of every measurement taken at that time.
 pub(crate) fn stalls(seconds: f64, report: &mut Report) {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let looking: Vec<_> = (0..cores).map(|_| thread::spawn(move || gaps(seconds))).collect();
-    let gaps: Vec<Duration> = looking.into_iter().flat_map(|core| core.join().unwrap_or_default()).collect();
+    let threads: Vec<_> = (0..cores).map(|_| thread::spawn(move || gaps(seconds))).collect();
+    let gaps: Vec<Duration> = threads.into_iter().flat_map(|core| core.join().unwrap_or_default()).collect();
     let lost = gaps.iter().sum::<Duration>().as_secs_f64() / seconds * 100.0;
     let longest = gaps.iter().max().copied().unwrap_or_default();
     Report::note(&format!(

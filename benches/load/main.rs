@@ -1,8 +1,8 @@
-//! The benchmark: what the service reaches, and what bounds it, in one run. See docs/performance.md.
+//! The benchmark: measures the service and its upper bounds in one run. See docs/performance.md.
 //!
-//! It starts its own PostgreSQL with durable settings and the release server as a process of its own, completes tasks
-//! that were never asked for before, and after every run reads the database: each acknowledged completion must be there
-//! exactly once, and none other.
+//! It starts its own PostgreSQL with durable settings and runs the release server as a separate process with its default
+//! log. No task is completed twice. After every run it checks the database: each acknowledged completion must be there
+//! exactly once, and no other.
 
 mod bounds;
 mod client;
@@ -15,18 +15,18 @@ mod world;
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use client::{Load, Pace, Run, complete_tasks};
 use report::Report;
 use server::{Flavour, Server};
 use world::{Payload, World};
 
-/// How long each measurement takes, after a warm-up.
+/// Seconds of each measurement, after a warm-up.
 const SECONDS: f64 = 3.0;
-/// The machine's speed changes as one looks: what is compared is measured as often, side by side.
+/// Rounds of each comparison. The machine's speed varies over time, so compared runs alternate.
 const ROUNDS: usize = 3;
-/// What is measured, in this order, unless `BENCH_ONLY` names some of it.
+/// The parts of a whole run, in order, unless `BENCH_ONLY` names others.
 const PARTS: &str = "rounds,sweep,open,overload,storage";
 
 #[tokio::main(flavor = "current_thread")]
@@ -40,19 +40,25 @@ async fn main() -> Result<()> {
             "sweep" => bench.sweep().await?,
             "open" => bench.open_loop().await?,
             "overload" => bench.overload().await?,
-            "conversation" => bench.conversation().await?,
-            "storage" => world::storage(&bench.world, &mut bench.report).await?,
+            "conversation" => {
+                bench.conversation(AS_SHIPPED).await?;
+            }
+            "log" => bench.log().await?,
+            "storage" => bench.storage().await?,
             "settings" => bench.settings().await?,
-            other => bail!("BENCH_ONLY: expected some of {PARTS},conversation,settings, found {other}"),
+            other => bail!("BENCH_ONLY: expected some of {PARTS},conversation,log,settings, found {other}"),
         }
     }
     bench.report.finish()
 }
 
-/// A server and its settings.
+/// A build of the server, and its settings.
 type Setup<'a> = (Flavour, &'a [(&'a str, &'a str)]);
 
-const RELEASE: Setup<'static> = (Flavour::Release, &[]);
+/// The service as it ships: its default log has a line per request.
+const AS_SHIPPED: Setup<'static> = (Flavour::Release, &[]);
+/// The service without a line per request.
+const QUIET: Setup<'static> = (Flavour::Release, &[("LOG_LEVEL", "warn")]);
 const FLOOR: Setup<'static> = (Flavour::Floor, &[]);
 
 /// A run of the benchmark.
@@ -63,7 +69,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Puts a load on a server of its own, prints what came of it, and looks whether all of it is there.
+    /// Runs a load on a new server, prints the result, and checks that every acknowledged completion is in the database.
     async fn measure(
         &mut self,
         (kind, what): (&str, &str),
@@ -76,12 +82,17 @@ impl Bench {
         run.usage = server.stop()?;
         Report::line(kind, what, &run);
         if flavour == Flavour::Release {
-            self.world.audit(&run, before).await?;
+            ensure!(run.failed == 0, "{} requests failed: {:?}", run.failed, run.failure);
+            let wal = self.world.audit(&run.acknowledged, before).await?;
+            let count = run.acknowledged.len();
+            Report::note(&format!(
+                "               audited: {count} acknowledged and on record; {wal:.0} bytes of WAL each"
+            ));
         }
         Ok(run)
     }
 
-    /// Completes tasks through a server of its own.
+    /// Completes tasks on a new server.
     async fn complete(&mut self, name: (&str, &str), server: Setup<'_>, payload: Payload, load: Load) -> Result<Run> {
         self.measure(name, server, async |world, server| complete_tasks(world, server, payload, load).await).await
     }
@@ -90,41 +101,66 @@ impl Bench {
         Load { connections, pace, duration: Duration::from_secs_f64(self.seconds) }
     }
 
-    /// T: each connection asks again as soon as it is answered.
+    /// T: each connection sends the next request as soon as the last one is answered.
     async fn closed(&mut self, payload: Payload, connections: usize) -> Result<Run> {
         let load = self.load(connections, Pace::Closed);
-        self.complete(("T", &payload.over(connections)), RELEASE, payload, load).await
+        self.complete(("T", &payload.over(connections)), AS_SHIPPED, payload, load).await
     }
 
-    /// Requests arrive on a schedule; latency counts from when each should have been sent.
+    /// Requests arrive on a schedule; latency counts from when each was due.
     async fn open(&mut self, what: &str, server: Setup<'_>, rate: f64) -> Result<Run> {
         let load = self.load(256, Pace::Open { rate });
         self.complete(("open loop", what), server, Payload::OneRecord, load).await
     }
 
-    /// The figures that have a goal, side by side with what bounds them.
+    /// The figures that have a goal, each next to its upper bound.
     async fn rounds(&mut self) -> Result<()> {
         for round in 1..=ROUNDS {
             Report::note(&format!("round {round} of {ROUNDS}"));
             machine::stalls(self.seconds, &mut self.report);
             self.ratios().await?;
             self.latencies().await?;
-            self.conversation().await?;
+            self.log_cost().await?;
         }
         Ok(())
     }
 
-    /// Whole conversations, of all kinds of events.
-    async fn conversation(&mut self) -> Result<()> {
+    /// Whole conversations, of all kinds of events. Returns calls per second.
+    async fn conversation(&mut self, server: Setup<'_>) -> Result<f64> {
         let load = self.load(256, Pace::Closed);
+        let what = if server == QUIET { "256 connections, calls, quiet" } else { "256 connections, calls" };
         let talks = async |_: &_, server: &_| journey::conversations(server, load).await;
-        let run = self.measure(("conversation", "256 connections, calls"), RELEASE, talks).await?;
-        Report::note(&format!("               {:.0} conversations/s", run.rate() / journey::CALLS));
-        self.report.figure("conversation, calls/s", run.rate());
+        let rate = self.measure(("conversation", what), server, talks).await?.rate();
+        Report::note(&format!("               {:.0} conversations/s", rate / journey::CALLS));
+        if server == AS_SHIPPED {
+            self.report.figure("conversation, calls/s", rate);
+        }
+        Ok(rate)
+    }
+
+    /// The cost of a line per request, measured in alternation.
+    async fn log(&mut self) -> Result<()> {
+        for _ in 0..ROUNDS {
+            self.log_cost().await?;
+        }
         Ok(())
     }
 
-    /// Throughput against what bounds it, and with one command per transaction.
+    /// Throughput with the default log against that with `LOG_LEVEL=warn`.
+    async fn log_cost(&mut self) -> Result<()> {
+        let (what, load) = (Payload::OneRecord.over(256), self.load(256, Pace::Closed));
+        let quiet = self.complete(("T, quiet", &what), QUIET, Payload::OneRecord, load).await?.rate();
+        let logged = self.closed(Payload::OneRecord, 256).await?.rate();
+        self.report.figure("T with LOG_LEVEL=warn", quiet);
+        self.report.figure("T / T with LOG_LEVEL=warn", logged / quiet);
+        let logged = self.conversation(AS_SHIPPED).await?;
+        let quiet = self.conversation(QUIET).await?;
+        self.report.figure("conversation, calls/s, LOG_LEVEL=warn", quiet);
+        self.report.figure("conversation / LOG_LEVEL=warn", logged / quiet);
+        Ok(())
+    }
+
+    /// Throughput against its bounds, and with one command per transaction.
     async fn ratios(&mut self) -> Result<()> {
         let batched = bounds::batched_statement(&self.world, self.seconds).await?;
         let (single, _) = bounds::pgbench(&self.world, self.seconds, &[8, 32, 128]).await?;
@@ -142,13 +178,13 @@ impl Bench {
         Ok(())
     }
 
-    /// Latency alone, and at 70 % of the peak that was taken just before.
+    /// Latency on one connection, and in an open loop at 70 % of a peak measured just before.
     async fn latencies(&mut self) -> Result<()> {
         let (_, alone) = bounds::pgbench(&self.world, self.seconds, &[1]).await?;
         let run = self.closed(Payload::OneRecord, 1).await?;
         self.report.figure("p50 at 1 connection / pgbench at 1 client", run.quantile_us(0.5) / alone);
         let peak = self.closed(Payload::OneRecord, 256).await?.rate();
-        for (name, server) in [("p99 at 70 % of peak", RELEASE), ("p99 of H at that rate", FLOOR)] {
+        for (name, server) in [("p99 at 70 % of peak", AS_SHIPPED), ("p99 of H at that rate", FLOOR)] {
             let run = self.open(name, server, peak * 0.7).await?;
             self.report.figure(name, run.quantile_us(0.99) / 1e3);
         }
@@ -171,12 +207,12 @@ impl Bench {
         Ok(())
     }
 
-    /// What the settings of `BENCH_SETTINGS` (`NAME=value,...`) change, side by side with the defaults.
+    /// The settings of `BENCH_SETTINGS` (`NAME=value,...`) against the defaults, in alternation.
     async fn settings(&mut self) -> Result<()> {
         let text = std::env::var_os("BENCH_SETTINGS").context("BENCH_SETTINGS")?.into_string().unwrap_or_default();
         let settings: Option<Vec<_>> = text.split(',').map(|setting| setting.split_once('=')).collect();
         let settings = settings.context("BENCH_SETTINGS: expected NAME=value,...")?;
-        let servers = [("as it is", RELEASE), (&text, (Flavour::Release, &settings))];
+        let servers = [("defaults", AS_SHIPPED), (&text, (Flavour::Release, &settings))];
         for _ in 0..ROUNDS {
             let mut peak = 0.0;
             for connections in [1, 8, 64, 256] {
@@ -195,19 +231,19 @@ impl Bench {
         Ok(())
     }
 
-    /// Open loops, each at a part of a peak that was taken just before; the rounds have the one at 70 %.
+    /// Open loops, each at a fraction of a peak measured just before. The one at 70 % is part of the rounds.
     async fn open_loop(&mut self) -> Result<()> {
         for percent in [50.0, 90.0] {
             let peak = self.closed(Payload::OneRecord, 256).await?.rate();
-            let run = self.open(&format!("{percent} % of peak"), RELEASE, peak * percent / 100.0).await?;
+            let run = self.open(&format!("{percent} % of peak"), AS_SHIPPED, peak * percent / 100.0).await?;
             self.report.figure(&format!("p99 at {percent} % of peak"), run.quantile_us(0.99) / 1e3);
         }
         Ok(())
     }
 
-    /// Twice what the database takes, over more connections than the queue holds: what is not taken is refused at once,
-    /// and what is taken keeps its latency. Batches are small, so that the database is what is short, and not the cores:
-    /// there is no open loop where the generator waits for a core itself.
+    /// Twice the rate that the database sustains, over more connections than the queue holds. The excess must be refused
+    /// at once, and accepted requests must keep their latency. Small batches make the database the bottleneck rather than
+    /// the cores, since the generator needs a core to keep its schedule.
     async fn overload(&mut self) -> Result<()> {
         let server: Setup<'_> = (Flavour::Release, &[("WRITE_BATCH", "4"), ("WRITE_QUEUE", "64")]);
         let (name, load) = (("small batches", "peak: 64 connections"), self.load(64, Pace::Closed));
@@ -217,7 +253,7 @@ impl Bench {
         let run = self.complete(name, server, Payload::OneRecord, load).await?;
         let refused_in = |quantile| Duration::from_micros(run.refusals.value_at_quantile(quantile));
         Report::note(&format!(
-            "               {} answers 503 beside {} acknowledged; 503 in p50 {:.1?}, p99 {:.1?}",
+            "               {} refused with 503, {} acknowledged; latency of a 503: p50 {:.1?}, p99 {:.1?}",
             run.refused,
             run.acknowledged.len(),
             refused_in(0.5),
@@ -226,6 +262,16 @@ impl Bench {
         for (name, quantile) in [("p50 overload / p50 at that peak", 0.5), ("p99 overload / p99 at that peak", 0.99)] {
             self.report.figure(name, run.quantile_us(quantile) / peak.quantile_us(quantile));
         }
+        Ok(())
+    }
+
+    /// Bytes on disk of a task that was started and ended.
+    async fn storage(&mut self) -> Result<()> {
+        let (per_start, per_end) = self.world.storage().await?;
+        self.report.figure("bytes per completed task", per_start + per_end);
+        Report::note(&format!(
+            "on disk, with indexes: {per_start:.0} bytes per start, {per_end:.0} bytes per end of a task"
+        ));
         Ok(())
     }
 }

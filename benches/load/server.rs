@@ -1,20 +1,22 @@
-//! The server under test, a process of its own, and what processes use.
+//! The server under test, as a separate process, and the resources that processes use.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::world::World;
 
-/// Which server.
+/// Which build of the server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Flavour {
     /// The release build.
     Release,
-    /// The build with the feature `floor`: it validates and answers without the database.
+    /// The build with the feature `floor`, which validates and answers without the database.
     Floor,
 }
 
@@ -22,11 +24,12 @@ pub(crate) enum Flavour {
 pub(crate) struct Server {
     pub(crate) address: String,
     child: Child,
+    log: PathBuf,
     before: Usage,
     postmaster: u32,
 }
 
-/// What a run has used.
+/// CPU time and memory that a run used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
     pub(crate) generator_seconds: f64,
@@ -36,51 +39,64 @@ pub(crate) struct Usage {
 }
 
 impl Server {
-    /// Starts it on the benchmark's database.
+    /// Starts it on the benchmark's database, with its log in a file, and waits until it answers.
     pub(crate) fn start(world: &World, flavour: Flavour, settings: &[(&str, &str)]) -> Result<Self> {
+        let release = Path::new(env!("CARGO_BIN_EXE_context-services"));
         let program = match flavour {
-            Flavour::Release => PathBuf::from(env!("CARGO_BIN_EXE_context-services")),
-            Flavour::Floor => {
-                Path::new(env!("CARGO_BIN_EXE_context-services")).with_file_name("context-services-floor")
-            }
+            Flavour::Release => release.to_owned(),
+            Flavour::Floor => release.with_file_name("context-services-floor"),
         };
-        let mut child = Command::new(&program)
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let log = world.directory.join("server.log");
+        let child = Command::new(&program)
             .env_clear()
-            .envs([
-                ("BIND_ADDRESS", "127.0.0.1:0"),
-                ("DATABASE_URL", &world.url()),
-                ("LOG_LEVEL", "warn,context_services::startup=info"),
-            ])
+            .envs([("BIND_ADDRESS", address.as_str()), ("DATABASE_URL", &world.url())])
             .envs(settings.iter().copied())
-            .stdout(Stdio::piped())
+            .stdout(File::create(&log)?)
             .spawn()
             .with_context(|| format!("cannot start {}: run `make bench`", program.display()))?;
-        let mut lines = BufReader::new(child.stdout.take().context("the log")?).lines();
-        let address = loop {
-            let line = lines.next().context("the server has ended")??;
-            if let Some((_, rest)) = line.split_once("listening on http://") {
-                break rest.split(' ').next().unwrap_or_default().to_owned();
-            }
-        };
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("  server: {line}")));
         let pid_file = fs::read_to_string(world.directory.join("postgres/data/postmaster.pid"))?;
         let postmaster = pid_file.lines().next().context("a pid")?.parse()?;
-        let mut server = Self { address, child, before: Usage::default(), postmaster };
+        let mut server = Self { address, child, log, before: Usage::default(), postmaster };
+        server.wait_until_ready()?;
         server.before = server.usage()?;
         Ok(server)
     }
 
-    /// Stops it; gives what it, PostgreSQL and this process have used since it started.
+    fn wait_until_ready(&mut self) -> Result<()> {
+        while let Ok(None) = self.child.try_wait() {
+            if is_ready(&self.address).unwrap_or(false) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        bail!("the server has ended: see {}", self.log.display())
+    }
+
+    /// Stops it. Returns what the server, PostgreSQL and this process used since the start.
     pub(crate) fn stop(mut self) -> Result<Usage> {
         let now = self.usage()?;
         let killed = Command::new("kill").arg(self.child.id().to_string()).status()?;
-        ensure!(killed.success() && self.child.wait()?.success(), "the server ended badly");
+        ensure!(killed.success() && self.child.wait()?.success(), "the server failed to stop");
+        self.print_warnings()?;
         Ok(Usage {
             generator_seconds: now.generator_seconds - self.before.generator_seconds,
             server_seconds: now.server_seconds - self.before.server_seconds,
             postgres_seconds: now.postgres_seconds - self.before.postgres_seconds,
             server_peak_mb: now.server_peak_mb,
         })
+    }
+
+    /// Prints the log's lines above INFO, among them how many lines were dropped.
+    fn print_warnings(&self) -> Result<()> {
+        for line in BufReader::new(File::open(&self.log)?).lines() {
+            let line = line?;
+            let is_warning = line.contains(" WARN ") || line.contains("ERROR ");
+            if is_warning && !line.contains("no authentication") {
+                println!("  server: {line}");
+            }
+        }
+        Ok(())
     }
 
     fn usage(&self) -> Result<Usage> {
@@ -93,13 +109,21 @@ impl Server {
     }
 }
 
-/// CPU seconds of a process; with those of its children that have ended, if asked for.
+fn is_ready(address: &str) -> Result<bool> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.starts_with("HTTP/1.1 200"))
+}
+
+/// CPU seconds of a process, optionally with those of its children that have ended.
 fn cpu_seconds(pid: u32, with_children: bool) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after_name = stat.rsplit_once(')').context("stat")?.1;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
     let ticks = fields[11..if with_children { 15 } else { 13 }].iter().map(|field| field.parse::<f64>());
-    // The kernel counts in hundredths of a second for user space.
+    // The kernel reports CPU time to user space in hundredths of a second.
     Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
 }
 

@@ -1,4 +1,4 @@
-//! The database of the benchmark: an embedded PostgreSQL, filled with tasks that wait to be completed.
+//! The benchmark's database: an embedded PostgreSQL filled with open tasks.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -14,24 +14,21 @@ use context_services::store::{Store, StoreSettings, WriterSettings};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Executor};
 
-use crate::client::Run;
-use crate::report::Report;
-
-/// Tasks to complete; each run takes the next ones.
+/// Tasks in the database. Each run completes the next ones.
 pub(crate) const TASKS: i64 = 6_000_000;
-/// Tasks of one service.
+/// Tasks per service.
 pub(crate) const PER_SERVICE: i64 = 10;
-/// Tasks are taken in steps of this prime, so that neighbours in time are none on disk.
+/// Tasks are completed in steps of this prime, so that consecutive completions are not adjacent on disk.
 const STRIDE: i64 = 1_299_709;
 
-/// What a completion attaches.
+/// The body of a completion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Payload {
-    /// Nothing.
+    /// No extension.
     Bare,
     /// One extension record.
     OneRecord,
-    /// The full reference example.
+    /// The full reference example: one record, and two of a multi-valued extension.
     Reference,
 }
 
@@ -44,11 +41,12 @@ impl Payload {
         }
     }
 
-    /// What a run with it over so many connections is called.
+    /// The label of a run with this payload over `connections` connections.
     pub(crate) fn over(self, connections: usize) -> String {
         format!("{connections} connections, {}", self.name())
     }
 
+    /// The JSON text.
     pub(crate) const fn body(self) -> &'static str {
         match self {
             Self::Bare => r#"{"interaction_id":"0000CSS0FXZUP6UR","disposition":10,"disposition_desc":"SUCCESS"}"#,
@@ -77,7 +75,7 @@ const SCHEMAS: [&str; 2] = [
         {"name":"seats","type":"integer","default":4},{"name":"comments","type":"string","length":256}]}"#,
 ];
 
-/// The database, and how far its tasks are used up.
+/// The database and the position of the next unused task.
 pub(crate) struct World {
     pub(crate) directory: PathBuf,
     postgres: EmbeddedPostgres,
@@ -85,7 +83,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts PostgreSQL in `target/bench` and fills its tables.
+    /// Starts PostgreSQL in `target/tmp/bench` and fills its tables.
     pub(crate) async fn start() -> Result<Self> {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench");
         let settings = EmbeddedSettings { data_dir: directory.clone(), bin_dir: None };
@@ -128,51 +126,50 @@ impl World {
         Ok(())
     }
 
-    /// How to connect.
+    /// Options for a connection to the benchmark's database.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.postgres.connect_options("bench").options([("statement_timeout", "0")])
     }
 
-    /// The directory of the socket.
+    /// The directory of PostgreSQL's Unix socket.
     pub(crate) fn socket_dir(&self) -> String {
         self.postgres.socket_dir().display().to_string()
     }
 
-    /// Where the server finds the database.
+    /// `DATABASE_URL` for the server under test.
     pub(crate) fn url(&self) -> String {
         format!("postgres:///bench?host={}&user={NAME}", self.socket_dir())
     }
 
-    /// A connection.
+    /// Opens a connection.
     pub(crate) async fn sql(&self) -> Result<PgConnection> {
         Ok(self.options().connect().await?)
     }
 
-    /// The next task that nobody has asked for.
+    /// The next unused task: service and task.
     pub(crate) fn next_task(&self) -> (i64, i64) {
         task_of(self.reserve(1))
     }
 
-    /// Takes many tasks at once, for programs that count by themselves; gives the first number.
+    /// Reserves `count` tasks for a caller that counts by itself. Returns the number of the first.
     pub(crate) fn reserve(&self, count: i64) -> i64 {
         self.next.replace(self.next.get() + count)
     }
 
-    /// Completions that are in the database, and bytes of WAL so far.
+    /// Completions in the database, and bytes of WAL written so far.
     pub(crate) async fn recorded(&self) -> Result<(i64, f64)> {
         let now = "select count(*), (pg_current_wal_lsn() - '0/0')::float8 from dispositions";
         Ok(sqlx::query_as(now).fetch_one(&mut self.sql().await?).await?)
     }
 
-    /// Each acknowledged completion is there exactly once, and none other since `before`: a run ends when all of its
-    /// requests are answered.
+    /// Checks that each acknowledged completion is in the database exactly once, and that no other was added since
+    /// `before`. Holds because a run ends only after all of its requests are answered. Returns the bytes of WAL for each
+    /// completion.
     #[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
-    pub(crate) async fn audit(&self, run: &Run, before: (i64, f64)) -> Result<()> {
-        ensure!(run.failed == 0, "{} requests failed: {:?}", run.failed, run.failure);
-        let mut sql = self.sql().await?;
-        let services: Vec<i64> = run.acknowledged.iter().map(|(service, ..)| *service).collect();
-        let elements: Vec<&str> = run.acknowledged.iter().map(|(_, element, _)| element.singular()).collect();
-        let ids: Vec<i32> = run.acknowledged.iter().map(|(.., id)| *id).collect();
+    pub(crate) async fn audit(&self, acknowledged: &[(i64, Element, i32)], before: (i64, f64)) -> Result<f64> {
+        let services: Vec<i64> = acknowledged.iter().map(|(service, ..)| *service).collect();
+        let elements: Vec<&str> = acknowledged.iter().map(|(_, element, _)| element.singular()).collect();
+        let ids: Vec<i32> = acknowledged.iter().map(|(.., id)| *id).collect();
         let found: i64 = sqlx::query_scalar(
             "select count(*) from unnest($1::bigint[], $2::text[]::element[], $3::int[]) as a(service_id, element, id)
              join dispositions d on d.service_id = a.service_id and d.element = a.element and d.element_id = a.id",
@@ -180,43 +177,34 @@ impl World {
         .bind(&services)
         .bind(&elements)
         .bind(&ids)
-        .fetch_one(&mut sql)
+        .fetch_one(&mut self.sql().await?)
         .await?;
         let ((before, wal_before), (after, wal_after)) = (before, self.recorded().await?);
         let acknowledged = i64::try_from(services.len())?;
-        ensure!(found == acknowledged, "of {acknowledged} acknowledged {found} are there");
-        ensure!(after - before == acknowledged, "{} are there, of {acknowledged} acknowledged", after - before);
-        let wal = (wal_after - wal_before) / acknowledged as f64;
-        Report::note(&format!(
-            "               audited: {acknowledged} acknowledged and there; {wal:.0} bytes of WAL each"
-        ));
-        Ok(())
+        ensure!(found == acknowledged, "{acknowledged} completions acknowledged, {found} of them in the database");
+        ensure!(
+            after - before == acknowledged,
+            "{acknowledged} completions acknowledged, {} in the database",
+            after - before
+        );
+        Ok((wal_after - wal_before) / acknowledged as f64)
+    }
+
+    /// Bytes on disk, indexes included, of the start of a task and of its end without an extension.
+    pub(crate) async fn storage(&self) -> Result<(f64, f64)> {
+        let sizes = "select pg_total_relation_size('tasks')::float8 / (select count(*) from tasks),
+                            pg_total_relation_size('dispositions')::float8 / (select count(*) from dispositions)";
+        Ok(sqlx::query_as(sizes).fetch_one(&mut self.sql().await?).await?)
     }
 }
 
-/// The n-th task: service and task.
+/// The `n`-th task: service and task.
 pub(crate) fn task_of(n: i64) -> (i64, i64) {
     let place = n * STRIDE % TASKS;
     (1 + place / PER_SERVICE, 1 + place)
 }
 
-/// The same in SQL, of a column `n`.
+/// The position of the task that [`task_of`] gives, as an SQL expression over a column `n`.
 pub(crate) fn task_of_sql() -> String {
     format!("(n * {STRIDE} % {TASKS})")
-}
-
-/// Bytes on disk of a task that was started and ended, without an extension.
-pub(crate) async fn storage(world: &World, report: &mut Report) -> Result<()> {
-    let mut sql = world.sql().await?;
-    let (per_task, per_end): (f64, f64) = sqlx::query_as(
-        "select pg_total_relation_size('tasks')::float8 / (select count(*) from tasks),
-                pg_total_relation_size('dispositions')::float8 / (select count(*) from dispositions)",
-    )
-    .fetch_one(&mut sql)
-    .await?;
-    report.figure("bytes per completed task", per_task + per_end);
-    Report::note(&format!(
-        "on disk, with indexes: {per_task:.0} bytes per start, {per_end:.0} bytes per end of a task"
-    ));
-    Ok(())
 }

@@ -1,5 +1,5 @@
-//! End events against schemas of every type and a business attribute: no panic, and whatever is taken is JSON that can be
-//! stored.
+//! Reads end events against extension schemas with attributes of every type. Reading never panics, and every accepted
+//! extension is valid JSON that PostgreSQL can store.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -32,7 +32,7 @@ static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
 
 fuzz_target!(|body: &[u8]| {
     let Ok(members) = read_object(body) else { return };
-    let now = Timestamp::parse("2026-02-05T09:11:00Z").expect("a moment");
+    let now = Timestamp::parse("2026-02-05T09:11:00Z").expect("a timestamp");
     let context = Context { now, metadata: &METADATA, fill_defaults: true };
     if let Ok(complete) = EndEvent::task(ServiceId(1), TaskId(1), None, &members).read(context) {
         for extension in &complete.end.extensions {

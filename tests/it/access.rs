@@ -1,4 +1,4 @@
-//! Who may call: credentials, roles, hosts, and rates.
+//! Access control: credentials, roles, allowed hosts and the rate limit.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,23 +15,23 @@ use crate::support::app::Answer;
 use crate::support::postgres::Database;
 use crate::support::{TestApp, until};
 
-/// What lets a caller in: the header `Authorization`.
+/// The value of a caller's `Authorization` header.
 type Caller = Option<String>;
 
-/// A service that asks its callers who they are.
+/// A service that requires authentication.
 async fn guarded() -> TestApp {
     let access = AccessSettings { authentication: true, ..AccessSettings::default() };
     TestApp::with_access(Arc::new(Database::create().await), access).await
 }
 
-/// Adds a token of a user, and gives the header that has it.
+/// Adds a token for a user and returns its header.
 async fn token(app: &TestApp, name: &str, role: Role) -> Caller {
     let secret = format!("token of {name} {}", role.word()).replace(' ', "-");
     app.store.add_credential(name, CredentialKind::Token, role, &SecretHash::of_token(&secret)).await.unwrap();
     Some(format!("Bearer {secret}"))
 }
 
-/// Adds a password of a user, and gives its number and the header that has it.
+/// Adds a password for a user and returns its number and header.
 async fn password(app: &TestApp, name: &str, password: &str) -> (i32, Caller) {
     let hash = SecretHash::of_password(password, [1; 16]).unwrap();
     let id = app.store.add_credential(name, CredentialKind::Password, Role::Writer, &hash).await.unwrap();
@@ -48,7 +48,7 @@ async fn call(app: &TestApp, caller: &Caller, method: &Method, path: &str) -> An
     app.send_with(method.clone(), path, &headers, None).await
 }
 
-/// The role that each operation needs, as it is promised.
+/// The documented role of each operation.
 fn promised(name: &str) -> Option<Role> {
     match name {
         "live" | "ready" => None,
@@ -110,7 +110,7 @@ async fn pages_and_their_files_need_a_reader() {
         call(&app, &None, &Method::GET, path).await.refused(401, "unauthenticated");
         call(&app, &reader, &Method::GET, path).await.is(200);
     }
-    // Of what there is, a stranger learns nothing.
+    // An unauthenticated caller cannot learn which paths exist.
     for path in ["/journey/services/1", "/journey/services/x"] {
         call(&app, &None, &Method::GET, path).await.refused(401, "unauthenticated");
     }
@@ -152,7 +152,7 @@ async fn a_user_may_have_several_passwords_until_one_is_removed() {
         assert_eq!(status(&Some(wrong)).await, 401);
     }
     assert_eq!(app.store.remove_credentials("ivr", Some(old_id)).await.unwrap(), 1);
-    assert_eq!((status(&old).await, status(&new).await), (401, 200), "though it was remembered");
+    assert_eq!((status(&old).await, status(&new).await), (401, 200), "even though the node remembered it");
     let kept: String = app.value("select string_agg(hash, ' ') from credentials").await;
     assert!(kept.starts_with("$argon2id$") && !kept.contains("password"), "{kept}");
 }

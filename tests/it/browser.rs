@@ -1,4 +1,4 @@
-//! The pages in a real browser, as a person uses them.
+//! The pages in a real browser.
 
 use serde_json::{Value, json};
 use thirtyfour::{By, Key};
@@ -7,7 +7,8 @@ use crate::support::TestApp;
 use crate::support::browser::Browser;
 use crate::support::world::{reference_end, some_journeys};
 
-/// A service of customer 00K7 with a state and an open task in it: the paths of the service and of the task, and the state.
+/// A service of customer 00K7 with a state and an open task in it. Returns the paths of the service and the task, and the
+/// state.
 async fn a_journey(app: &TestApp) -> (String, String, i64) {
     app.reference_schemas().await;
     let start = json!({"customer_id": "00K7", "service_type": "book a hotel"});
@@ -31,7 +32,7 @@ async fn a_person_finds_a_journey_and_reads_what_came_of_it() {
     let bar = format!("a.bar[href='/journey{task}']");
     assert!(browser.text(&bar).await.contains("survey · SUCCESS (10) · 47.7 s"));
 
-    // A look at the bar tells of it, with the keyboard as with the mouse.
+    // The bar shows a tooltip on keyboard focus as well as under the mouse.
     browser.run(&format!("document.querySelector(\"{bar}\").focus()")).await;
     assert!(browser.text("#tip").await.contains("survey: task 1 in payment, SUCCESS (10), 47.7 s"));
     browser.press(Key::Enter).await;
@@ -120,7 +121,7 @@ async fn a_script_that_was_sent_is_shown_and_does_not_run() {
     browser.driver.goto(format!("{}/journey?by=service&q={service}", app.url)).await.unwrap();
     assert!(browser.text(".lane-head h2").await.contains(SCRIPT));
     browser.click("a.bar").await;
-    assert!(browser.text("dialog[open] h1").await.contains(SCRIPT), "in what was fetched too");
+    assert!(browser.text("dialog[open] h1").await.contains(SCRIPT), "in fetched content, too");
     browser.driver.goto(format!("{}/journey", app.url)).await.unwrap();
     assert!(browser.text(".card").await.contains(SCRIPT));
     assert_ne!(browser.driver.title().await.unwrap(), "run");
@@ -166,7 +167,7 @@ async fn every_page_can_be_read_in_light_and_dark_and_on_a_phone() {
             assert_eq!(complaints, json!([]), "{path} in {scheme} at {width}: {complaints:#}");
         }
     }
-    // All that can be clicked can be reached with the keyboard, and shows where one is.
+    // Everything clickable can be reached with the keyboard and shows its focus.
     browser.driver.goto(format!("{}/journey?q=00K7", app.url)).await.unwrap();
     let mut reached = Vec::new();
     for _ in 0..30 {

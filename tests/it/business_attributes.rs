@@ -1,4 +1,4 @@
-//! Business attributes: definition, mapping, defaults, names, retired values.
+//! Business attributes: definition, mapped fields, defaults, names and retired values.
 
 use std::sync::Arc;
 
@@ -87,7 +87,11 @@ async fn what_is_wrong_with_a_definition_is_said_at_its_place() {
     }
     app.put(OUTCOME, &outcome()).await.is(201);
     let again = app.put("/metadata/business-attributes/Other", &outcome()).await;
-    assert_eq!(again.refused(400, "invalid_schema").pointers(), ["/cv_attributes/0"], "a field has at most one");
+    assert_eq!(
+        again.refused(400, "invalid_schema").pointers(),
+        ["/cv_attributes/0"],
+        "a field has at most one attribute"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Documents that state facts of the code.
+//! Documents agree with the code.
 
 use std::collections::BTreeSet;
 use std::fs;

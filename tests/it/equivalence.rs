@@ -1,5 +1,5 @@
-//! Group commit is not noticed: random commands at once, in batches, leave the same tables and get the same answers as
-//! one after the other, each in a transaction of its own.
+//! Group commit is invisible: random concurrent commands, written in batches, leave the same tables and get the same answers
+//! as one command after another, each in its own transaction.
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ const SERVICES: usize = 2;
 const STATES: usize = 2;
 const TASKS: usize = 3;
 
-/// A command on elements by their number in the case's world; the number past the last is one that does not exist.
+/// A command on elements, given by their index in the world of the case. The index past the last stands for an element that
+/// does not exist.
 #[derive(Debug, Clone)]
 enum Command {
     StartState { service: usize, previous: Option<usize> },
@@ -31,7 +32,7 @@ enum Command {
     CompleteTask { service: usize, task: usize, state: Option<usize>, body: usize },
 }
 
-/// Valid and not, repeated and conflicting, with and without timestamps and extensions.
+/// Bodies of end events: valid and invalid, repeated and conflicting, with and without timestamps and extensions.
 const BODIES: [&str; 6] = [
     "{}",
     r#"{"disposition":10}"#,
@@ -94,7 +95,7 @@ impl World {
         ServiceId(self.service(at))
     }
 
-    /// Starts a state or task, and says what came of it.
+    /// Starts a state or task and describes the answer.
     async fn start(&self, app: &TestApp, command: &Command) -> String {
         match *command {
             Command::StartState { service, previous } => {
@@ -111,7 +112,7 @@ impl World {
         }
     }
 
-    /// Carries out a command, and says what came of it.
+    /// Runs a command and describes the answer.
     async fn run(&self, app: &TestApp, command: &Command) -> String {
         match *command {
             Command::StartState { .. } | Command::StartTask { .. } => self.start(app, command).await,
@@ -147,7 +148,7 @@ impl World {
     }
 }
 
-/// A body with a state in it.
+/// A body with a state as `member`.
 fn with(body: usize, member: &str, id: Option<i64>) -> String {
     let mut body: Value = serde_json::from_str(BODIES[body]).unwrap();
     body[member] = json!(id);
@@ -159,7 +160,7 @@ async fn node(writer: WriterSettings) -> TestApp {
     for elements in ["services", "states", "tasks"] {
         app.post(&format!("/metadata/{elements}/extensions"), &survey()).await.is(201);
     }
-    // Values are learned before, so that both nodes draw identifiers in the order of the commands.
+    // Values are cached beforehand, so that both nodes allocate identifiers in the order of the commands.
     let path = app.a_task_path().await;
     let start = format!("{}/start", path.rsplit_once('/').unwrap().0);
     app.post(&start, &json!({"media_type": "voice"})).await.is(201);
@@ -205,5 +206,5 @@ fn batches_leave_the_tables_and_give_the_answers_of_one_command_at_a_time() {
     });
     outcome.unwrap();
     let ended = runtime.block_on(batched.value::<i64>("select count(*) from dispositions"));
-    assert!(ended > 48, "commands of all kinds were carried out: {ended}");
+    assert!(ended > 48, "commands of all kinds were run: {ended}");
 }

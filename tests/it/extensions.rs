@@ -1,4 +1,4 @@
-//! Extension schemas, and the check of records against them.
+//! Extension schemas, and validation of records against them.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ async fn end_with(app: &TestApp, name: &str, value: &Value) -> (String, Answer) 
     (path, answer)
 }
 
-/// Creates the schema `One` with a single attribute `a`, replacing an earlier one.
+/// Creates the schema `One` with a single attribute `a`. Replaces an existing one.
 async fn one_attribute(app: &TestApp, attribute: &Value) {
     app.delete(&format!("{TASKS}/One")).await;
     let mut attribute = attribute.clone();
@@ -122,7 +122,7 @@ async fn what_is_wrong_with_a_schema_is_said_at_its_place() {
     app.post(TASKS, &named("A2345678901234567890123456")).await.is(201);
 }
 
-/// An attribute, values it takes with what is read back, and values it does not take.
+/// An attribute, the values that it accepts with what is read back, and values that it refuses.
 struct TypeCase {
     attribute: Value,
     good: Vec<(Value, Value)>,
@@ -250,7 +250,7 @@ async fn a_schema_created_on_one_node_serves_on_the_other_at_once() {
     app.a_schema(&survey()).await;
     node.post(&format!("{path}/end"), &json!({"Survey": {"url": "u"}})).await.is(204);
 
-    // The same name with other attributes: the other node must not go by the schema that it knows.
+    // The same name with other attributes: the other node must not use its cached schema.
     app.delete(&format!("{TASKS}/Survey")).await.is(204);
     let path = node.a_task_path().await;
     let end = format!("{path}/end");

@@ -1,4 +1,4 @@
-//! Faults: the database goes away in every way it can, and nothing that was acknowledged is lost.
+//! Faults between the service and the database. Nothing acknowledged is lost.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::support::postgres::{Database, settings};
 use crate::support::proxy::{Line, Proxy};
 use crate::support::{TestApp, until};
 
-/// A service that reaches its database through a proxy.
+/// A service that is connected to its database through a proxy.
 async fn behind_proxy() -> (TestApp, Proxy) {
     let database = Arc::new(Database::create().await);
     let proxy = Proxy::before(&database.options).await;
@@ -61,11 +61,11 @@ async fn while_the_database_is_away_the_answer_is_503_and_soon() {
         let asked = Instant::now();
         app.post(&format!("{path}/end"), &json!({"disposition": 10})).await.refused(503, "database_unavailable");
         app.get(&path).await.refused(503, "database_unavailable");
-        // The first state needs an identifier to be drawn.
+        // The first state makes the node allocate identifiers.
         app.post("/services/1/states/start", &json!({})).await.refused(503, "database_unavailable");
         app.get("/health/ready").await.refused(503, "database_unavailable");
         app.get("/health/live").await.is(200);
-        assert!(asked.elapsed() < Duration::from_secs(10), "nobody waits for long");
+        assert!(asked.elapsed() < Duration::from_secs(10), "no caller waits long");
         proxy.set(Line::Open);
         until("it is ready again", async || app.get("/health/ready").await.status == 200).await;
     }
@@ -114,7 +114,7 @@ async fn an_answer_costs_the_same_statements_however_much_there_is() {
         proxy.statements() - before
     };
     let quiet = async |path: &str| {
-        // The node also looks for the mode now and then: the least of several is the query's own.
+        // The node also polls for the mode. The minimum of several counts is that of the query alone.
         let mut least = usize::MAX;
         for _ in 0..5 {
             least = least.min(cost(path.to_owned()).await);

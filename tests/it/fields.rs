@@ -1,11 +1,11 @@
-//! The table of event fields: each one in each event that takes it, and in those that do not.
+//! The table of event fields: each field in each event that accepts it, and in those that do not.
 
 use context_services::domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
 
-/// The events that exist so far.
+/// The events with fields.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Event {
     StartService,
@@ -19,7 +19,7 @@ use Event::{CompleteTask, StartService, StartState, StartTask};
 const ALL: [Event; 4] = [StartService, StartState, StartTask, CompleteTask];
 const STARTS: [Event; 3] = [StartService, StartState, StartTask];
 
-/// A field, the events that take it, values it takes with what is read back, and values it does not take.
+/// A field, the events that accept it, valid values with what is read back, and invalid values.
 struct Row {
     field: &'static str,
     events: &'static [Event],
@@ -124,7 +124,7 @@ fn times() -> Vec<Row> {
     ]
 }
 
-/// Where an event goes, and a task or service to read from afterwards.
+/// A service to which events are sent.
 struct World {
     app: TestApp,
     service: i64,
@@ -138,7 +138,7 @@ impl World {
         Self { app, service }
     }
 
-    /// Sends an event with one field; gives the status, the pointers of what is wrong, and what was created or ended.
+    /// Sends an event with one field. Returns the status, the pointers of violations, and the created or ended element.
     async fn send(&self, event: Event, field: &str, value: &Value) -> (u16, Vec<String>, String) {
         let service = self.service;
         let mut body = json!({});
@@ -160,7 +160,7 @@ impl World {
         (answer.status, pointers, made)
     }
 
-    /// What is read back of a field: through the API, or for a state, which has no query yet, from the tables.
+    /// Reads a field back: through the API, or for a state from the tables.
     async fn read(&self, event: Event, field: &str, made: &str) -> Value {
         if event == StartState {
             return self.read_state(field, made).await;
@@ -242,7 +242,6 @@ async fn a_field_of_another_event_is_no_field_of_this_one() {
     let world = World::new().await;
     for row in rows() {
         for event in ALL.into_iter().filter(|event| !row.events.contains(event)) {
-            // Associate and update take some of these; they do not exist yet.
             let (status, pointers, _) = world.send(event, row.field, &json!(1)).await;
             assert_eq!((status, pointers), (400, vec![format!("/{}", row.field)]), "{event:?} {}", row.field);
         }

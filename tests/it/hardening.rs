@@ -1,4 +1,4 @@
-//! Requests that are slow, ambiguous or hostile.
+//! Slow, ambiguous and hostile requests.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::support::TestApp;
 
-/// What is answered to bytes; empty where the connection is closed without an answer.
+/// The answer to raw bytes. Empty if the connection is closed without one.
 fn raw(app: &TestApp, bytes: &[u8]) -> String {
     let mut stream = connect(app);
-    // A server that has seen enough may close before it has read all.
+    // The server may close the connection before it has read everything.
     drop(stream.write_all(bytes));
     read(&mut stream)
 }
@@ -23,7 +23,7 @@ fn connect(app: &TestApp) -> TcpStream {
     stream
 }
 
-/// The head of the next answer.
+/// Reads the head of the next answer.
 fn read(stream: &mut TcpStream) -> String {
     let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
     while !answer.windows(4).any(|end| end == b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: starts and transitions that may be repeated.
+//! `Idempotency-Key`: starts and transitions that can be repeated safely.
 
 use std::collections::BTreeSet;
 

@@ -1,12 +1,12 @@
-//! A whole journey, as an application lives it: a caller drops, calls again, is found by the key, identified, served
-//! through three states, and the service is ended. Every query in between is checked.
+//! A whole journey from an application's point of view: a call drops, the caller calls again, is found by contact key,
+//! identified and served through three states, and the service is ended. Each query on the way is checked.
 
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
 use crate::support::world::{reference_end, survey};
 
-/// What an application knows of the API: its paths and bodies.
+/// An application's view of the API: paths and bodies.
 struct Client<'a> {
     app: &'a TestApp,
     prefix: &'static str,
@@ -25,14 +25,14 @@ impl Client<'_> {
         self.app.post(&format!("{}{path}/end", self.prefix), body).await.is(204);
     }
 
-    /// The identifiers that a list has under `member`.
+    /// The identifiers in a list, under `member`.
     async fn ids(&self, path: &str, member: &str) -> Vec<i64> {
         let list = self.get(path).await;
         list.as_array().unwrap().iter().map(|element| element[member].as_i64().unwrap()).collect()
     }
 }
 
-/// A caller without a name starts a booking, and the line drops.
+/// An anonymous caller starts a booking, and the call drops.
 async fn call_that_drops(client: &Client<'_>) -> i64 {
     let start = json!({"contact_key": "+49 89/1234", "service_type": "book a hotel", "media_type": "voice"});
     let service = client.start("/services/start", &start).await;
@@ -43,7 +43,7 @@ async fn call_that_drops(client: &Client<'_>) -> i64 {
     service
 }
 
-/// The caller is found again by the key, says who it is, and from then on is known by name.
+/// The caller is found by the contact key and identified as a customer.
 async fn identify(client: &Client<'_>, service: i64) {
     let key = "/services/anonymous/%2B49%2089%2F1234";
     assert_eq!(client.ids(&format!("{key}/active"), "service_id").await, [service]);
@@ -52,12 +52,12 @@ async fn identify(client: &Client<'_>, service: i64) {
     assert_eq!(found[0]["active_tasks"], json!([]));
     let path = format!("{}/customers/00K7/services/{service}", client.prefix);
     client.app.post(&path, &json!({"interaction_id": "second call"})).await.is(204);
-    assert_eq!(client.get(key).await, json!([]), "it is anonymous no longer");
+    assert_eq!(client.get(key).await, json!([]), "it is no longer anonymous");
     assert_eq!(client.ids("/customers/00K7/services/active", "service_id").await, [service]);
     assert_eq!(client.get(&format!("/services/{service}")).await["started"]["interaction_id"], "second call");
 }
 
-/// One state with a task in it; gives the state.
+/// Runs one state with a task in it. Returns the state.
 async fn stage(client: &Client<'_>, service: i64, state: i64, end: &Value) -> i64 {
     let path = format!("/services/{service}");
     assert_eq!(client.ids(&format!("{path}/states/active"), "state_id").await, [state]);

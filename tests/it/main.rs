@@ -1,6 +1,6 @@
-//! Tests through HTTP on a real PostgreSQL, each with a database of its own.
+//! Integration tests through HTTP on a real PostgreSQL, each with its own database.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue panics")]
 
 mod access;
 mod architecture;
@@ -15,6 +15,7 @@ mod fields;
 mod hardening;
 mod idempotency;
 mod journey;
+mod log;
 mod metrics;
 mod once_only;
 mod openapi;

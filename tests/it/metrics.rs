@@ -1,4 +1,4 @@
-//! Measurements, and the files in `deploy/` that are made for them.
+//! Metrics, and the files in `deploy/` that use them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::postgres::open_directory;
 use crate::support::program::Program;
 
-/// A program that has had a request of each kind, and its page of measurements.
+/// Sends requests of each kind. Returns the page of metrics.
 async fn measured(program: &Program) -> String {
     let client = reqwest::Client::new();
     let post =
@@ -59,7 +59,10 @@ async fn requests_and_events_are_counted_by_what_they_are_and_what_came_of_them(
     }
     let least = r#"context_services_http_request_seconds_bucket{method="POST",route="/services/start",le="0.0005"}"#;
     assert!(text.contains(least), "{text}");
-    assert!(!text.contains("nothing") && !text.contains("MADEUP"), "what clients make up is no name: {text}");
+    assert!(
+        !text.contains("nothing") && !text.contains("MADEUP"),
+        "paths and methods of clients are not labels: {text}"
+    );
 }
 
 #[tokio::test]
@@ -82,7 +85,7 @@ async fn the_dashboard_and_alerts_have_only_names_that_are_measured() {
         assert!(named.len() >= least, "{file}: {named:?}");
         for name in named {
             let whole = known.contains(name) || known.contains(format!("{name}_count").as_str());
-            assert!(whole, "{file} has {name}, which is not measured: {known:#?}");
+            assert!(whole, "{file} names {name}, which is not a metric: {known:#?}");
         }
     }
     let dashboard = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/grafana-dashboard.json")).unwrap();

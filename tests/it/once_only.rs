@@ -1,4 +1,4 @@
-//! The once-only rule of end events.
+//! An element ends once. A repeat of the same end event is acknowledged again.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::TestApp;
 use crate::support::world::reference_end;
 
-/// Ends a task with `first`, then again with `second` two seconds later; gives the status of the second.
+/// Ends a task with `first`, and with `second` two seconds later. Returns the status of the second.
 async fn repeated(app: &TestApp, first: &Value, second: &Value) -> u16 {
     let path = app.a_task_path().await;
     app.post(&format!("{path}/end"), first).await.is(204);

@@ -1,4 +1,4 @@
-//! The OpenAPI document and the page that shows it.
+//! The OpenAPI document and its page.
 
 use std::collections::BTreeSet;
 
@@ -191,7 +191,7 @@ async fn every_documented_operation_is_routed_under_both_prefixes() {
     }
 }
 
-/// The properties of an event's documented body, through its references.
+/// The properties of an event's documented body, with references resolved.
 fn properties(document: &Value, schema: &Value) -> BTreeSet<String> {
     let schema = resolved(document, schema);
     let own = schema["properties"].as_object().into_iter().flat_map(|members| members.keys().cloned());

@@ -1,4 +1,4 @@
-//! The pages, as they are served.
+//! The HTML pages.
 
 use reqwest::Method;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::TestApp;
 use crate::support::world::reference_end;
 
-/// What an application could send to become a script.
+/// Input that would run as a script if it were not escaped.
 const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
 
 async fn page(app: &TestApp, path: &str) -> String {
@@ -16,7 +16,7 @@ async fn page(app: &TestApp, path: &str) -> String {
     answer.body.as_str().unwrap().to_owned()
 }
 
-/// Nothing from elsewhere, and nothing inline.
+/// Asserts that a page has nothing inline and nothing from other hosts.
 #[track_caller]
 fn assert_strict(answer: &crate::support::Answer) {
     let policy = answer.header("content-security-policy").unwrap();

@@ -1,4 +1,4 @@
-//! Every refusal is a problem of one form, the framework's own included.
+//! Every error is a problem document of one form, including those of the framework.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

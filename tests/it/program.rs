@@ -1,4 +1,4 @@
-//! The program: its settings, its log, and its life with the embedded PostgreSQL.
+//! The program: its settings, its log, and its lifecycle together with the embedded PostgreSQL.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,39 +8,18 @@ use std::time::Duration;
 
 use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings, NAME};
 use futures::future::{join_all, select_all};
-use reqwest::Client;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::support::postgres::open_directory;
 use crate::support::program::{Program, output};
 
-async fn post(program: &Program, path: &str, body: &Value) -> (u16, Value) {
-    let answer = Client::new().post(format!("{}{path}", program.url)).json(body).send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
-}
-
-async fn get(program: &Program, path: &str) -> (u16, Value) {
-    let answer = reqwest::get(format!("{}{path}", program.url)).await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
-}
-
-/// Starts a service and a task, and ends the task; gives the path of the task.
-async fn journey(program: &Program) -> String {
-    let (_, service) = post(program, "/services/start", &json!({"customer_id": "00K7"})).await;
-    let service = format!("/services/{}", service["service_id"]);
-    let (_, task) = post(program, &format!("{service}/tasks/start"), &json!({})).await;
-    let task = format!("{service}/tasks/{}", task["task_id"]);
-    assert_eq!(post(program, &format!("{task}/end"), &json!({"disposition": 10})).await.0, 204);
-    task
-}
-
-/// A connection to the program, for what no client would send.
+/// A raw connection to the program.
 fn connect(program: &Program) -> TcpStream {
     TcpStream::connect(program.url.trim_start_matches("http://")).unwrap()
 }
 
-/// All that comes until the connection is closed.
+/// Reads until the connection is closed.
 fn read(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -53,8 +32,8 @@ async fn embedded(data_dir: &Path) -> PgConnection {
     PgConnection::connect(&format!("postgres:///{NAME}?host={}&user={NAME}", socket.display())).await.unwrap()
 }
 
-/// As long as this transaction is open, no end can be written.
-async fn nothing_ends(connection: &mut PgConnection) -> Transaction<'_, Postgres> {
+/// A transaction that keeps ends from being written while it is open.
+async fn block_ends(connection: &mut PgConnection) -> Transaction<'_, Postgres> {
     let mut lock = connection.begin().await.unwrap();
     sqlx::query("lock table dispositions in exclusive mode").execute(&mut *lock).await.unwrap();
     lock
@@ -64,14 +43,14 @@ async fn nothing_ends(connection: &mut PgConnection) -> Transaction<'_, Postgres
 async fn data_stay_over_a_restart_and_sigterm_stops_both_servers() {
     let directory = open_directory();
     let program = Program::start(directory.path());
-    let task = journey(&program).await;
-    let (_, before) = get(&program, &task).await;
+    let task = program.journey().await;
+    let (_, before) = program.get(&task).await;
     program.stop();
     assert!(!directory.path().join("postgres/data/postmaster.pid").exists(), "PostgreSQL has stopped too");
 
     let program = Program::start(directory.path());
-    assert_eq!(get(&program, &task).await, (200, before));
-    let (_, service) = post(&program, "/services/start", &json!({"customer_id": "c"})).await;
+    assert_eq!(program.get(&task).await, (200, before));
+    let (_, service) = program.post("/services/start", &json!({"customer_id": "c"})).await;
     assert!(service["service_id"].as_i64().unwrap() > 1, "identifiers are not used twice");
 }
 
@@ -79,7 +58,7 @@ async fn data_stay_over_a_restart_and_sigterm_stops_both_servers() {
 async fn after_kill_9_the_next_start_takes_over() {
     let directory = open_directory();
     let program = Program::start(directory.path());
-    let task = journey(&program).await;
+    let task = program.journey().await;
     let pid_file = directory.path().join("postgres/data/postmaster.pid");
     let orphan = std::fs::read_to_string(&pid_file).unwrap();
     program.signal("KILL");
@@ -87,25 +66,25 @@ async fn after_kill_9_the_next_start_takes_over() {
     assert!(pid_file.exists(), "the server is left behind");
 
     let program = Program::start(directory.path());
-    assert_eq!(get(&program, &task).await.0, 200);
+    assert_eq!(program.get(&task).await.0, 200);
     let pid = |text: &str| text.lines().next().unwrap().to_owned();
-    assert_ne!(pid(&std::fs::read_to_string(&pid_file).unwrap()), pid(&orphan), "it was replaced");
+    assert_ne!(pid(&std::fs::read_to_string(&pid_file).unwrap()), pid(&orphan), "the server was replaced");
 }
 
 #[tokio::test]
 async fn an_embedded_server_that_dies_is_started_again() {
     let directory = open_directory();
     let mut program = Program::start(directory.path());
-    let task = journey(&program).await;
+    let task = program.journey().await;
     let pid_file = std::fs::read_to_string(directory.path().join("postgres/data/postmaster.pid")).unwrap();
     let killed = Command::new("kill").args(["-KILL", pid_file.lines().next().unwrap()]).status().unwrap();
     assert!(killed.success());
     program.line_with("the embedded PostgreSQL runs again");
-    // The writer finds out that its connection is gone by using it once.
-    let again = post(&program, &format!("{task}/end"), &json!({"disposition": 10})).await;
+    // The writer may notice the broken connection only when it uses it.
+    let again = program.post(&format!("{task}/end"), &json!({"disposition": 10})).await;
     assert!(again.0 == 204 || again.1["code"] == "database_unavailable", "{again:?}");
-    journey(&program).await;
-    assert_eq!(get(&program, &task).await.0, 200);
+    program.journey().await;
+    assert_eq!(program.get(&task).await.0, 200);
     program.stop();
 }
 
@@ -117,7 +96,7 @@ async fn a_second_program_on_the_same_data_is_refused_and_the_first_unharmed() {
     assert!(!second.status.success());
     let said = String::from_utf8(second.stdout).unwrap();
     assert!(said.contains("another context-services is using the data directory"), "{said}");
-    journey(&program).await;
+    program.journey().await;
 }
 
 #[tokio::test]
@@ -127,28 +106,28 @@ async fn the_service_recovers_by_itself_when_postgresql_is_restarted() {
     let server = EmbeddedPostgres::start(&settings).await.unwrap();
     let url = format!("postgres:///{NAME}?host={}&user={NAME}", server.socket_dir().display());
     let program = Program::start_with(&[("DATABASE_URL", &url)]);
-    let task = journey(&program).await;
-    let (_, before) = get(&program, &task).await;
+    let task = program.journey().await;
+    let (_, before) = program.get(&task).await;
 
     server.stop().unwrap();
-    let (status, problem) = post(&program, &format!("{task}/end"), &json!({"disposition": 10})).await;
+    let (status, problem) = program.post(&format!("{task}/end"), &json!({"disposition": 10})).await;
     assert_eq!((status, &problem["code"]), (503, &json!("database_unavailable")));
     drop(server);
     let server = EmbeddedPostgres::start(&settings).await.unwrap();
-    assert_eq!(post(&program, &format!("{task}/end"), &json!({"disposition": 10})).await.0, 204);
-    assert_eq!(get(&program, &task).await, (200, before));
+    assert_eq!(program.post(&format!("{task}/end"), &json!({"disposition": 10})).await.0, 204);
+    assert_eq!(program.get(&task).await, (200, before));
     program.stop();
     server.stop().unwrap();
 }
 
 #[tokio::test]
-async fn a_batch_that_the_database_does_not_get_on_with_is_said_and_written_in_the_end() {
+async fn a_batch_that_the_database_holds_up_is_logged_and_finally_written() {
     let directory = open_directory();
     let mut program = Program::start(directory.path());
-    let task = journey(&program).await;
+    let task = program.journey().await;
     let (service, _) = task.split_once("/tasks").unwrap();
     let mut connection = embedded(directory.path()).await;
-    let lock = nothing_ends(&mut connection).await;
+    let lock = block_ends(&mut connection).await;
     let mut stream = connect(&program);
     let request = format!("POST {service}/end HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
@@ -160,16 +139,16 @@ async fn a_batch_that_the_database_does_not_get_on_with_is_said_and_written_in_t
 }
 
 #[tokio::test]
-async fn overload_is_said_now_and_then_and_not_for_each_request() {
+async fn overload_is_logged_once_a_second_and_not_for_each_request() {
     let directory = open_directory();
     let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("WRITE_QUEUE", "1"), ("WRITE_BATCH", "1")];
     let mut program = Program::start_with(&settings);
-    let end = format!("{}/end", journey(&program).await);
-    // Nothing can be written while this lock is held: one end is being written, one waits, the others are refused.
+    let end = format!("{}/end", program.journey().await);
+    // While the lock is held, one end is being written, one waits, and the others are refused.
     let mut connection = embedded(directory.path()).await;
-    let lock = nothing_ends(&mut connection).await;
+    let lock = block_ends(&mut connection).await;
     let body = json!({});
-    let mut requests: Vec<_> = (0..20).map(|_| Box::pin(post(&program, &end, &body))).collect();
+    let mut requests: Vec<_> = (0..20).map(|_| Box::pin(program.post(&end, &body))).collect();
     while requests.len() > 2 {
         let ((status, problem), _, rest) = select_all(requests).await;
         assert_eq!((status, &problem["code"]), (503, &json!("overloaded")));
@@ -200,7 +179,7 @@ async fn sigterm_answers_what_was_sent_on_open_connections() {
         stream
     };
     let mut streams: Vec<_> = (0..200).map(open).collect();
-    // It sees the requests and the signal at the same time.
+    // The stopped process will see the requests and the signal at the same time.
     program.signal("STOP");
     for stream in &mut streams {
         stream.write_all(start.as_bytes()).unwrap();
@@ -216,12 +195,12 @@ async fn sigterm_answers_what_was_sent_on_open_connections() {
 }
 
 #[tokio::test]
-async fn sigterm_lets_a_request_that_runs_finish() {
+async fn sigterm_lets_a_running_request_finish() {
     let directory = open_directory();
-    // One thread takes connections in their order.
+    // A single thread accepts connections in order.
     let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("HTTP_WORKERS", "1")];
     let mut program = Program::start_with(&settings);
-    let (_, service) = post(&program, "/services/start", &json!({"customer_id": "00K7"})).await;
+    let (_, service) = program.post("/services/start", &json!({"customer_id": "00K7"})).await;
     let mut stream = connect(&program);
     let path = format!("/services/{}/tasks/start", service["service_id"]);
     let (first, second) = (r#"{"task_type""#, r#":"call"}"#);
@@ -229,8 +208,8 @@ async fn sigterm_lets_a_request_that_runs_finish() {
     let head =
         format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(format!("{head}{first}").as_bytes()).unwrap();
-    // The server has taken the connection when it answers a request on a later one.
-    assert_eq!(get(&program, "/health/live").await.0, 200);
+    // Once the server answers on a later connection, it has accepted this one.
+    assert_eq!(program.get("/health/live").await.0, 200);
     program.signal("TERM");
     program.line_with("stopping on SIGTERM");
     stream.write_all(second.as_bytes()).unwrap();
@@ -246,9 +225,9 @@ async fn the_log_has_one_line_per_request_and_never_what_was_sent() {
     let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("LOG_FORMAT", "json")];
     let mut program = Program::start_with(&settings);
     let secret = json!({"customer_id": "secret-customer", "interaction_id": "secret-interaction", "secret-name": {}});
-    post(&program, "/services/start", &secret).await;
-    let task = journey(&program).await;
-    post(&program, &format!("{task}/end"), &json!({"disposition_desc": "secret-outcome"})).await;
+    program.post("/services/start", &secret).await;
+    let task = program.journey().await;
+    program.post(&format!("{task}/end"), &json!({"disposition_desc": "secret-outcome"})).await;
     program.signal("TERM");
     let refused = program.line_with("invalid_event");
     let line: Value = serde_json::from_str(&program.line_with("complete_task")).unwrap();
@@ -265,8 +244,8 @@ async fn the_log_has_one_line_per_request_and_never_what_was_sent() {
 async fn the_writer_is_measured() {
     let directory = open_directory();
     let program = Program::start(directory.path());
-    let task = journey(&program).await;
-    assert_eq!(post(&program, &format!("{task}/end"), &json!({"disposition": 11})).await.0, 409);
+    let task = program.journey().await;
+    assert_eq!(program.post(&format!("{task}/end"), &json!({"disposition": 11})).await.0, 409);
     let page = reqwest::get(format!("{}/metrics", program.url)).await.unwrap();
     assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
     let text = page.text().await.unwrap();
@@ -281,15 +260,15 @@ async fn the_writer_is_measured() {
 }
 
 #[tokio::test]
-async fn the_demo_plays_a_world_apart_from_other_data() {
+async fn the_demo_keeps_its_data_apart_from_others() {
     let directory = open_directory();
     let data_dir = directory.path().join("data");
-    // A database that is given is not the demo's to play on.
+    // The demo must not touch the database of the settings.
     let settings = [("DATA_DIR", data_dir.to_str().unwrap()), ("DATABASE_URL", "postgres://u@127.0.0.1:1/x")];
     let mut program = Program::start_with_arguments(&settings, &["demo"]);
     program.line_with("the demo world is there, with 320 services");
     assert!(!data_dir.exists() && directory.path().join("data-demo/postgres").exists());
-    let stops = get(&program, "/reports/stops").await.1;
+    let stops = program.get("/reports/stops").await.1;
     let services: i64 = stops["rows"].as_array().unwrap().iter().map(|row| row["services"].as_i64().unwrap()).sum();
     assert!(services >= 320, "{stops}");
     let page = reqwest::get(format!("{}/journey", program.url)).await.unwrap().text().await.unwrap();
@@ -323,7 +302,7 @@ fn hundreds_of_connections_may_come_at_once() {
     let directory = open_directory();
     let program = Program::start(directory.path());
     let address = program.url.strip_prefix("http://").unwrap().parse().unwrap();
-    // It takes none of them: all wait to be taken.
+    // The stopped process accepts none of them: all wait in the listen backlog.
     program.signal("STOP");
     let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900));
     let connected: Result<Vec<_>, _> = (0..300).map(connect).collect();
@@ -333,7 +312,7 @@ fn hundreds_of_connections_may_come_at_once() {
 }
 
 #[test]
-fn what_keeps_the_service_from_starting_is_said_in_one_line() {
+fn a_failed_start_is_explained_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken_address = taken.local_addr().unwrap().to_string();
     let directory = open_directory();

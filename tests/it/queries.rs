@@ -1,4 +1,4 @@
-//! Queries: lists, nesting, filters, paging.
+//! Queries: lists, nested elements, filters and paging.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -15,7 +15,7 @@ async fn listed(app: &TestApp, path: &str, member: &str) -> Vec<i64> {
     ids(&app.get(path).await.is(200).body, member)
 }
 
-/// Ends something.
+/// Ends an element.
 async fn end(app: &TestApp, path: &str) {
     app.post(&format!("{path}/end"), &json!({})).await.is(204);
 }
@@ -40,7 +40,7 @@ async fn a_service_has_its_states_and_tasks_nested_as_asked() {
     let nested = app.get(&format!("{path}?{all}")).await.is(200).body;
     assert_eq!(ids(&nested["active_states"], "state_id"), [second]);
     assert_eq!(ids(&nested["completed_states"], "state_id"), [first]);
-    assert_eq!(ids(&nested["active_tasks"], "task_id"), [in_state, active], "those within states too");
+    assert_eq!(ids(&nested["active_tasks"], "task_id"), [in_state, active], "those within states, too");
     let ended_task = &nested["completed_tasks"][0];
     assert_eq!((&ended_task["state_id"], &ended_task["disposition"]), (&json!(first), &json!(10)));
     assert!(ended_task.get("service_id").is_none(), "nested elements leave it out");
@@ -201,7 +201,7 @@ async fn names_that_are_not_utf_8_are_refused_rather_than_taken_for_one_another(
     }
 }
 
-/// A service as the plain model has it.
+/// A service in the model.
 #[derive(Debug, Clone)]
 struct Model {
     /// Minutes after noon.
@@ -212,7 +212,7 @@ struct Model {
 
 const KINDS: [&str; 3] = ["hotel", "flight", "12"];
 
-/// What a query asks for.
+/// The parameters of a query.
 #[derive(Debug, Clone)]
 struct Asked {
     status: usize,
@@ -273,7 +273,7 @@ async fn make(app: &TestApp, customer: &str, service: &Model) -> i64 {
     id
 }
 
-/// All pages of a list, the newest first, as one list in ascending order.
+/// Fetches all pages of a list, newest first, and joins them in ascending order.
 async fn all_pages(app: &TestApp, path: &str, limit: usize) -> Vec<i64> {
     let (mut next, mut all) = (Some(path.to_owned()), Vec::new());
     while let Some(path) = next {

@@ -1,4 +1,4 @@
-//! The quickstart of the README, run as it is printed.
+//! The README's quickstart, run as printed.
 
 use std::fs;
 use std::process::Command;

@@ -1,11 +1,11 @@
-//! Records of extensions: update, merge and delete, apart from events.
+//! Update, merge and deletion of extension records outside of events.
 
 use serde_json::{Value, json};
 
 use crate::support::world::{proposal, survey};
 use crate::support::{Answer, TestApp};
 
-/// A service, a state and a task with the schemas of the reference example; gives their paths.
+/// A service, a state and a task with the schemas of the reference example. Returns their paths.
 async fn elements(app: &TestApp) -> [String; 3] {
     for elements in ["services", "states", "tasks"] {
         for schema in [survey(), proposal()] {

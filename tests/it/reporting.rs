@@ -1,4 +1,4 @@
-//! The data model as analysts see it.
+//! The `reporting` views, and names and comments in the schema.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The role by which analysts read the reports, and nothing else.
+//! The role `reporting_reader`, with which analysts can read the views and nothing else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::support::world::reference_end;
 
 static ROLES: AtomicUsize = AtomicUsize::new(0);
 
-/// A role that can log in, dropped by `drop_role`: roles are the server's, so each test has its own.
+/// Creates a role that can log in. Roles belong to the whole server, so each test has its own.
 async fn a_role(admin: &mut PgConnection, more: &str) -> String {
     let name = format!("role_{}_{}", std::process::id(), ROLES.fetch_add(1, Ordering::Relaxed));
     admin.execute(&*format!("create role {name} login password 'secret' {more}")).await.unwrap();
@@ -75,7 +75,7 @@ async fn an_owner_that_may_not_create_roles_can_migrate() {
         .fetch_one(&mut connection)
         .await
         .unwrap();
-    assert!(may, "the role was there already, and the owner lets it read");
+    assert!(may, "the role existed before, and the owner grants it access");
     connection.close().await.unwrap();
     for statement in [format!("drop database {owner} with (force)"), format!("drop role {owner}")] {
         admin.execute(&*statement).await.unwrap();

@@ -1,19 +1,19 @@
-//! Reports: exact figures of a small world, and agreement with the `reporting` views on a large one.
+//! Reports: exact figures for a small data set, and agreement with the `reporting` views on a large one.
 
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
 use crate::support::world::some_journeys;
 
-/// The whole of what the small world is.
+/// The period of the small data set.
 const PERIOD: &str = "from=2026-02-05T09:00:00Z&to=2026-02-05T10:00:00Z";
 
 async fn rows(app: &TestApp, report: &str, query: &str) -> Value {
     app.get(&format!("/reports/{report}?{query}")).await.is(200).body["rows"].clone()
 }
 
-/// Three hotel bookings and a call: the first ends well after its survey, the second is refused at its payment, the third
-/// stops in its survey; the call has nothing in it. All within half an hour after 09:00.
+/// Three hotel bookings and a call, all within half an hour after 09:00. The first booking succeeds after its survey, the
+/// second fails at payment, the third stops in its survey. The call has no states or tasks.
 async fn a_small_world(app: &TestApp) {
     let at = |minute: i64| json!(format!("2026-02-05T09:{minute:02}:00Z"));
     for (from, last, ends) in [(0, "survey", true), (5, "payment", true), (20, "survey", false)] {

@@ -1,4 +1,4 @@
-//! Server: status and mode.
+//! Server status and mode.
 
 use serde_json::{Value, json};
 

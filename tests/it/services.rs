@@ -1,4 +1,4 @@
-//! Start, Associate, Complete and Delete Service, Update Expiration, Service by ID.
+//! Start, Associate, Complete and Delete Service, Update Expiration, and Query Service by ID.
 
 use serde_json::json;
 
@@ -182,7 +182,7 @@ async fn what_is_not_yet_committed_when_a_service_is_deleted_does_not_outlive_it
     let app = TestApp::spawn().await;
     let path = app.a_task_path().await;
     app.post(&format!("{path}/end"), &json!({})).await.is(204);
-    // Another node has written an end, and the statement is over, but the commit is not.
+    // Another node has executed the statement of an end, but has not committed yet.
     let mut connection = app.sql().await;
     let mut transaction = sqlx::Connection::begin(&mut connection).await.unwrap();
     let copy = "create temporary table late on commit drop as select * from dispositions";
@@ -196,7 +196,7 @@ async fn what_is_not_yet_committed_when_a_service_is_deleted_does_not_outlive_it
     nothing_is_left(&app).await;
 }
 
-/// The remains are deleted when the transactions that saw the service have ended.
+/// Waits until the rest of a deleted service is gone, after the transactions that saw the service have ended.
 async fn nothing_is_left(app: &TestApp) {
     let orphans = "select count(*) from dispositions where service_id not in (select service_id from services)";
     until("no end is left", async || app.value::<i64>(orphans).await == 0).await;

@@ -1,4 +1,4 @@
-//! Start Task, Complete Task, Task by ID.
+//! Start Task, Complete Task and Query Task by ID.
 
 use serde_json::json;
 
@@ -153,11 +153,11 @@ async fn the_sequence_of_tasks_may_wrap_round() {
     let tasks = [app.a_task(service).await, app.a_task(service).await];
     assert_eq!(tasks, [2_147_483_647, 1]);
 
-    // A second round meets the numbers of the first: the task of this service keeps its own and another is drawn.
+    // The sequence repeats its first numbers. The existing task keeps its number, and the new one gets another.
     let node = app.another_node().await;
     let _: i64 = app.value("select setval('task_id_seq', 2147483646)").await;
     let tasks = [node.a_task(service).await, node.a_task(service).await];
-    assert_eq!(tasks, [2, 3], "the numbers that the service has are passed over");
+    assert_eq!(tasks, [2, 3], "numbers in use within the service are skipped");
     let other = app.a_service().await;
     app.post(&format!("/services/{other}/tasks/2147483647/end"), &json!({})).await.refused(404, "unknown_task");
 }

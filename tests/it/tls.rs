@@ -1,4 +1,4 @@
-//! TLS, and the users that the program's command adds.
+//! TLS, and the command that manages users.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use crate::support::postgres::open_directory;
 use crate::support::program::{Program, output};
 use crate::support::until;
 
-/// Writes a new certificate and its key, and gives the certificate.
+/// Writes a new certificate and its key to files. Returns the certificate.
 fn certificate(directory: &Path) -> CertificateDer<'static> {
     let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(directory.join("tls.crt"), made.cert.pem()).unwrap();
@@ -22,7 +22,7 @@ fn certificate(directory: &Path) -> CertificateDer<'static> {
     made.cert.der().clone()
 }
 
-/// What a client that trusts one certificate is answered.
+/// Sends a GET request as a client that trusts one certificate alone.
 fn get(program: &Program, path: &str, trusted: &CertificateDer<'static>) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();

@@ -1,4 +1,4 @@
-//! Group commit as seen from outside: batches form, and are not noticed.
+//! Group commit as callers see it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ async fn a_command_that_the_database_refuses_does_not_fail_its_neighbours() {
     for (body, answer) in bodies.iter().zip(answers) {
         if body["application_id"] == 666 {
             let problem = answer.refused(500, "internal");
-            assert!(!problem.body.to_string().contains("tasks"), "no name of ours leaks: {}", problem.body);
+            assert!(!problem.body.to_string().contains("tasks"), "no internal name leaks: {}", problem.body);
         } else {
             answer.is(201);
         }
@@ -81,7 +81,7 @@ async fn stopping_writes_and_answers_all_that_was_taken() {
     let client = reqwest::Client::new();
     let requests: Vec<_> = (0..50).map(|_| tokio::spawn(client.post(&start).json(&json!({})).send())).collect();
     let database = Arc::clone(&app.database);
-    // Some are on their way, some not yet sent: each is answered or its connection refused, none is lost.
+    // Some requests are in progress, some not yet sent. Each is answered or its connection is refused; none is lost.
     tokio::task::yield_now().await;
     app.stop().await;
     let mut acknowledged = 0;
@@ -100,7 +100,7 @@ async fn a_full_queue_is_answered_as_overload() {
     let writer = WriterSettings { batch: 1, queue: 1, writers: 1 };
     let node = TestApp::with_writer(Arc::clone(&app.database), writer).await;
     node.a_task(service).await;
-    // Nothing can be written while this lock is held.
+    // Nothing can be written while the lock is held.
     let mut connection = app.sql().await;
     let mut lock = sqlx::Connection::begin(&mut connection).await.unwrap();
     sqlx::query("lock table tasks in exclusive mode").execute(&mut *lock).await.unwrap();
@@ -132,7 +132,7 @@ async fn tables_that_have_grown_are_not_read_whole_for_an_event() {
         let task = app.start(&format!("{tasks}/start"), &body).await;
         app.post(&format!("{tasks}/{task}/end"), &json!({})).await.is(204);
     };
-    // While there are few rows, to read all of them is the best plan.
+    // With few rows, a sequential scan is the best plan.
     for _ in 0..5 {
         a_task_ends().await;
     }
@@ -150,7 +150,7 @@ async fn tables_that_have_grown_are_not_read_whole_for_an_event() {
     app.stop().await;
     let mut connection = database.connect().await;
     let alone = "select count(*) = 1 from pg_stat_activity where datname = current_database()";
-    // What a connection has read is counted in full once it is gone.
+    // PostgreSQL has complete statistics of a connection only after it is closed.
     until("all others are gone", async || sqlx::query_scalar(alone).fetch_one(&mut connection).await.unwrap()).await;
     let read =
         "select sum(seq_tup_read)::bigint from pg_stat_user_tables where relname in ('services', 'states', 'tasks')";

@@ -1,4 +1,4 @@
-//! The service on a database and a port of its own, and what it answers.
+//! The service on its own database and port, and its answers.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::postgres::{Database, settings};
 
-/// When the manual clock of every test starts.
+/// The time at which the manual clock of every test starts.
 pub(crate) const START: &str = "2026-02-05T09:11:00.000Z";
 
 /// The service under test.
@@ -32,7 +32,7 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// The service on an empty database; its clock stands at [`START`] and its identifiers begin at 1.
+    /// The service on an empty database. Its clock stands at [`START`], and its identifiers begin at 1.
     pub(crate) async fn spawn() -> Self {
         Self::on(Arc::new(Database::create().await)).await
     }
@@ -48,18 +48,18 @@ impl TestApp {
         Self::with_writer(database, writer).await
     }
 
-    /// The service on a database, with other settings of its writer.
+    /// The service on a database, with these settings of the writer.
     pub(crate) async fn with_writer(database: Arc<Database>, writer: WriterSettings) -> Self {
         let settings = StoreSettings { writer, ..settings(database.options.clone()) };
         Self::with_settings(database, settings).await
     }
 
-    /// The service on a database, with other settings of its store.
+    /// The service on a database, with these settings of the store.
     pub(crate) async fn with_settings(database: Arc<Database>, settings: StoreSettings) -> Self {
         Self::with(database, settings, AccessSettings::default()).await
     }
 
-    /// The service on a database, open to some alone.
+    /// The service on a database, with access control.
     pub(crate) async fn with_access(database: Arc<Database>, access: AccessSettings) -> Self {
         let settings = settings(database.options.clone());
         Self::with(database, settings, access).await
@@ -86,32 +86,32 @@ impl TestApp {
         Self { clock, store, database, url, client: reqwest::Client::new(), handle }
     }
 
-    /// Sends a request with a JSON body.
+    /// POSTs a JSON body.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::POST, path, Some(("application/json", body.to_string()))).await
     }
 
-    /// Sends a request with a body as it is.
+    /// POSTs text of any content type.
     pub(crate) async fn post_text(&self, path: &str, content_type: &str, body: impl Into<String>) -> Answer {
         self.send(Method::POST, path, Some((content_type, body.into()))).await
     }
 
-    /// Asks for something.
+    /// GETs a path.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
     }
 
-    /// Puts something in its place.
+    /// PUTs a JSON body.
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::PUT, path, Some(("application/json", body.to_string()))).await
     }
 
-    /// Deletes something.
+    /// DELETEs a path.
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, None).await
     }
 
-    /// Sends any request with headers, and perhaps a JSON body.
+    /// Sends any request with headers and an optional JSON body.
     pub(crate) async fn send_with(
         &self,
         method: Method,
@@ -140,7 +140,7 @@ impl TestApp {
         self.database.connect().await
     }
 
-    /// The one value that a statement gives.
+    /// The single value that a statement returns.
     pub(crate) async fn value<T>(&self, statement: &str) -> T
     where
         T: Send + Unpin + sqlx::Type<sqlx::Postgres> + for<'r> sqlx::Decode<'r, sqlx::Postgres>,
@@ -157,17 +157,17 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        // The future need not be waited for: the command is sent when it is made.
+        // `stop` sends the command when called; its future only waits for the result.
         drop(self.handle.stop(false));
     }
 }
 
-/// What came back.
+/// An answer of the service.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
-    /// The body as JSON, or else as a string; null if there is none.
+    /// The body as JSON, as a string if it is not JSON, or null if it is empty.
     pub(crate) body: Value,
 }
 
@@ -183,7 +183,7 @@ impl Answer {
         Self { status, headers, body }
     }
 
-    /// A header's text.
+    /// The value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -195,7 +195,7 @@ impl Answer {
         self
     }
 
-    /// Asserts a problem of this code, complete and well-formed.
+    /// Asserts a complete and well-formed problem with this status and code.
     #[track_caller]
     pub(crate) fn refused(self, status: u16, code: &str) -> Self {
         let answer = self.is(status);

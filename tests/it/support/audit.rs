@@ -1,5 +1,5 @@
-//! The proof that nothing is lost: clients that start and end tasks, remember what was acknowledged, and are then compared
-//! with the tables.
+//! Proof that nothing acknowledged is lost: clients start and end tasks and remember each acknowledgement, which is then
+//! compared with the tables.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,21 +10,21 @@ use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-/// The schema of the records that every event of a client has.
+/// The schema of the extension in every event of a client.
 pub(crate) fn schema() -> Value {
     json!({"name": "Mark", "type": "single-valued", "attributes": [{"name": "mark", "type": "string"}]})
 }
 
-/// What a mark was acknowledged for.
+/// The acknowledgements for a mark, the number that identifies a task to its client.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
-    /// The task that it was sent to, once that is known.
+    /// The task, once its start was acknowledged.
     task: Option<i64>,
-    /// Whether its end was acknowledged.
+    /// Whether the end was acknowledged.
     ended: bool,
 }
 
-/// Clients that send events, and what they know.
+/// Clients that send events, and the acknowledgements they received.
 pub(crate) struct Load {
     client: Client,
     nodes: Vec<String>,
@@ -37,7 +37,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// On nodes that share a database, for a service.
+    /// Clients of one service, on nodes that share a database.
     pub(crate) fn on(nodes: Vec<String>, service: i64) -> Arc<Self> {
         Arc::new(Self {
             client: Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
@@ -51,12 +51,12 @@ impl Load {
         })
     }
 
-    /// Events that were acknowledged so far.
+    /// The number of acknowledged events so far.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::SeqCst)
     }
 
-    /// Starts and ends tasks, one after another, until stopped. What is not acknowledged is sent again.
+    /// Starts and ends tasks, one after another, until stopped. Repeats each event until it is acknowledged.
     pub(crate) async fn run(self: Arc<Self>) {
         while !self.stopped.load(Ordering::SeqCst) {
             let mark = self.next.fetch_add(1, Ordering::SeqCst);
@@ -77,7 +77,7 @@ impl Load {
         self.known.lock().unwrap().insert(mark, known);
     }
 
-    /// Sends an event to one node after another until one acknowledges it; none: it was refused for good, or the clients
+    /// Sends an event to the nodes in turn until one acknowledges it. Returns `None` if it was refused for good or the clients
     /// were stopped.
     async fn until_acknowledged(&self, path: &str, mark: u64) -> Option<Value> {
         let text = mark.to_string();
@@ -92,8 +92,8 @@ impl Load {
                     return answer.json().await.ok().or(Some(Value::Null));
                 }
                 Ok(answer) if answer.status() == 503 => assert!(answer.headers().contains_key("retry-after")),
-                Ok(answer) => return self.complain(answer).await,
-                // A connection that broke: it may have been written.
+                Ok(answer) => return self.refuse(answer).await,
+                // The connection broke: the event may have been written.
                 Err(_) => {}
             }
             if self.stopped.load(Ordering::SeqCst) {
@@ -104,18 +104,18 @@ impl Load {
         None
     }
 
-    async fn complain(&self, answer: Response) -> Option<Value> {
-        let complaint = format!("{}: {}", answer.status(), answer.text().await.unwrap_or_default());
-        self.refused.lock().unwrap().push(complaint);
+    async fn refuse(&self, answer: Response) -> Option<Value> {
+        let refusal = format!("{}: {}", answer.status(), answer.text().await.unwrap_or_default());
+        self.refused.lock().unwrap().push(refusal);
         None
     }
 
-    /// Lets every client come to the end of what it does.
+    /// Stops each client after its current request.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
     }
 
-    /// Compares what was acknowledged with what is on disk; gives how many ends were. To be called when all clients have
+    /// Compares the acknowledgements with the tables. Returns the number of acknowledged ends. Call it after all clients have
     /// stopped.
     pub(crate) async fn audit(&self, connection: &mut PgConnection) -> usize {
         assert_eq!(*self.refused.lock().unwrap(), Vec::<String>::new(), "nothing is refused");
@@ -124,16 +124,16 @@ impl Load {
         let mut on_disk = HashMap::new();
         for row in rows {
             let mark: u64 = row.start.parse().unwrap();
-            assert_eq!(row.start_record.as_ref(), Some(&row.start), "task {} is whole and unmixed", row.task_id);
+            assert_eq!(row.start_record.as_ref(), Some(&row.start), "the record of task {} is its own", row.task_id);
             assert!(row.end.is_none() || row.end.as_ref() == Some(&row.start), "the end of {} is its own", row.task_id);
             assert!(known.contains_key(&mark), "task {} was never sent", row.task_id);
-            assert!(on_disk.insert(mark, (row.task_id, row.end.is_some())).is_none(), "{mark} is there twice");
+            assert!(on_disk.insert(mark, (row.task_id, row.end.is_some())).is_none(), "{mark} is on record twice");
         }
         for (mark, known) in known.iter() {
             let found = on_disk.get(mark);
             if let Some(task) = known.task {
                 let (recorded, ended) = found.unwrap_or_else(|| panic!("the acknowledged start {mark} is lost"));
-                assert_eq!(i64::from(*recorded), task, "{mark} is the task that was answered");
+                assert_eq!(i64::from(*recorded), task, "{mark} is recorded as the acknowledged task");
                 assert!(*ended || !known.ended, "the acknowledged end of {mark} is lost");
             }
         }
@@ -141,7 +141,7 @@ impl Load {
     }
 }
 
-/// A task as the tables have it.
+/// A task as recorded in the tables.
 #[derive(sqlx::FromRow)]
 struct Recorded {
     task_id: i32,

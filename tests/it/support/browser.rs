@@ -1,5 +1,5 @@
-//! A real browser, driven through its driver. Whatever a page does that it should not (an error in the console, a request
-//! to another host) is found in its logs.
+//! A real browser, controlled through its driver. Its logs show what a page must not do: errors in the console, and requests
+//! to other hosts.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -16,16 +16,16 @@ use thirtyfour::{
 
 use super::until;
 
-/// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a step may take before the test fails.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often is looked whether it is there.
-const EVERY: Duration = Duration::from_millis(50);
+/// The interval at which an element is looked for.
+const INTERVAL: Duration = Duration::from_millis(50);
 
-/// The names that chromium has.
+/// The names of Chromium's program.
 const PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// A browser with one window, a profile of its own, and nothing left of it in the end.
+/// A browser with one window and a profile of its own, both removed when it is dropped.
 pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
     process: Child,
@@ -38,7 +38,7 @@ impl Browser {
         Self::with(|_| {}).await
     }
 
-    /// Starts a browser in which pages may not run scripts.
+    /// Starts a browser that does not run scripts.
     pub(crate) async fn without_scripts() -> Self {
         Self::with(|preferences| preferences["profile.managed_default_content_settings.javascript"] = json!(2)).await
     }
@@ -48,7 +48,7 @@ impl Browser {
         let mut preferences = json!({"download.default_directory": directory.path()});
         change(&mut preferences);
         let mut command = Command::new("chromedriver");
-        // A group of its own, so that the browser ends with its driver.
+        // In a process group of its own, so that the browser can be killed with its driver.
         command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
         let mut process = command.spawn().expect("install chromium and its driver: .ci/browser says how");
         let url = address_of(&mut process);
@@ -57,13 +57,13 @@ impl Browser {
         Self { driver, process, directory }
     }
 
-    /// The first element that a selector finds, when there is one.
+    /// The first element that matches a selector. Waits until there is one.
     pub(crate) async fn find(&self, selector: &str) -> WebElement {
-        let query = self.driver.query(By::Css(selector)).wait(PATIENCE, EVERY);
+        let query = self.driver.query(By::Css(selector)).wait(TIMEOUT, INTERVAL);
         query.first().await.unwrap_or_else(|error| panic!("{selector}: {error}"))
     }
 
-    /// The text that an element shows.
+    /// The visible text of an element.
     pub(crate) async fn text(&self, selector: &str) -> String {
         self.with_element(selector, async |element| element.text().await.ok()).await
     }
@@ -73,7 +73,7 @@ impl Browser {
         self.with_element(selector, async |element| element.click().await.ok()).await;
     }
 
-    /// Does something with an element; again where the page has replaced it meanwhile.
+    /// Does something with an element. Repeats it if the page has replaced the element meanwhile.
     async fn with_element<T>(&self, selector: &str, act: impl AsyncFn(WebElement) -> Option<T>) -> T {
         let done = async {
             loop {
@@ -82,26 +82,26 @@ impl Browser {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, done).await.unwrap_or_else(|_| panic!("{selector} does not stay"))
+        tokio::time::timeout(TIMEOUT, done).await.unwrap_or_else(|_| panic!("{selector} keeps being replaced"))
     }
 
-    /// Presses a key where the focus is.
+    /// Presses a key in the focused element.
     pub(crate) async fn press(&self, key: Key) {
         self.driver.action_chain().send_keys(key + "").perform().await.unwrap();
     }
 
-    /// What a script gives.
+    /// Runs a script and returns its result.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.driver.execute(script, vec![]).await.unwrap().json().clone()
     }
 
-    /// Waits until a script gives true.
+    /// Waits until a JavaScript condition holds.
     pub(crate) async fn until(&self, what: &str, condition: &str) {
         let script = format!("return {condition};");
         until(what, async || self.run(&script).await == json!(true)).await;
     }
 
-    /// What was downloaded under a name, when it is there whole.
+    /// The content of a downloaded file. Waits for it.
     pub(crate) async fn download(&self, name: &str) -> String {
         let path = self.directory.path().join(name);
         until(name, async || path.exists()).await;
@@ -153,7 +153,7 @@ fn capabilities(directory: &TempDir, preferences: &Value) -> ChromeCapabilities 
     {
         wanted.add_arg(argument).unwrap();
     }
-    // Its sandbox is not for root.
+    // Chromium's sandbox does not work as root.
     if nix::unistd::getuid().is_root() {
         wanted.set_no_sandbox().unwrap();
     }
@@ -163,7 +163,7 @@ fn capabilities(directory: &TempDir, preferences: &Value) -> ChromeCapabilities 
     wanted
 }
 
-/// Where the driver listens: it says so when it has started.
+/// The driver's address, which it prints once it has started.
 fn address_of(process: &mut Child) -> String {
     let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
     let port =
@@ -174,7 +174,7 @@ fn address_of(process: &mut Child) -> String {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // What is left of a session ends with its driver: waiting for an answer would take a minute.
+        // The session ends with its driver. Closing it in order would take a minute.
         drop(self.driver.clone().leak());
         let group = format!("-{}", self.process.id());
         drop(Command::new("kill").args(["-KILL", "--", &group]).status());

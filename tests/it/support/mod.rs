@@ -1,4 +1,4 @@
-//! What the tests stand on: a database server, an application on a database of its own, and builders for the world.
+//! Support for the tests: a database server, the service on a database of its own, and builders for test data.
 
 pub(crate) mod app;
 pub(crate) mod audit;
@@ -12,12 +12,14 @@ use std::time::Duration;
 
 pub(crate) use app::{Answer, TestApp};
 
-/// Waits until something is so: it is looked again and again, and the test fails where that takes too long.
-pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+/// Polls a condition until it holds. The test fails if that takes more than 30 seconds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let wait = async {
-        while !so().await {
+        while !holds().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("in 30 seconds: {what}"));
+    tokio::time::timeout(Duration::from_secs(30), wait)
+        .await
+        .unwrap_or_else(|_| panic!("not within 30 seconds: {what}"));
 }

@@ -1,4 +1,4 @@
-//! One PostgreSQL for all tests: the one of `DATABASE_URL`, else an embedded one that ends with the test process.
+//! The PostgreSQL server of all tests: that of `DATABASE_URL`, or else an embedded one that ends with the test process.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -24,7 +24,7 @@ struct Server {
     template: String,
 }
 
-/// A database of its own, dropped in the end.
+/// A database for one test. Dropping it drops the database.
 pub(crate) struct Database {
     pub(crate) options: PgConnectOptions,
     name: String,
@@ -32,7 +32,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// A copy of the migrated template.
+    /// Creates a copy of the migrated template.
     pub(crate) async fn create() -> Self {
         let server = SERVER.get_or_init(Server::start).await;
         let name = format!("{}_{}", server.template, DATABASES.fetch_add(1, Ordering::Relaxed));
@@ -41,7 +41,7 @@ impl Database {
         Self { options: server.options.clone().database(&name), name, admin: server.options.clone() }
     }
 
-    /// A connection to it.
+    /// Opens a connection to it.
     pub(crate) async fn connect(&self) -> PgConnection {
         self.options.connect().await.unwrap()
     }
@@ -75,7 +75,7 @@ impl Server {
     }
 }
 
-/// The settings of a store in tests.
+/// The store's settings in tests.
 pub(crate) fn settings(database: PgConnectOptions) -> StoreSettings {
     StoreSettings {
         database,
@@ -94,14 +94,14 @@ async fn start_embedded() -> PgConnectOptions {
     server.connect_options("postgres")
 }
 
-/// A directory that the account of PostgreSQL can enter.
+/// A temporary directory that the account of PostgreSQL can enter.
 pub(crate) fn open_directory() -> TempDir {
     let directory = tempfile::Builder::new().prefix("context-services-test-").tempdir().unwrap();
     std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     directory
 }
 
-/// Leaves a process behind that waits for this one to end, however it ends, and then stops the server.
+/// Starts a process that waits for this one to end, in whatever way, and then stops the server.
 fn end_with_this_process(directory: TempDir) {
     let directory = directory.keep();
     let script = r#"cat; kill -QUIT $(head -1 "$0/postgres/data/postmaster.pid"); sleep 1; rm -rf "$0""#;
@@ -110,6 +110,6 @@ fn end_with_this_process(directory: TempDir) {
         command.args(["-c", script]).arg(directory).current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
-    // Its standard input closes when this process is gone.
+    // Its standard input closes when this process ends.
     std::mem::forget(watch(&directory));
 }

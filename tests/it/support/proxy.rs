@@ -1,4 +1,4 @@
-//! A proxy between the service and PostgreSQL that misbehaves when told to, and counts statements.
+//! A proxy between the service and PostgreSQL that injects faults and counts statements.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,16 +9,16 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
-/// What the proxy does with what it is sent.
+/// The state of the connections through the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// Passes it on.
+    /// Data are passed on.
     Open,
-    /// Breaks every connection, and each new one.
+    /// Every connection is closed, and so is each new one.
     Cut,
-    /// Says nothing more, in neither direction: half-open, as if the network dropped everything.
+    /// Half-open: nothing passes in either direction, as if the network dropped every packet.
     Silent,
-    /// Passes it on late.
+    /// Data are passed on after a delay.
     Slow(Duration),
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Before the server that these options are for.
+    /// Starts a proxy in front of the server of these options.
     pub(crate) async fn before(server: &PgConnectOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -46,7 +46,7 @@ impl Proxy {
         Self { port, line, statements }
     }
 
-    /// How to connect through it.
+    /// Options for a connection through it.
     pub(crate) fn options(&self, behind: &PgConnectOptions) -> PgConnectOptions {
         if behind.get_socket().is_none() {
             return behind.clone().host("127.0.0.1").port(self.port);
@@ -56,12 +56,12 @@ impl Proxy {
         behind.get_database().into_iter().fold(through, PgConnectOptions::database)
     }
 
-    /// What it does from now on.
+    /// Sets the state from now on.
     pub(crate) fn set(&self, line: Line) {
         self.line.send_replace(line);
     }
 
-    /// The statements that were run through it so far.
+    /// The number of statements run through it so far.
     pub(crate) fn statements(&self) -> usize {
         self.statements.load(Ordering::SeqCst)
     }
@@ -118,10 +118,10 @@ async fn pass(
     }
 }
 
-/// Counts the messages of PostgreSQL's protocol that bind a prepared statement. Begin and end of a transaction are none.
+/// Counts Bind messages of PostgreSQL's protocol, one for each execution of a prepared statement. Begin and commit have none.
 struct Counter {
     statements: Arc<AtomicUsize>,
-    /// The start of a message that is not whole; the first message of a connection has no type.
+    /// The beginning of an incomplete message. The first message of a connection has no type.
     pending: Vec<u8>,
     started: bool,
 }

@@ -1,4 +1,4 @@
-//! Builders for the world that a test needs.
+//! Builders for test data.
 
 use serde_json::{Value, json};
 
@@ -20,13 +20,13 @@ impl TestApp {
         self.start(&format!("/services/{service}/tasks/start"), &json!({})).await
     }
 
-    /// A service with a task; gives the path of the task.
+    /// A service with a task. Returns the path of the task.
     pub(crate) async fn a_task_path(&self) -> String {
         let service = self.a_service().await;
         format!("/services/{service}/tasks/{}", self.a_task(service).await)
     }
 
-    /// Starts something and gives its identifier.
+    /// Starts an element and returns its identifier.
     pub(crate) async fn start(&self, path: &str, body: &Value) -> i64 {
         let answer = self.post(path, body).await.is(201);
         let members = answer.body.as_object().unwrap();
@@ -45,7 +45,7 @@ impl TestApp {
     }
 }
 
-/// Services of three types with states and tasks, of which most have ended, one after the other over about an hour.
+/// Services of three types with states and tasks, most of them ended, one after the other over about an hour.
 pub(crate) async fn some_journeys(app: &TestApp, services: i64) {
     for number in 0..services {
         let start = json!({"customer_id": format!("c{}", number % 7), "service_type": format!("type {}", number % 3)});

@@ -1,0 +1,69 @@
+//! The log: one line per event on standard output, as text or JSON.
+//!
+//! Logging never blocks and never fails. A thread of its own writes the lines; those that standard output does not take in
+//! time are dropped and counted (`context_services_log_lines_dropped_total`).
+
+mod writer;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fs::File;
+use std::io::{IsTerminal, stdout};
+use std::os::fd::AsFd;
+use std::panic;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use tracing::error;
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{LogArgs, LogFormat};
+use writer::Writer;
+
+pub use writer::describe;
+
+/// How long the process waits at its end for standard output to take the last lines.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The running log. Dropping it writes the lines that still wait, for at most one second.
+#[must_use = "the last lines are lost unless the log is dropped at the end of the process"]
+pub struct Log(Arc<Writer>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.close(FLUSH_TIMEOUT);
+    }
+}
+
+/// Starts the log, for the whole process. From here on a panic is a line of the log, too.
+///
+/// Fails if `LOG_LEVEL` does not parse, if standard output cannot be used, or if a log has been started before.
+pub fn start(settings: &LogArgs) -> Result<Log> {
+    // Malformed HTTP is the client's error, and the framework's start-up messages repeat our own.
+    let level = format!("actix_server=warn,actix_http=off,sqlx::postgres::notice=warn,{}", settings.log_level);
+    let filter = EnvFilter::try_new(level).context("LOG_LEVEL does not parse")?;
+    let colour = stdout().is_terminal();
+    // A file of its own: `Stdout` has a lock, which a stalled write would hold, and a buffer that splits at lines.
+    let output = File::from(stdout().as_fd().try_clone_to_owned().context("cannot open standard output")?);
+    let writer = Writer::start(output).context("cannot start the log's thread")?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(colour);
+    let log = log.with_writer(Arc::clone(&writer)).log_internal_errors(false);
+    let started = match settings.log_format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+    started.map_err(|error| anyhow!("cannot start the log: {error}"))?;
+    panic::set_hook(Box::new(|panic| log_panic(&panic.to_string())));
+    Ok(Log(writer))
+}
+
+/// Logs a panic, with a backtrace if `RUST_BACKTRACE` asks for one. Standard error is not used: like standard output, it may
+/// be full or stalled.
+fn log_panic(panic: &str) {
+    let backtrace = Backtrace::capture();
+    let captured = (backtrace.status() == BacktraceStatus::Captured).then_some(&backtrace);
+    let thread = thread::current();
+    let backtrace = captured.map(tracing::field::display);
+    error!(thread = thread.name(), backtrace, "{}", panic.replace('\n', " "));
+}
