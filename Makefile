@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run demo test bench chaos check sqlx openapi psql postgres browser clients
+.PHONY: help run demo test bench chaos check sqlx openapi psql postgres browser clients libraries
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ bench: postgres ## measure the service and what bounds it; takes minutes
 
 chaos: postgres ## break everything under load, CHAOS_CYCLES times (200), and see that nothing is lost; as root, with strace
 	$(CARGO) bench --locked --bench chaos
+
+libraries: ## pack, install and test the client libraries, against a service that is killed all the time
+	.ci/libraries
 
 check: ## formatter, lints and documentation, as in .ci/run
 	$(CARGO) fmt --check
