@@ -1,4 +1,4 @@
-//! The command `context-services user`: passwords and tokens, added, listed and removed.
+//! The command `context-services user`, which adds, lists and removes passwords and tokens.
 
 use std::io::{self, BufRead};
 use std::sync::Arc;
@@ -14,28 +14,28 @@ use crate::settings::{AddUser, Settings, UserCommand};
 use crate::store::Store;
 
 /// The fewest characters of a password that a person chooses.
-const SHORTEST: usize = 12;
+const MIN_PASSWORD: usize = 12;
 
-/// Carries the command out, on the database that the settings name. The embedded one is started for it, unless the
-/// service runs already.
+/// Runs the command on the database of the settings. The embedded PostgreSQL is started for it, unless the service is
+/// already running.
 pub async fn run(settings: &Settings, command: &UserCommand) -> Result<()> {
     if let Some(database) = settings.external_database().map_err(anyhow::Error::msg)? {
-        return on(settings, database, command).await;
+        return run_on(settings, database, command).await;
     }
     match EmbeddedPostgres::start(&settings.embedded()).await {
         Ok(embedded) => {
-            let done = on(settings, embedded.connect_options(NAME), command).await;
+            let done = run_on(settings, embedded.connect_options(NAME), command).await;
             embedded.stop().context("cannot stop the embedded PostgreSQL")?;
             done
         }
         Err(EmbeddedError::InUse(_)) => {
-            on(settings, EmbeddedPostgres::running(&settings.embedded())?.database(NAME), command).await
+            run_on(settings, EmbeddedPostgres::running(&settings.embedded())?.database(NAME), command).await
         }
         Err(error) => Err(error).context("cannot start the embedded PostgreSQL"),
     }
 }
 
-async fn on(settings: &Settings, database: sqlx::postgres::PgConnectOptions, command: &UserCommand) -> Result<()> {
+async fn run_on(settings: &Settings, database: sqlx::postgres::PgConnectOptions, command: &UserCommand) -> Result<()> {
     let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
     let done = match command {
         UserCommand::Add(add) => self::add(&store, add).await,
@@ -50,7 +50,7 @@ async fn on(settings: &Settings, database: sqlx::postgres::PgConnectOptions, com
 }
 
 async fn add(store: &Store, AddUser { name, role, token, password_stdin }: &AddUser) -> Result<()> {
-    ensure!(is_user_name(name), "a user's name has 1 to 64 characters, without control characters or colons");
+    ensure!(is_user_name(name), "a user name has 1 to 64 characters and no control characters or colons");
     let (kind, secret) = match (token, password_stdin) {
         (true, _) => (CredentialKind::Token, random() + &random()),
         (false, true) => (CredentialKind::Password, password_of_stdin()?),
@@ -68,7 +68,7 @@ async fn add(store: &Store, AddUser { name, role, token, password_stdin }: &AddU
     println!("added {} {id} of user {name}, role {}", kind.word(), role.word());
     if !password_stdin {
         println!("{secret}");
-        eprintln!("It is shown this once: only its hash is kept.");
+        eprintln!("It is shown only once: the service keeps nothing but its hash.");
     }
     Ok(())
 }
@@ -81,8 +81,8 @@ fn list(store: &Store) {
 
 async fn remove(store: &Store, name: &str, id: Option<i32>) -> Result<()> {
     let removed = store.remove_credentials(name, id).await?;
-    ensure!(removed > 0, "there is no such user, or no such credential of this user");
-    println!("removed {removed}; out of force within a second");
+    ensure!(removed > 0, "no such user, or no such credential of this user");
+    println!("removed {removed}; effective within a second");
     Ok(())
 }
 
@@ -90,13 +90,13 @@ fn password_of_stdin() -> Result<String> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).context("cannot read the password")?;
     let password = line.trim_end_matches(['\r', '\n']);
-    if password.chars().count() < SHORTEST {
-        bail!("a password has at least {SHORTEST} characters");
+    if password.chars().count() < MIN_PASSWORD {
+        bail!("a password needs at least {MIN_PASSWORD} characters");
     }
     Ok(password.to_owned())
 }
 
-/// 128 random bits of the operating system, as 22 letters, digits, `+` and `/`.
+/// 128 random bits from the operating system, as 22 letters, digits, `+` and `/`.
 fn random() -> String {
     SaltString::generate(OsRng).to_string()
 }

@@ -1,4 +1,4 @@
-//! Who may do what: roles, and the passwords and tokens by which callers are known.
+//! Access: roles, and the passwords and tokens by which callers are known.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,25 +6,25 @@ use std::str::FromStr;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Argon2, password_hash};
 
-/// The most characters of a user's name.
+/// The most characters of a user name.
 const MAX_NAME: usize = 64;
 
-/// What a caller may do; each role may do all that those before it may.
+/// A role. Each role includes the rights of those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Queries: every GET.
+    /// May query: every GET.
     Reader,
-    /// Lifecycle events, and records of extensions.
+    /// May also send lifecycle events and change the records of extensions.
     Writer,
-    /// Schemas, business attributes, the mode, users' services deleted.
+    /// May also change schemas, business attributes and the mode, and delete services.
     Administrator,
 }
 
 impl Role {
-    /// All of them, from the least to the most.
+    /// All roles, from the fewest rights to the most.
     pub const ALL: [Self; 3] = [Self::Reader, Self::Writer, Self::Administrator];
 
-    /// Its name.
+    /// The name of the role.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Reader => "reader",
@@ -43,17 +43,17 @@ impl FromStr for Role {
     }
 }
 
-/// How a caller proves who it is.
+/// The kinds of credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
-    /// HTTP Basic.
+    /// A password, for HTTP Basic.
     Password,
     /// A bearer token.
     Token,
 }
 
 impl CredentialKind {
-    /// Its name.
+    /// The name of the kind.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Password => "password",
@@ -62,7 +62,7 @@ impl CredentialKind {
     }
 }
 
-/// The hash of a password or token. It is not shown, since it can be guessed at without limit.
+/// The hash of a password or token. `Debug` does not show it, since a leaked hash can be attacked offline.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretHash(pub String);
 
@@ -73,46 +73,46 @@ impl fmt::Debug for SecretHash {
 }
 
 impl SecretHash {
-    /// Of a password: Argon2id. Takes tens of milliseconds of CPU, and 19 MiB, on purpose.
+    /// Hashes a password with Argon2id. This takes tens of milliseconds of CPU time and 19 MiB of memory, by design.
     pub fn of_password(password: &str, salt: [u8; 16]) -> Result<Self, password_hash::Error> {
         let salt = SaltString::encode_b64(&salt)?;
         Ok(Self(Argon2::default().hash_password(password.as_bytes(), &salt)?.to_string()))
     }
 
-    /// Of a token, which is random and long: a fast hash.
+    /// Hashes a token with BLAKE3. Tokens are long and random, so a fast hash suffices.
     pub fn of_token(token: &str) -> Self {
         Self(blake3::hash(token.as_bytes()).to_string())
     }
 
-    /// Whether it is this password's. Takes as long as hashing one.
+    /// Whether this is the hash of the password. The check costs as much as hashing.
     pub fn is_of_password(&self, password: &str) -> bool {
         let hash = PasswordHash::new(&self.0);
         hash.is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
     }
 
-    /// Whether it is this token's, in a time that does not depend on how much of it is right.
+    /// Whether this is the hash of the token. The comparison takes constant time.
     pub fn is_of_token(&self, token: &str) -> bool {
         blake3::Hash::from_hex(&self.0).is_ok_and(|hash| hash == blake3::hash(token.as_bytes()))
     }
 }
 
-/// A password or token.
+/// A password or token of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// Names it.
+    /// The identifier of the credential.
     pub id: i32,
-    /// The user whose it is.
+    /// The name of the user.
     pub name: String,
-    /// How it is used.
+    /// Whether it is a password or a token.
     pub kind: CredentialKind,
-    /// What it lets its bearer do.
+    /// The role that it grants.
     pub role: Role,
-    /// What is kept of it.
+    /// The hash of the secret.
     pub hash: SecretHash,
 }
 
-/// Whether this can be a user's name: 1 to 64 characters without control characters or colons, which end it in HTTP
-/// Basic.
+/// Whether this is a valid user name: 1 to 64 characters without control characters or colons. A colon would end the
+/// name in HTTP Basic.
 pub fn is_user_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.chars().count()) && !name.contains(|c: char| c.is_control() || c == ':')
 }

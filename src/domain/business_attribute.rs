@@ -1,4 +1,4 @@
-//! Business attributes: enumerations that fields may be mapped to (contract §5), their definition and their check.
+//! Business attributes: enumerations to which fields may be mapped (docs/api.md §5).
 
 use std::collections::HashSet;
 
@@ -7,78 +7,78 @@ use super::json::{Json, Members};
 use super::reader::{MAX_TEXT, ObjectReader};
 use super::violation::{Place, Violations};
 
-/// The most values of an attribute.
+/// The most values of a business attribute.
 const MAX_VALUES: usize = 1000;
 
-/// How many valid values a complaint lists.
+/// The most valid values that a violation lists.
 const LISTED: usize = 100;
 
-/// A business attribute as it is defined.
+/// The definition of a business attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusinessAttributeDefinition {
-    /// Its name, unique without regard to case.
+    /// The name, unique without regard to case.
     pub name: String,
-    /// The name to show a person.
+    /// The name to display.
     pub display_name: Option<String>,
-    /// What it is for.
+    /// A description of its purpose.
     pub description: Option<String>,
     /// The fields that it is mapped to.
     pub fields: Vec<Field>,
     /// The values that these fields may take, at least one.
     pub values: Vec<ValueDefinition>,
-    /// The place in `values` of the value that fills an absent field.
+    /// The index in `values` of the value that fills an absent field.
     pub default: Option<usize>,
 }
 
-/// A value of a business attribute as it is defined.
+/// The definition of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueDefinition {
-    /// The number that stands for it; none: the value of that name keeps its own, or one is drawn.
+    /// The number of the value. `None`: a value of this name keeps its number, and a new one gets the next free number.
     pub dbid: Option<i64>,
-    /// The name that stands for it.
+    /// The name of the value.
     pub name: String,
-    /// The name to show a person.
+    /// The name to display.
     pub display_name: Option<String>,
-    /// What it means.
+    /// A description of its meaning.
     pub description: Option<String>,
 }
 
 /// A business attribute in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusinessAttribute {
-    /// Names the attribute.
+    /// The identifier of the business attribute.
     pub dbid: i32,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// The name to show a person.
+    /// The name to display.
     pub display_name: Option<String>,
-    /// What it is for.
+    /// A description of its purpose.
     pub description: Option<String>,
     /// The fields that it is mapped to.
     pub fields: Vec<Field>,
     /// The values that these fields may take.
     pub values: Vec<Value>,
-    /// The row of the value that fills an absent field.
+    /// The `value_id` of the value that fills an absent field.
     pub default: Option<i32>,
 }
 
 /// A value in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
-    /// Its row.
+    /// The identifier of its row.
     pub value_id: i32,
-    /// The number that stands for it.
+    /// The number of the value.
     pub dbid: i64,
-    /// The name that stands for it.
+    /// The name of the value.
     pub name: String,
-    /// The name to show a person.
+    /// The name to display.
     pub display_name: Option<String>,
-    /// What it means.
+    /// A description of its meaning.
     pub description: Option<String>,
 }
 
 impl BusinessAttribute {
-    /// The row of a value that was taken from an event.
+    /// The `value_id` of a value from an event.
     pub fn row_of(&self, value: &LongOrString) -> Option<i32> {
         self.find(value).map(|value| value.value_id)
     }
@@ -105,7 +105,7 @@ impl BusinessAttribute {
 }
 
 impl BusinessAttributeDefinition {
-    /// Reads the body that defines the attribute `name`.
+    /// Reads the body that defines the business attribute `name`.
     pub fn read(name: &str, body: &Members<'_>) -> Result<Self, Violations> {
         let mut reader = ObjectReader::new(body, Place::Body);
         let display_name = reader.string("display_name", 1..=MAX_TEXT);
@@ -115,18 +115,18 @@ impl BusinessAttributeDefinition {
         let default = take_default(&mut reader, &values);
         reader.refuse_rest();
         if !is_name(name) {
-            reader.violations.add(&Place::Body, NO_NAME);
+            reader.violations.add(&Place::Body, INVALID_NAME);
         }
         if Field::all().any(|field| field.to_string().eq_ignore_ascii_case(name)) {
-            reader.violations.add(&Place::Body, "a business attribute may not have the name of a field");
+            reader.violations.add(&Place::Body, "a business attribute must not have the name of a field");
         }
         let name = name.to_owned();
         reader.violations.or(Self { name, display_name, description, fields: mapped, values, default })
     }
 }
 
-/// What is said of a name that could not be told from another, or not be put into a path.
-const NO_NAME: &str = "a name has no control characters, no blanks around it, and is not . or ..";
+/// The violation of a name that is confusable, or that cannot be a segment of a path.
+const INVALID_NAME: &str = "a name must have no control characters and no surrounding blanks, and must not be . or ..";
 
 fn is_name(name: &str) -> bool {
     name.trim() == name && !name.contains(char::is_control) && !matches!(name, "" | "." | "..")
@@ -142,13 +142,13 @@ fn take_fields(reader: &mut ObjectReader<'_, '_>) -> Vec<Field> {
     let (place, mut mapped) = (Place::Body.member(MEMBER), Vec::new());
     for (at, item) in items.iter().enumerate() {
         let field = if let Json::String(text) = item { Field::parse(text) } else { None };
-        let complaint = match field {
+        let violation = match field {
             None => Some(format!("expected a field such as Task.disposition, found {}", item.found())),
-            Some(field) if mapped.contains(&field) => Some("the field stands twice".to_owned()),
+            Some(field) if mapped.contains(&field) => Some("the field occurs twice".to_owned()),
             Some(_) => None,
         };
         mapped.extend(field);
-        if let Some(detail) = complaint {
+        if let Some(detail) = violation {
             reader.violations.add(&place.item(at), detail);
         }
     }
@@ -165,7 +165,7 @@ fn take_values(reader: &mut ObjectReader<'_, '_>) -> Vec<ValueDefinition> {
         }
         Some(other) => return reader.expected(MEMBER, "an array of values", other).unwrap_or_default(),
         None => {
-            reader.add_violation(MEMBER, "must be given: an array of values");
+            reader.add_violation(MEMBER, "required, but missing: an array of values");
             return Vec::new();
         }
     };
@@ -181,10 +181,10 @@ fn take_values(reader: &mut ObjectReader<'_, '_>) -> Vec<ValueDefinition> {
         match ValueDefinition::read(members, place) {
             Ok(value) => {
                 if !names.insert(value.name.clone()) {
-                    reader.violations.add(&place.member("name"), "another value has this name");
+                    reader.violations.add(&place.member("name"), "duplicate name of a value");
                 }
                 if value.dbid.is_some_and(|dbid| !dbids.insert(dbid)) {
-                    reader.violations.add(&place.member("dbid"), "another value has this dbid");
+                    reader.violations.add(&place.member("dbid"), "duplicate dbid of a value");
                 }
                 values.push(value);
             }
@@ -201,10 +201,10 @@ impl ValueDefinition {
         let before = reader.violations.len();
         let name = reader.string("name", 1..=MAX_TEXT);
         if name.is_none() && reader.violations.len() == before {
-            reader.add_violation("name", "must be given");
+            reader.add_violation("name", "required, but missing");
         }
         if name.as_deref().is_some_and(|name| !is_name(name)) {
-            reader.add_violation("name", NO_NAME);
+            reader.add_violation("name", INVALID_NAME);
         }
         let display_name = reader.string("display_name", 1..=MAX_TEXT);
         let description = reader.string("description", 0..=MAX_TEXT);

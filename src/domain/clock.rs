@@ -1,4 +1,4 @@
-//! The server's clock, handed in wherever time matters so that tests can move it by hand.
+//! The server's clock. It is passed in wherever time matters, so that tests can move it by hand.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -6,9 +6,9 @@ use chrono::Utc;
 
 use super::time::Timestamp;
 
-/// Tells the time of day.
+/// A source of the current time.
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment, in whole milliseconds.
+    /// The current time in whole milliseconds.
     fn now(&self) -> Timestamp;
 }
 
@@ -28,12 +28,12 @@ impl Clock for SystemClock {
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that shows `start`.
+    /// A clock set to `start`.
     pub const fn new(start: Timestamp) -> Self {
         Self(AtomicI64::new(start.millis()))
     }
 
-    /// Moves the clock forward by `millis` milliseconds (back, if negative).
+    /// Moves the clock forward by `millis` milliseconds, or back if negative.
     pub fn advance(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }

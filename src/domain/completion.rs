@@ -11,7 +11,7 @@ use super::reader::ObjectReader;
 use super::service::Expiration;
 use super::violation::{Place, Violations};
 
-/// The command behind Complete Service, Complete State and Complete Task (contract §2, SRV.3, SRV.6, SRV.9).
+/// The command behind Complete Service, Complete State and Complete Task (docs/api.md §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complete {
     /// The element that ends.
@@ -98,8 +98,8 @@ impl Complete {
     }
 }
 
-/// An end event as it was sent (contract §2, SRV.3, SRV.6, SRV.9). Its meaning depends on the metadata in force, so the
-/// store may read it more than once.
+/// An end event as it was sent (docs/api.md §2). Its meaning depends on the metadata in force, so the store may read it
+/// more than once.
 pub struct EndEvent<'a> {
     /// The element that is to end.
     pub key: ElementKey,

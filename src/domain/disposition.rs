@@ -11,9 +11,9 @@ pub const MAX_DESCRIPTION: usize = 64;
 /// A business outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disposition {
-    /// The outcome's number or name.
+    /// The number or name of the outcome.
     pub value: Option<LongOrString>,
-    /// The outcome in words.
+    /// A description of the outcome.
     pub description: Option<String>,
 }
 

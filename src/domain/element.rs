@@ -1,4 +1,4 @@
-//! What is on record about an element, as queries give it.
+//! Services, states and tasks on record, as queries give them.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use super::field::LongOrString;
 use super::ids::{ServiceId, StateId, TaskId};
 use super::time::duration_millis;
 
-/// What services, states and tasks have in common.
+/// The properties that services, states and tasks share.
 #[derive(Debug)]
 pub struct Lifecycle {
-    /// What kind of service, state or task.
+    /// The service type, state type or task type.
     pub kind: Option<LongOrString>,
-    /// Estimated duration in seconds.
+    /// The estimated duration in seconds.
     pub est_duration: Option<i64>,
     /// The start event.
     pub started: Event,
-    /// The end event and the outcome; none: still active.
+    /// The end event with its outcome. `None` while the element is active.
     pub completed: Option<(Event, Disposition)>,
-    /// The extensions that the query asked for, by their declared names.
+    /// The selected extensions by their declared names.
     pub extensions: BTreeMap<String, Box<RawValue>>,
 }
 
 impl Lifecycle {
-    /// Milliseconds from start to end; none while active.
+    /// The milliseconds from start to end. `None` while the element is active.
     pub fn duration(&self) -> Option<i64> {
         self.completed.as_ref().map(|(end, _)| duration_millis(self.started.timestamp, end.timestamp))
     }
@@ -35,41 +35,41 @@ impl Lifecycle {
 /// A service on record.
 #[derive(Debug)]
 pub struct Service {
-    /// Which one.
+    /// The identifier.
     pub service_id: ServiceId,
-    /// Whose service it is.
+    /// The customer, unless the service is anonymous.
     pub customer_id: Option<String>,
-    /// By which an anonymous caller is found again.
+    /// The key by which an anonymous caller is recognized.
     pub contact_key: Option<String>,
-    /// Its start, end and extensions.
+    /// The start, the end and the extensions.
     pub lifecycle: Lifecycle,
-    /// Its states, as far as they were asked for.
+    /// The states, if they were selected.
     pub states: ByStatus<State>,
-    /// Its tasks, those within states too, as far as they were asked for.
+    /// All tasks of the service, if they were selected, including those within states.
     pub tasks: ByStatus<Task>,
 }
 
 /// A state on record.
 #[derive(Debug)]
 pub struct State {
-    /// Whose state.
+    /// The service.
     pub service_id: ServiceId,
-    /// Which one.
+    /// The identifier.
     pub state_id: StateId,
     /// The state of the same service that it follows.
     pub previous_state_id: Option<StateId>,
-    /// Its start, end and extensions.
+    /// The start, the end and the extensions.
     pub lifecycle: Lifecycle,
-    /// Its tasks, as far as they were asked for.
+    /// The tasks, if they were selected.
     pub tasks: ByStatus<Task>,
 }
 
-/// Nested elements, in order of start and identifier; none: not asked for.
+/// Nested elements in order of start and identifier. `None` if they were not selected.
 #[derive(Debug)]
 pub struct ByStatus<T> {
-    /// Those that are active.
+    /// The active elements.
     pub active: Option<Vec<T>>,
-    /// Those that are completed.
+    /// The completed elements.
     pub completed: Option<Vec<T>>,
 }
 
@@ -82,12 +82,12 @@ impl<T> Default for ByStatus<T> {
 /// A task on record.
 #[derive(Debug)]
 pub struct Task {
-    /// Whose task.
+    /// The service.
     pub service_id: ServiceId,
-    /// Which one.
+    /// The identifier.
     pub task_id: TaskId,
-    /// The state it started in, or adopted at its end.
+    /// The state that the task started in, or adopted at its end.
     pub state_id: Option<StateId>,
-    /// Its start, end and extensions.
+    /// The start, the end and the extensions.
     pub lifecycle: Lifecycle,
 }

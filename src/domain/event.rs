@@ -1,4 +1,4 @@
-//! What every lifecycle event carries, and the frame in which each kind of event is read.
+//! The fields that all lifecycle events share, and the reading of events.
 
 use super::context::Context;
 use super::extension::{Extension, SchemaDefinition};
@@ -10,22 +10,22 @@ use super::reader::{MAX_TEXT, ObjectReader};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
-/// The fields that all events share (contract §1).
+/// The fields that all events share (docs/api.md §1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// When it happened: as sent, or else the server's clock.
+    /// The time of the event: the sent one, or else that of the server's clock.
     pub timestamp: Timestamp,
     /// The sender's session.
     pub session_id: Option<String>,
     /// The sender's interaction.
     pub interaction_id: Option<String>,
-    /// What kind of application sent it.
+    /// The kind of application that sent it.
     pub application_type: Option<LongOrString>,
-    /// Which application sent it.
+    /// The application that sent it.
     pub application_id: Option<i64>,
-    /// What kind of resource took part.
+    /// The kind of resource that took part.
     pub resource_type: Option<LongOrString>,
-    /// Which resource took part.
+    /// The resource that took part.
     pub resource_id: Option<i64>,
     /// The medium, such as `voice`.
     pub media_type: Option<LongOrString>,
@@ -46,8 +46,8 @@ impl Event {
     }
 }
 
-/// Reads an event of `element`: the shared fields, those that `own` takes, and all else as extensions. Every violation
-/// is collected before the event is refused.
+/// Reads an event of `element`: the shared fields, the fields that `own` takes, and all other members as extensions.
+/// All violations are collected before the event is refused.
 pub fn read<T>(
     element: Element,
     body: &Members<'_>,
@@ -63,7 +63,8 @@ pub fn read<T>(
     violations.or((event, own, extensions))
 }
 
-/// Checks those members of an event of `element` that are not its fields. What is wrong goes to `violations`.
+/// Validates the members of an event that are not fields, as extensions of `element`. Violations are added to
+/// `violations`.
 fn read_extensions(
     element: Element,
     members: Vec<(&str, &Json<'_>)>,
@@ -84,7 +85,7 @@ fn read_extensions(
             continue;
         };
         if extensions.iter().any(|known| known.schema_id == schema.id) {
-            violations.add(&place, format!("the extension {} stands twice in the event", schema.definition.name));
+            violations.add(&place, format!("the extension {} occurs twice in the event", schema.definition.name));
             continue;
         }
         if *value != Json::Null

@@ -1,4 +1,5 @@
-//! Business attributes: fields that take a number or a string ("long or string", contract §5).
+//! Fields that take a number or a string ("long or string"), and to which business attributes can be mapped
+//! (docs/api.md §5).
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ pub enum LongOrString {
     String(String),
 }
 
-/// Which of an element's fields.
+/// The fields of an element that take a number or a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FieldName {
     /// `service_type`, `state_type` or `task_type`.
@@ -37,33 +38,33 @@ impl FieldName {
         [Self::Type, Self::Disposition, Self::ApplicationType, Self::ResourceType, Self::MediaType];
 }
 
-/// A field that a business attribute can be mapped to, such as `Task.disposition`.
+/// A field of a kind of element, such as `Task.disposition`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Field {
-    /// Whose field.
+    /// The kind of element.
     pub element: Element,
-    /// Which one.
+    /// The field of that element.
     pub name: FieldName,
 }
 
 impl Field {
-    /// The field of `element`.
+    /// The field `name` of `element`.
     pub const fn new(element: Element, name: FieldName) -> Self {
         Self { element, name }
     }
 
-    /// All of them.
+    /// All fields of all kinds of elements.
     pub fn all() -> impl Iterator<Item = Self> {
         Element::ALL.into_iter().flat_map(|element| FieldName::ALL.map(|name| Self { element, name }))
     }
 
-    /// The field of this name, such as `Task.disposition`; `Service.type` is `Service.service_type`.
+    /// Parses a name such as `Task.disposition`. `Service.type` is an alias of `Service.service_type`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = if text == "Service.type" { "Service.service_type" } else { text };
         Self::all().find(|field| field.to_string() == text)
     }
 
-    /// The member of events that it is, such as `disposition`.
+    /// The member of an event's body, such as `disposition`.
     pub const fn member(self) -> &'static str {
         match self.name {
             FieldName::Type => match self.element {

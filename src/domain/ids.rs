@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-/// A text that is not a decimal integer of the identifier's width (contract §1, Identifiers).
+/// A text that is not a decimal integer of the identifier's width (docs/api.md §1, Identifiers).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a {bits}-bit decimal integer")]
 pub struct InvalidId {

@@ -1,55 +1,56 @@
-//! A strict reader of JSON bodies (contract §1, Bodies): one pass, positions for every complaint, numbers as written.
+//! A strict JSON parser for request bodies (docs/api.md §1, Bodies). It makes one pass, reports the position of an
+//! error, and keeps numbers as written.
 //!
-//! It refuses what would be ambiguous or could not be stored: duplicate keys, NUL characters, deep nesting, and numbers
-//! beyond what a double can hold.
+//! It refuses what is ambiguous or cannot be stored: duplicate names, NUL characters, deep nesting, and numbers beyond
+//! the range of a double.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
 
-/// The most levels of objects and arrays a body may have.
+/// The most levels of nested objects and arrays.
 pub const MAX_DEPTH: usize = 32;
 
-/// The most characters of a number, and the largest exponent it may be written with.
+/// The most characters of a number.
 const MAX_NUMBER_LENGTH: usize = 400;
 
-/// Objects with more members than this find duplicates with a set instead of by looking at each.
+/// The most members of an object that are compared one by one to find duplicates. Larger objects use a set.
 const FEW_MEMBERS: usize = 16;
 
-/// A JSON value; texts without escapes and all numbers are borrowed from the body.
+/// A JSON value. Numbers, and strings without escapes, are borrowed from the body.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json<'a> {
     /// `null`
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A number as it was written, which is always within the range of a double.
+    /// A number as written, within the range of a double.
     Number(&'a str),
-    /// A string, without NUL.
+    /// A string without NUL.
     String(Cow<'a, str>),
     /// An array.
     Array(Vec<Json<'a>>),
-    /// An object, in the order it was written.
+    /// The members of an object in the order of the body.
     Object(Members<'a>),
 }
 
-/// The members of an object; no name stands twice.
+/// The members of an object. Names are unique.
 pub type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
-/// Why a body is not what this reader takes, and where.
+/// A syntax error and its position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {problem}")]
 pub struct JsonError {
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The column in characters, from 1.
     pub column: usize,
-    /// What was expected, and what was found.
+    /// The expected and the found input.
     pub problem: String,
 }
 
-/// Reads a body, which must be an object, and gives its members.
+/// Parses a body that must be an object.
 pub fn read_object(body: &[u8]) -> Result<Members<'_>, JsonError> {
     read(body, |reader, peek| match peek {
         Peek::Object => reader.object(1),
@@ -57,7 +58,7 @@ pub fn read_object(body: &[u8]) -> Result<Members<'_>, JsonError> {
     })
 }
 
-/// Reads a body that is an object or an array.
+/// Parses a body that must be an object or an array.
 pub fn read_records(body: &[u8]) -> Result<Json<'_>, JsonError> {
     read(body, |reader, peek| match peek {
         Peek::Object | Peek::Array => reader.value(peek, 1),
@@ -76,7 +77,7 @@ fn read<'a, T>(body: &'a [u8], read: impl FnOnce(&mut Reader<'a>, Peek) -> Resul
 }
 
 impl Json<'_> {
-    /// What kind of value this is, for a complaint: `a string`, `an array`, or the number itself.
+    /// Describes the value for a violation: `a string`, `an array`, or the number itself.
     pub fn found(&self) -> String {
         match self {
             Json::Null => "null".into(),
@@ -89,8 +90,8 @@ impl Json<'_> {
         }
     }
 
-    /// Writes the value in the one form in which equal values are equal texts: no white space, members by name.
-    /// Numbers stay as written.
+    /// Writes the value in canonical form: without white space, and with members ordered by name. Numbers stay as
+    /// written.
     pub fn write(&self, out: &mut String) {
         match self {
             Json::Null => out.push_str("null"),
@@ -122,7 +123,7 @@ pub fn write_string(out: &mut String, text: &str) {
     }
 }
 
-/// Writes the items between the brackets, with commas.
+/// Writes items between brackets, separated by commas.
 pub fn write_all<T>(
     out: &mut String,
     (open, close): (char, char),
@@ -139,16 +140,16 @@ pub fn write_all<T>(
     out.push(close);
 }
 
-/// A complaint at a byte of the body, before it is worded.
+/// A syntax error at a byte of the body, before it is turned into text.
 struct Fault {
     at: usize,
     problem: Problem,
 }
 
 enum Problem {
-    /// Something else was expected than what stands there.
+    /// Something else was expected.
     Expected(&'static str),
-    /// What stands there is not allowed.
+    /// The input is not allowed.
     Refused(String),
 }
 
@@ -180,7 +181,7 @@ impl From<&JiterError> for Fault {
             E::EofWhileParsingList | E::ExpectedListCommaOrEnd => expected("`,` or `]`"),
             E::EofWhileParsingObject | E::ExpectedObjectCommaOrEnd => expected("`,` or `}`"),
             E::EofWhileParsingValue | E::ExpectedSomeValue | E::ExpectedSomeIdent => {
-                expected("a value (a string stands in double quotes)")
+                expected("a value (strings need double quotes)")
             }
             E::ExpectedColon => expected("`:`"),
             E::InvalidEscape => expected("a JSON escape such as `\\n` or `\\u00e9`"),
@@ -191,7 +192,7 @@ impl From<&JiterError> for Fault {
             E::TrailingComma => expected("another item after the comma"),
             E::TrailingCharacters => expected("nothing after the object"),
             E::InvalidUnicodeCodePoint | E::LoneLeadingSurrogateInHexEscape | E::UnexpectedEndOfHexEscape => {
-                Problem::Refused("the escape is not a whole character: a surrogate needs its other half".into())
+                Problem::Refused("the escape is half of a surrogate pair".into())
             }
             other => Problem::Refused(other.to_string()),
         };
@@ -236,7 +237,7 @@ impl<'a> Reader<'a> {
                 self.jiter.known_number_bytes(peek).map_err(fault)?;
                 self.number(start).map(Json::Number)
             }
-            _ => Err(Fault { at: start, problem: expected("a value (a string stands in double quotes)") }),
+            _ => Err(Fault { at: start, problem: expected("a value (strings need double quotes)") }),
         }
     }
 
@@ -261,7 +262,7 @@ impl<'a> Reader<'a> {
             let end = start + bytes.len();
             let name_text = self.string(start, end)?;
             if is_repeated(&members, &mut seen, name_text.clone()) {
-                let problem = Problem::Refused(format!("the name {name_text:?} stands twice in one object"));
+                let problem = Problem::Refused(format!("the name {name_text:?} occurs twice in one object"));
                 return Err(Fault { at: start - 1, problem });
             }
             let peek = self.peek()?;
@@ -272,7 +273,7 @@ impl<'a> Reader<'a> {
         Ok(members)
     }
 
-    /// The string whose characters, between its quotes, are `start..end` of the body.
+    /// The string whose contents are the bytes `start..end` of the body.
     fn string(&self, start: usize, end: usize) -> Result<Cow<'a, str>, Fault> {
         let raw = &self.text[start..end];
         if !raw.contains('\\') {
@@ -284,12 +285,12 @@ impl<'a> Reader<'a> {
             Fault { at: start - 1 + fault.at, problem: fault.problem }
         })?;
         if decoded.contains('\0') {
-            return Err(Fault { at: start - 1, problem: Problem::Refused("a string may not contain NUL".into()) });
+            return Err(Fault { at: start - 1, problem: Problem::Refused("a string must not contain NUL".into()) });
         }
         Ok(Cow::Owned(decoded))
     }
 
-    /// The number that was just read, which began at `start`.
+    /// The number that ends at the current position and begins at `start`.
     fn number(&self, start: usize) -> Result<&'a str, Fault> {
         let text = &self.text[start..self.jiter.current_index()];
         if is_storable(text) {
@@ -318,7 +319,7 @@ fn is_repeated<'a>(members: &Members<'a>, seen: &mut HashSet<Cow<'a, str>>, name
     !seen.insert(name)
 }
 
-/// Whether a number of this spelling fits a double, and PostgreSQL's `numeric` without blowing up.
+/// Whether a number is in the range of a double, and has few enough digits for PostgreSQL's `numeric`.
 fn is_storable(text: &str) -> bool {
     let exponent = text.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
     let small_exponent = exponent.parse::<i32>().is_ok_and(|exponent| exponent.unsigned_abs() <= 400);
@@ -331,30 +332,30 @@ mod tests {
 
     use super::*;
 
-    fn complaint(body: &str) -> String {
+    fn error_of(body: &str) -> String {
         read_object(body.as_bytes()).expect_err(body).to_string()
     }
 
     #[test]
     fn the_published_example_is_refused_at_the_place_that_is_not_json() {
         assert_eq!(
-            complaint("{\n\"interaction_id\":0000CSS0FXZUP6UR}"),
+            error_of("{\n\"interaction_id\":0000CSS0FXZUP6UR}"),
             "line 2, column 19: expected a number without leading zeros, or a string in double quotes, found `0`"
         );
-        assert_eq!(complaint(r#"{"price":25 000}"#), "line 1, column 13: expected `,` or `}`, found `0`");
+        assert_eq!(error_of(r#"{"price":25 000}"#), "line 1, column 13: expected `,` or `}`, found `0`");
     }
 
     #[test]
     fn what_could_not_be_stored_or_is_ambiguous_is_refused() {
-        assert_eq!(complaint(r#"{"a":1,"a":2}"#), "line 1, column 8: the name \"a\" stands twice in one object");
-        assert_eq!(complaint(r#"{"é":"\u0000"}"#), "line 1, column 6: a string may not contain NUL");
-        assert_eq!(complaint(r#"{"\u0000":1}"#), "line 1, column 2: a string may not contain NUL");
-        assert_eq!(complaint(r#"{"a":1e999}"#), "line 1, column 6: the number is out of range");
-        assert_eq!(complaint(r#"{"a":0e99999999999}"#), "line 1, column 6: the number is out of range");
-        assert!(complaint(r#"{"a":"\ud800"}"#).contains("surrogate"));
-        assert!(complaint("\u{feff}{}").starts_with("line 1, column 1: expected a JSON object"));
-        assert!(complaint("[]").starts_with("line 1, column 1: expected a JSON object"));
-        assert!(complaint("{} x").starts_with("line 1, column 4: expected nothing after the object"));
+        assert_eq!(error_of(r#"{"a":1,"a":2}"#), "line 1, column 8: the name \"a\" occurs twice in one object");
+        assert_eq!(error_of(r#"{"é":"\u0000"}"#), "line 1, column 6: a string must not contain NUL");
+        assert_eq!(error_of(r#"{"\u0000":1}"#), "line 1, column 2: a string must not contain NUL");
+        assert_eq!(error_of(r#"{"a":1e999}"#), "line 1, column 6: the number is out of range");
+        assert_eq!(error_of(r#"{"a":0e99999999999}"#), "line 1, column 6: the number is out of range");
+        assert!(error_of(r#"{"a":"\ud800"}"#).contains("surrogate"));
+        assert!(error_of("\u{feff}{}").starts_with("line 1, column 1: expected a JSON object"));
+        assert!(error_of("[]").starts_with("line 1, column 1: expected a JSON object"));
+        assert!(error_of("{} x").starts_with("line 1, column 4: expected nothing after the object"));
         assert!(read_object(b"{\"a\":\"\xff\"}").is_err());
     }
 
@@ -362,14 +363,14 @@ mod tests {
     fn thirty_two_levels_are_read_and_thirty_three_refused() {
         let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
         assert!(read_object(nested(32).as_bytes()).is_ok());
-        assert!(complaint(&nested(33)).contains("nested deeper than 32 levels"));
+        assert!(error_of(&nested(33)).contains("nested deeper than 32 levels"));
     }
 
     #[test]
     fn duplicates_are_found_among_many_members() {
         let many: Vec<_> = (0..100).map(|at| format!("\"k{at}\":{at}")).collect();
         assert!(read_object(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
-        assert!(complaint(&format!("{{{},\"k7\":0}}", many.join(","))).contains("\"k7\" stands twice"));
+        assert!(error_of(&format!("{{{},\"k7\":0}}", many.join(","))).contains("\"k7\" occurs twice"));
     }
 
     /// Any JSON value whose numbers are integers, so that `serde_json` keeps them as written.

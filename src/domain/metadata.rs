@@ -1,4 +1,4 @@
-//! The metadata that events are validated against, as one consistent copy with its version.
+//! The metadata that events are validated against: one consistent copy with its version.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use super::extension::Schema;
 use super::field::Field;
 use super::ids::Element;
 
-/// Which state of the metadata an event was validated against; grows with every change.
+/// A version of the metadata. It grows with every change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct MetadataVersion(pub i64);
 
-/// All living extension schemas and business attributes at one moment.
+/// The extension schemas and business attributes in force.
 #[derive(Debug, Default)]
 pub struct Metadata {
-    /// Whether an extension without a declared schema is stored as it is sent.
+    /// Whether an extension without a declared schema is accepted and stored as it is sent.
     pub open_extensions: bool,
-    /// The moment, as a version.
+    /// The version of this copy.
     pub version: MetadataVersion,
     schemas: HashMap<(Element, String), Arc<Schema>>,
     attributes: HashMap<Field, Arc<BusinessAttribute>>,
 }
 
 impl Metadata {
-    /// The metadata at a version. Learned schemas are in force only where extensions need no declared one.
+    /// The metadata of a version. Open schemas are in force only if `open_extensions` is set.
     pub fn new(
         version: MetadataVersion,
         open_extensions: bool,
@@ -41,12 +41,12 @@ impl Metadata {
         Self { open_extensions, version, schemas: schemas.map(keyed).collect(), attributes }
     }
 
-    /// The schema of that name, without regard to case.
+    /// The schema of this name. Case does not count.
     pub fn schema(&self, element: Element, name: &str) -> Option<&Arc<Schema>> {
         self.schemas.get(&(element, name.to_ascii_lowercase()))
     }
 
-    /// The business attribute that a field is mapped to.
+    /// The business attribute that is mapped to a field.
     pub fn business_attribute_of(&self, field: Field) -> Option<&Arc<BusinessAttribute>> {
         self.attributes.get(&field)
     }

@@ -1,4 +1,5 @@
-//! What the service decides, without I/O: identifiers, time, events and their validation, the lifecycle's rules.
+//! The decisions of the service, without I/O: identifiers, time, events and their validation, the rules of the
+//! lifecycle.
 //!
 //! Nothing here knows SQL or HTTP, waits, or reads a clock.
 

@@ -1,13 +1,13 @@
-//! The mode of a deployment (contract §6).
+//! The mode of a deployment (docs/api.md §6).
 
 use super::json::{Json, Members};
 use super::reader::ObjectReader;
 use super::violation::{Place, Violations};
 
-/// Whether a deployment does its work.
+/// The mode of a deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// It does.
+    /// Everything is served.
     #[default]
     Production,
     /// Lifecycle events and queries are refused; metadata can be changed.
@@ -15,7 +15,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The word for it, as the API writes it.
+    /// The name of the mode in the API.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Production => "production",
@@ -23,7 +23,7 @@ impl Mode {
         }
     }
 
-    /// The mode of this word, in any case.
+    /// The mode of this name. Case does not count.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Production, Self::Maintenance].into_iter().find(|mode| mode.word().eq_ignore_ascii_case(word))
     }

@@ -1,4 +1,4 @@
-//! The once-only rules (contract §1): how a repeat of an event is told from a different event.
+//! The once-only rules (docs/api.md §1): how a repeat of an event is told from a different event.
 
 use std::borrow::Cow;
 
@@ -19,8 +19,8 @@ pub type Hash = [u8; 16];
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// The digest from the hash of the event as read and of the body as sent. The end within a transition was never sent
-    /// by itself, so it has no `sent`.
+    /// The digest from the hash of the event as read and of the body as sent. The end within a transition was never
+    /// sent by itself, so it has no `sent`.
     pub fn new(read: Hash, sent: Option<Hash>) -> Self {
         let mut both = [0; 32];
         both[..16].copy_from_slice(&read);

@@ -1,4 +1,4 @@
-//! What a query asks for (contract §3).
+//! Parameters of queries (docs/api.md §3).
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 use super::ids::{Element, ServiceId, StateId};
 use super::time::Timestamp;
 
-/// Which extensions a query includes: names in any case, or `*` for all.
+/// The extensions that a query selects: names in any case, or `*` for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExtensionSelection {
-    /// All there are.
+    /// Whether all extensions are selected.
     pub all: bool,
-    /// Those of these names, in lower case.
+    /// The selected names in lower case.
     pub names: Vec<String>,
 }
 
@@ -24,24 +24,24 @@ impl ExtensionSelection {
         }
     }
 
-    /// Whether nothing is asked for.
+    /// Whether nothing is selected.
     pub const fn is_empty(&self) -> bool {
         !self.all && self.names.is_empty()
     }
 }
 
-/// Which extensions of each kind of element a query includes.
+/// The extensions that a query selects for each kind of element.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExtensionSelections([ExtensionSelection; 3]);
 
 impl ExtensionSelections {
-    /// All there are, of every kind of element.
+    /// Selects all extensions of every kind of element.
     pub fn all() -> Self {
         Self(std::array::from_fn(|_| ExtensionSelection { all: true, names: Vec::new() }))
     }
 
-    /// Adds a comma separated list. `State.Survey` and `Task.*` choose for those elements, plain names for `plain`. A
-    /// name that nothing bears selects nothing; an item that is no name is given back.
+    /// Adds a comma-separated list. `State.Survey` and `Task.*` select for that kind of element, plain names for
+    /// `plain`. Unknown names select nothing. Gives back the first item that is not a valid name.
     pub fn add<'a>(&mut self, plain: Element, list: &'a str) -> Result<(), &'a str> {
         for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let (element, name) = match item.split_once('.') {
@@ -59,37 +59,37 @@ impl ExtensionSelections {
         Ok(())
     }
 
-    /// Those of one kind of element.
+    /// The selection for one kind of element.
     pub const fn of(&self, element: Element) -> &ExtensionSelection {
         &self.0[element as usize]
     }
 }
 
-/// Whether an element has ended.
+/// The status of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// It has not.
+    /// The element has not ended.
     Active,
-    /// It has.
+    /// The element has ended.
     Completed,
 }
 
-/// Which of some elements are asked for, by their status.
+/// The nested elements that a query selects, by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Nested {
-    /// Those that are active.
+    /// Whether active elements are selected.
     pub active: bool,
-    /// Those that are completed.
+    /// Whether completed elements are selected.
     pub completed: bool,
 }
 
 impl Nested {
-    /// Whether any are asked for.
+    /// Whether any elements are selected.
     pub const fn any(self) -> bool {
         self.active || self.completed
     }
 
-    /// The one status that is asked for; none: both.
+    /// The only selected status. `None` if both or neither are selected.
     pub const fn only(self) -> Option<Status> {
         match (self.active, self.completed) {
             (true, false) => Some(Status::Active),
@@ -99,7 +99,7 @@ impl Nested {
     }
 }
 
-/// What is given of each element beside itself.
+/// The parts of each element that a query selects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
     /// The states of a service.
@@ -108,75 +108,75 @@ pub struct View {
     pub tasks: Nested,
     /// The extensions.
     pub extensions: ExtensionSelections,
-    /// Whether values are given as the names that a person reads, as in the `reporting` views.
+    /// Whether values are given by display name, as in the `reporting` views.
     pub for_people: bool,
 }
 
 impl View {
-    /// Whole services as a person looks at them: with all states and tasks, and without extensions.
+    /// Whole services for display: with all states and tasks, without extensions.
     pub fn of_journey() -> Self {
         let all = Nested { active: true, completed: true };
         Self { states: all, tasks: all, for_people: true, ..Self::default() }
     }
 
-    /// One element as a person looks at it: with its extensions, and without what is nested in it.
+    /// A single element for display: with its extensions, without nested elements.
     pub fn of_element() -> Self {
         Self { extensions: ExtensionSelections::all(), for_people: true, ..Self::default() }
     }
 }
 
-/// A span of time, with its start and without its end.
+/// A half-open span of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Span {
-    /// From this moment on.
+    /// The start, inclusive.
     pub from: Option<Timestamp>,
-    /// Before this moment.
+    /// The end, exclusive.
     pub to: Option<Timestamp>,
 }
 
-/// Whose services.
+/// The owner of services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    /// A customer's.
+    /// A customer.
     Customer(String),
-    /// Those of a contact key that have no customer.
+    /// A contact key. It owns the services that have it and no customer.
     Anonymous(String),
 }
 
-/// The elements that are listed.
+/// The elements that a list contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listed {
-    /// Services.
+    /// The services of an owner.
     Services(Owner),
-    /// States of a service.
+    /// The states of a service.
     States(ServiceId),
-    /// Tasks of a service.
+    /// The tasks of a service.
     Tasks(ServiceId),
 }
 
-/// What a list is narrowed to.
+/// The conditions that listed elements meet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// By status; none: all.
+    /// The status. `None`: any.
     pub status: Option<Status>,
-    /// By type: numbers or names; none: all.
+    /// The types, as numbers or names. Empty: any.
     pub types: Vec<String>,
-    /// By state, of tasks; none: all.
+    /// The states of tasks. Empty: any.
     pub states: Vec<StateId>,
-    /// By start.
+    /// The span in which elements started.
     pub started: Span,
-    /// By end.
+    /// The span in which elements ended.
     pub completed: Span,
-    /// Those before a place in the list.
+    /// The position in the list before which elements are given.
     pub before: Option<Cursor>,
-    /// The most that are given: the newest.
+    /// The most elements, the newest of those that match.
     pub limit: u32,
 }
 
-/// A place in a list that is in order of start and identifier.
+/// A position in a list ordered by start and identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// The start of the element there.
+    /// The start of the element at this position.
     pub started: Timestamp,
     /// Its identifier.
     pub id: i64,
@@ -193,20 +193,20 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parsed = text.split_once('.').and_then(|(started, id)| Some((started.parse().ok()?, id.parse().ok()?)));
-        let (millis, id) = parsed.ok_or("expected a cursor as a Link gives it")?;
+        let (millis, id) = parsed.ok_or("expected a cursor from a Link header")?;
         let started = Timestamp::from_millis(millis);
         if started.millis() == millis && Timestamp::parse(&started.to_string()).is_some() {
             return Ok(Self { started, id });
         }
-        Err("expected a cursor as a Link gives it")
+        Err("expected a cursor from a Link header")
     }
 }
 
-/// A part of a list: its newest elements in ascending order.
+/// A page of a list: its newest elements in ascending order.
 #[derive(Debug)]
 pub struct Page<T> {
     /// The elements.
     pub elements: Vec<T>,
-    /// Where the older ones end that remain, if any do.
+    /// The cursor of the next older page, if older elements remain.
     pub older: Option<Cursor>,
 }

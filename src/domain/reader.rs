@@ -1,4 +1,4 @@
-//! Typed reading of an object's known members: each one is taken once, and every complaint is collected.
+//! A typed reader of JSON objects. Every member is taken once, and all violations are collected.
 
 use std::ops::RangeInclusive;
 
@@ -7,32 +7,32 @@ use super::json::{Json, Members};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
-/// The most characters of a long-or-string value, and of most texts (contract §1).
+/// The most characters of a long-or-string value, and of most texts (docs/api.md §1).
 pub const MAX_TEXT: usize = 255;
 
-/// The members of one object, as they are taken. `null` counts as absent.
+/// A reader of the members of one object. `null` counts as absent.
 pub struct ObjectReader<'a, 'j> {
     members: &'a [(std::borrow::Cow<'j, str>, Json<'j>)],
     taken: Vec<bool>,
     place: Place<'a>,
-    /// What was wrong with the members taken so far.
+    /// The violations found so far.
     pub violations: Violations,
 }
 
 impl<'a, 'j> ObjectReader<'a, 'j> {
-    /// The members of the object at `place`.
+    /// A reader of the object at `place`.
     pub fn new(members: &'a Members<'j>, place: Place<'a>) -> Self {
         Self { members, taken: vec![false; members.len()], place, violations: Violations::default() }
     }
 
-    /// The member `name` whatever it is, unless absent or `null`.
+    /// Takes the member `name`, whatever its type. `None` if it is absent or `null`.
     pub fn take(&mut self, name: &str) -> Option<&'a Json<'j>> {
         let at = self.members.iter().position(|(member, _)| member == name)?;
         self.taken[at] = true;
         Some(&self.members[at].1).filter(|value| **value != Json::Null)
     }
 
-    /// The members that nothing took, with their names.
+    /// The members that have not been taken.
     pub fn rest(&self) -> impl Iterator<Item = (&'a str, &'a Json<'j>)> {
         let untaken = |(member, _): &(&'a (_, _), &bool)| *member;
         self.members.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(move |pair| {
@@ -41,25 +41,25 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         })
     }
 
-    /// Complains about every member that nothing took.
+    /// Adds a violation for every member that has not been taken.
     pub fn refuse_rest(&mut self) {
         let names: Vec<_> = self.rest().map(|(name, _)| name.to_owned()).collect();
         for name in names {
-            self.add_violation(&name, "there is no such field here");
+            self.add_violation(&name, "unknown field");
         }
     }
 
-    /// Complains about the member `name`.
+    /// Adds a violation at the member `name`.
     pub fn add_violation(&mut self, name: &str, detail: impl Into<String>) {
         self.violations.add(&self.place.member(name), detail);
     }
 
-    /// Complains about the member `name` in a way that newer metadata might settle.
+    /// Adds a violation at the member `name` that newer metadata may settle.
     pub fn add_metadata_violation(&mut self, name: &str, detail: impl Into<String>) {
         self.violations.add_about_metadata(&self.place.member(name), detail);
     }
 
-    /// A text of a length in characters; a JSON integer counts as its digits.
+    /// Takes a text with a length in characters. A JSON integer counts as its digits.
     pub fn text(&mut self, name: &str, length: RangeInclusive<usize>) -> Option<String> {
         let text = match self.take(name)? {
             Json::String(text) => text.as_ref(),
@@ -69,7 +69,7 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         self.of_length(name, text, &length)
     }
 
-    /// A text that may not come as a number.
+    /// Takes a text that must be a JSON string.
     pub fn string(&mut self, name: &str, length: RangeInclusive<usize>) -> Option<String> {
         match self.take(name)? {
             Json::String(text) => self.of_length(name, text, &length),
@@ -77,7 +77,7 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         }
     }
 
-    /// A 64-bit integer, or a text of 1 to 255 characters.
+    /// Takes a 64-bit integer, or a text of 1 to 255 characters.
     pub fn long_or_string(&mut self, name: &str) -> Option<LongOrString> {
         match self.take(name)? {
             Json::String(text) => self.of_length(name, text, &(1..=MAX_TEXT)).map(LongOrString::String),
@@ -88,17 +88,17 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         }
     }
 
-    /// A 64-bit integer.
+    /// Takes a 64-bit integer.
     pub fn long(&mut self, name: &str) -> Option<i64> {
         self.integer(name, "a 64-bit integer")
     }
 
-    /// A 32-bit integer.
+    /// Takes a 32-bit integer.
     pub fn int(&mut self, name: &str) -> Option<i32> {
         self.integer(name, "a 32-bit integer")
     }
 
-    /// An object, whose members `read` takes.
+    /// Takes an object, which `read` reads.
     pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut ObjectReader<'_, 'j>) -> T) -> Option<T> {
         match self.take(name)? {
             Json::Object(members) => {
@@ -113,12 +113,12 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         }
     }
 
-    /// Whether the member is there, and not `null`.
+    /// Whether the member is present and not `null`.
     pub fn has(&self, name: &str) -> bool {
         self.members.iter().any(|(member, value)| member == name && *value != Json::Null)
     }
 
-    /// A number of seconds, 0 or more.
+    /// Takes a number of seconds, 0 or more.
     pub fn seconds(&mut self, name: &str) -> Option<i64> {
         let seconds: i64 = self.integer(name, "a 64-bit integer")?;
         if seconds < 0 {
@@ -128,14 +128,14 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         Some(seconds)
     }
 
-    /// A moment.
+    /// Takes a timestamp.
     pub fn timestamp(&mut self, name: &str) -> Option<Timestamp> {
         const MOMENT: &str = "a date and time such as 2026-02-05T09:11:00.000Z";
         match self.take(name)? {
             Json::String(text) => {
                 let moment = Timestamp::parse(text);
                 if moment.is_none() {
-                    self.add_violation(name, format!("expected {MOMENT}, found another string"));
+                    self.add_violation(name, format!("expected {MOMENT}, found a different string"));
                 }
                 moment
             }
@@ -168,24 +168,24 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         }
     }
 
-    /// Complains that the member `name` is not what was expected.
+    /// Adds a violation that names the expected and the found type.
     pub fn expected<T>(&mut self, name: &str, what: &str, found: &Json<'_>) -> Option<T> {
         self.add_violation(name, format!("expected {what}, found {}", found.found()));
         None
     }
 }
 
-/// What is wrong with a text's length in Unicode scalar values, if anything.
+/// The violation of a text's length in Unicode scalar values, if there is one.
 pub fn length_violation(text: &str, length: &RangeInclusive<usize>) -> Option<String> {
-    // Bytes are at least as many as characters: most texts need no counting.
+    // A text has at least as many bytes as characters, so most texts need no counting.
     if text.len() <= *length.end() && text.len() >= *length.start() && (*length.start() <= 1) {
         return None;
     }
     let count = text.chars().count();
     if count > *length.end() {
-        Some(format!("{count} characters; at most {} are allowed", length.end()))
+        Some(format!("expected at most {} characters, found {count}", length.end()))
     } else if count < *length.start() {
-        Some(format!("{count} characters; at least {} must be there", length.start()))
+        Some(format!("expected at least {} characters, found {count}", length.start()))
     } else {
         None
     }

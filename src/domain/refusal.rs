@@ -1,4 +1,4 @@
-//! Why a well-formed command is not carried out.
+//! Refusals: why a valid command is not carried out.
 
 use super::completion::Complete;
 use super::extension::{Change, ChangeRecords, MAX_STORED};
@@ -7,69 +7,69 @@ use super::once_only::RecordedEnd;
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
-/// Why a command was refused by what is on record.
+/// A reason to refuse a command, found in what is on record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The path names nothing.
-    #[error("there is no such {}", .0.singular())]
+    /// The element of the path does not exist.
+    #[error("no such {}", .0.singular())]
     Unknown(Element),
-    /// It ended before, and this is not the same event again.
-    #[error("it ended at {ended_at}, with another event than this one")]
+    /// The element has ended by a different event.
+    #[error("it ended at {ended_at} by a different event")]
     AlreadyCompleted {
-        /// When it ended.
+        /// The time of that end.
         ended_at: Timestamp,
     },
-    /// The task belongs to another state than the event says.
+    /// The task belongs to another state.
     #[error("the task belongs to state {has}, not to state {given}")]
     StateMismatch {
-        /// The state it has.
+        /// The state of the task.
         has: StateId,
-        /// The state the event names.
+        /// The state in the event.
         given: StateId,
     },
-    /// There is nothing that could be removed.
-    #[error("nothing is recorded under this extension")]
+    /// There are no records to delete.
+    #[error("no records of this extension")]
     NoRecords,
-    /// The idempotency key belongs to another request.
-    #[error("the Idempotency-Key was used within the last 24 hours with another route or body")]
+    /// The idempotency key was used for another request.
+    #[error("this Idempotency-Key was used within the last 24 hours for a different route or body")]
     IdempotencyMismatch,
-    /// The body refers to something that does not exist.
+    /// The body refers to an element that does not exist.
     #[error("the event is not valid")]
     Invalid(Violations),
 }
 
-/// What is on record about the things that a command names.
+/// The recorded facts that a command is judged by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OnRecord {
     /// Whether the service exists.
     pub service: bool,
-    /// Whether the state that the body names exists in the service.
+    /// Whether the state that the body refers to exists in the service.
     pub state: bool,
-    /// Whether the element of the path, or of the drawn identifier, exists.
+    /// Whether the element of the path, or with the drawn identifier, exists.
     pub element: bool,
-    /// The bytes of what is recorded under the extension that is changed.
+    /// The size in bytes of the records that the command changes.
     pub recorded_bytes: Option<usize>,
-    /// The state that the task has.
+    /// The state of the task.
     pub task_state: Option<StateId>,
-    /// The element's end.
+    /// The end of the element.
     pub end: Option<RecordedEnd>,
 }
 
-/// What becomes of a command that was not carried out at first.
+/// The verdict on a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is done, now or before.
+    /// The command was carried out, now or by an earlier request.
     Done,
-    /// It was done before under the same idempotency key, and started what has this identifier.
+    /// An earlier request with the same idempotency key started the element with this identifier.
     Repeated(i64),
-    /// It is refused.
+    /// The command is refused.
     Refused(Refusal),
-    /// Nothing stands against it any more: what did was changed meanwhile.
+    /// No reason to refuse the command remains: try again.
     Retry,
 }
 
 impl OnRecord {
-    /// Why an end was not recorded. The once-only rule comes before all that is said of the state.
+    /// Judges an end that was not recorded. Repeats are recognized before the state is compared.
     pub fn judge_complete(&self, command: &Complete) -> Verdict {
         if !self.service {
             return Verdict::Refused(Refusal::Unknown(Element::Service));
@@ -94,7 +94,8 @@ impl OnRecord {
         }
     }
 
-    /// Why a transition was not recorded. A state that has ended has no repeat of it: the new state would be another.
+    /// Judges a transition that was not recorded. If its state has ended, it is refused rather than recognized as a
+    /// repeat, since it would have started another state.
     pub fn judge_transition(&self, from: StateId) -> Verdict {
         let place = Place::Body.member("from");
         match &self.end {
@@ -105,7 +106,7 @@ impl OnRecord {
         }
     }
 
-    /// Why records were not changed.
+    /// Judges a change of records that was not made.
     pub fn judge_change_records(&self, command: &ChangeRecords) -> Verdict {
         match &command.change {
             _ if !self.service => Verdict::Refused(Refusal::Unknown(Element::Service)),
@@ -114,7 +115,7 @@ impl OnRecord {
             Change::Merge { patch, .. }
                 if self.recorded_bytes.is_some_and(|bytes| bytes + patch.len() > MAX_STORED) =>
             {
-                let detail = format!("the record would have more than {MAX_STORED} bytes");
+                let detail = format!("the merged record would exceed {MAX_STORED} bytes");
                 Verdict::Refused(Refusal::Invalid(Violations::at(&Place::Body, detail)))
             }
             Change::Merge { .. } if self.recorded_bytes.is_some() => Verdict::Retry,
@@ -123,12 +124,13 @@ impl OnRecord {
         }
     }
 
-    /// Why a change of a service was not made.
+    /// Judges a change of a service that was not made.
     pub fn judge_change(&self) -> Verdict {
         if self.service { Verdict::Retry } else { Verdict::Refused(Refusal::Unknown(Element::Service)) }
     }
 
-    /// Why the start of a state or task was not recorded, whose body names a state in `member`.
+    /// Judges the start of a state or task that was not recorded. `member` is the member of the body that refers to
+    /// `state`.
     pub fn judge_start(&self, member: &str, state: Option<StateId>) -> Verdict {
         match state {
             _ if !self.service => Verdict::Refused(Refusal::Unknown(Element::Service)),

@@ -1,4 +1,4 @@
-//! Services: one customer commitment each.
+//! Services: one commitment to a customer each.
 
 use chrono::TimeDelta;
 
@@ -12,31 +12,31 @@ use super::reader::{MAX_TEXT, ObjectReader};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
-/// The command that starts a service (contract §2, SRV.1).
+/// The command Start Service (docs/api.md §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartService {
     /// The start event.
     pub event: Event,
-    /// What is said of the service itself.
+    /// The properties of the service itself.
     pub details: ServiceDetails,
-    /// What the application attached.
+    /// The attached extensions.
     pub extensions: Vec<Extension>,
 }
 
-/// What a start event says of the service itself.
+/// The properties of a service in its start event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceDetails {
-    /// Whose service it is; none: an anonymous caller's.
+    /// The customer. `None`: the caller is anonymous.
     pub customer_id: Option<String>,
-    /// By which an anonymous caller is found again.
+    /// The key by which an anonymous caller is recognized.
     pub contact_key: Option<String>,
-    /// What kind of service.
+    /// The type of the service.
     pub service_type: Option<LongOrString>,
-    /// Estimated duration in seconds.
+    /// The estimated duration in seconds.
     pub est_duration: Option<i64>,
-    /// When the service and all of its data are to be deleted.
+    /// When the service and all its data are to be deleted.
     pub expires_at: Option<Timestamp>,
-    /// Seconds since its last event after which it is to be ended.
+    /// The seconds after its last event at which the service is to be ended.
     pub auto_complete_after: Option<i64>,
 }
 
@@ -55,7 +55,7 @@ impl StartService {
             };
             let nobody = details.customer_id.is_none() && details.contact_key.is_none();
             if nobody && reader.violations.len() == before {
-                reader.add_violation("customer_id", "customer_id or contact_key must be given");
+                reader.add_violation("customer_id", "customer_id or contact_key is required");
             }
             details
         })?;
@@ -63,17 +63,17 @@ impl StartService {
     }
 }
 
-/// When a service and all of its data are to be deleted (contract §7).
+/// When a service and all its data are to be deleted (docs/api.md §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiration {
-    /// The moment.
+    /// The time of deletion.
     pub at: Timestamp,
-    /// The seconds from now by which it was given.
+    /// The seconds from now, if the time was given as `ttl`.
     pub ttl: Option<i64>,
 }
 
 impl Expiration {
-    /// Takes `ttl`, in seconds from now, which wins, or `expiration_time`.
+    /// Takes `ttl`, in seconds from now, or else `expiration_time`.
     pub(super) fn take(reader: &mut ObjectReader<'_, '_>, now: Timestamp) -> Option<Self> {
         let ttl = reader.seconds("ttl");
         let expiration_time = reader.timestamp("expiration_time");
@@ -84,46 +84,46 @@ impl Expiration {
         if at.is_none() {
             reader.add_violation(
                 "ttl",
-                format!("expected seconds until a moment before the year 10000, found {seconds}"),
+                format!("expected a number of seconds that ends before the year 10000, found {seconds}"),
             );
         }
         at.map(|at| Self { at, ttl })
     }
 }
 
-/// The command that gives a service another customer, and replaces those start-event fields that it has (contract §2,
-/// SRV.2).
+/// The command Associate Service: a new customer, and new values for those fields of the start event that are given
+/// (docs/api.md §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssociateService {
-    /// Which service.
+    /// The service.
     pub service_id: ServiceId,
-    /// Whose service it is from now on.
+    /// The new customer.
     pub customer_id: String,
-    /// The fields of the start event that are given.
+    /// The given fields of the start event.
     pub event: Event,
-    /// Whether the event's timestamp is one of them.
+    /// Whether the timestamp is one of them.
     pub timestamp_given: bool,
-    /// What kind of service.
+    /// The type of the service.
     pub service_type: Option<LongOrString>,
-    /// Estimated duration in seconds.
+    /// The estimated duration in seconds.
     pub est_duration: Option<i64>,
-    /// When the service and all of its data are to be deleted.
+    /// When the service and all its data are to be deleted.
     pub expires_at: Option<Timestamp>,
-    /// Seconds since its last event after which it is to be ended.
+    /// The seconds after its last event at which the service is to be ended.
     pub auto_complete_after: Option<i64>,
-    /// What the application attached; replaces what was recorded under the same names.
+    /// The attached extensions. Each replaces what was recorded under its name.
     pub extensions: Vec<Extension>,
 }
 
 impl AssociateService {
-    /// Reads the body; all of it may be absent.
+    /// Reads the body. All members are optional.
     pub fn read(
         service_id: ServiceId,
         customer_id: &str,
         body: &Members<'_>,
         context: Context<'_>,
     ) -> Result<Self, Violations> {
-        // What is absent stays as it is.
+        // Absent fields keep their value.
         let context = Context { fill_defaults: false, ..context };
         let (event, own, extensions) = read(Element::Service, body, context, |reader| {
             (
@@ -150,24 +150,24 @@ impl AssociateService {
     }
 }
 
-/// The command that says anew when a service and all of its data are to be deleted (contract §2).
+/// The command that changes when a service and all its data are to be deleted (docs/api.md §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpdateExpiration {
-    /// Which service.
+    /// The service.
     pub service_id: ServiceId,
-    /// The moment.
+    /// The time of deletion.
     pub expires_at: Timestamp,
 }
 
 impl UpdateExpiration {
-    /// Reads the body, which must have `ttl` or `expiration_time` and nothing else.
+    /// Reads the body, which must have `ttl` or `expiration_time`, and nothing else.
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
         let mut reader = ObjectReader::new(body, Place::Body);
         let expiration = Expiration::take(&mut reader, context.now);
         reader.refuse_rest();
         let Some(expiration) = expiration else {
             if reader.violations.is_empty() {
-                reader.add_violation("ttl", "ttl or expiration_time must be given");
+                reader.add_violation("ttl", "ttl or expiration_time is required");
             }
             return Err(reader.violations);
         };

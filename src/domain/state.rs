@@ -11,32 +11,32 @@ use super::json::Members;
 use super::reader::ObjectReader;
 use super::violation::{Place, Violations};
 
-/// The command that starts a state of a service (contract §2, SRV.5).
+/// The command Start State (docs/api.md §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartState {
-    /// Whose state.
+    /// The service.
     pub service_id: ServiceId,
     /// The start event.
     pub event: Event,
-    /// What is said of the state itself.
+    /// The properties of the state itself.
     pub details: StateDetails,
-    /// What the application attached.
+    /// The attached extensions.
     pub extensions: Vec<Extension>,
 }
 
-/// What a start event says of the state itself.
+/// The properties of a state in its start event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateDetails {
     /// The state of the same service that it follows.
     pub previous_state_id: Option<StateId>,
-    /// What kind of state.
+    /// The type of the state.
     pub state_type: Option<LongOrString>,
-    /// Estimated duration in seconds.
+    /// The estimated duration in seconds.
     pub est_duration: Option<i64>,
 }
 
 impl StartState {
-    /// Reads the body of a start event. Whether the previous state exists is for the store to find.
+    /// Reads the body of a start event. The store checks that the previous state exists.
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
         let (event, details, extensions) = read(Element::State, body, context, |reader| StateDetails {
             previous_state_id: reader.int("previous_state_id").map(StateId),
@@ -47,25 +47,25 @@ impl StartState {
     }
 }
 
-/// The command that ends a state and starts the one that follows it, both or neither (contract §2, SRV.7).
+/// The command State Transition: the end of a state and the start of the next, both or neither (docs/api.md §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransitionState {
     /// The end of the former state.
     pub from: Complete,
-    /// The start of the next.
+    /// The start of the next state.
     pub to: StartState,
 }
 
 impl TransitionState {
-    /// Reads the body: `from` and `to` with the fields of their own; the event's fields go to both, extensions to the
-    /// new state. Whether the former state exists is for the store to find.
+    /// Reads the body. `from` and `to` hold the fields of the two states. The fields of the event go to both states,
+    /// extensions to the new one. The store checks that the former state exists.
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
         let (event, (timestamp_given, from, to), extensions) = read(Element::State, body, context, |reader| {
             (reader.take("timestamp").is_some(), take_from(reader, context), take_to(reader, context))
         })?;
-        // Without one, reading has failed.
+        // It is `None` only for a body with violations, which `read` refuses.
         let Some((state_id, disposition)) = from else {
-            return Err(Violations::at(&Place::Body.member("from"), "must be given"));
+            return Err(Violations::at(&Place::Body.member("from"), "required, but missing"));
         };
         let end = End {
             event: event.clone(),
@@ -87,14 +87,14 @@ fn take_from(reader: &mut ObjectReader<'_, '_>, context: Context<'_>) -> Option<
         let before = reader.violations.len();
         let state = reader.int("state_id");
         if state.is_none() && reader.violations.len() == before {
-            reader.add_violation("state_id", "must be given: the state that ends");
+            reader.add_violation("state_id", "required, but missing: the state that ends");
         }
         let disposition = Disposition::take(reader, Element::State, context);
         reader.refuse_rest();
         state.map(|state| (StateId(state), disposition))
     });
     if read.is_none() && !reader.has("from") {
-        reader.add_violation("from", "must be given: an object with the state_id of the state that ends");
+        reader.add_violation("from", "required, but missing: an object with the state_id of the state that ends");
     }
     read.flatten()
 }
@@ -105,6 +105,6 @@ fn take_to(reader: &mut ObjectReader<'_, '_>, context: Context<'_>) -> (Option<L
         reader.refuse_rest();
         read
     });
-    // Without the object, a default may still say of what kind it is.
+    // Without `to`, a default may still fill the type.
     read.unwrap_or_else(|| (context.default(Element::State, FieldName::Type), None))
 }

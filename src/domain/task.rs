@@ -8,32 +8,32 @@ use super::ids::{Element, ServiceId, StateId};
 use super::json::Members;
 use super::violation::Violations;
 
-/// The command that starts a task (contract §2, SRV.8).
+/// The command Start Task (docs/api.md §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartTask {
-    /// Whose task.
+    /// The service.
     pub service_id: ServiceId,
     /// The start event.
     pub event: Event,
-    /// What is said of the task itself.
+    /// The properties of the task itself.
     pub details: TaskDetails,
-    /// What the application attached.
+    /// The attached extensions.
     pub extensions: Vec<Extension>,
 }
 
-/// What a start event says of the task itself.
+/// The properties of a task in its start event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskDetails {
-    /// The state it is a step of; none: of the service itself.
+    /// The state that the task is a step of. `None`: it is a step of the service itself.
     pub state_id: Option<StateId>,
-    /// What kind of task.
+    /// The type of the task.
     pub task_type: Option<LongOrString>,
-    /// Estimated duration in seconds.
+    /// The estimated duration in seconds.
     pub est_duration: Option<i64>,
 }
 
 impl StartTask {
-    /// Reads the body of a start event. Whether the state exists is for the store to find.
+    /// Reads the body of a start event. The store checks that the state exists.
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
         let (event, details, extensions) = read(Element::Task, body, context, |reader| TaskDetails {
             state_id: reader.int("state_id").map(StateId),

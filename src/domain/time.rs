@@ -1,21 +1,21 @@
-//! Moments as the API knows them: RFC 3339 in, whole milliseconds of UTC out (contract §1, Time).
+//! Timestamps of the API: RFC 3339 on input, milliseconds of UTC on output (docs/api.md §1, Time).
 
 use std::fmt;
 
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
-/// A moment in whole milliseconds, between the years 0000 and 9999 of UTC.
+/// A moment in whole milliseconds, in the years 0000 to 9999 of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// Cuts what is finer than a millisecond. A leap second counts as the first of the next minute.
+    /// Truncates to milliseconds. A leap second becomes the first second of the next minute.
     pub fn cut(moment: DateTime<Utc>) -> Self {
         Self::from_millis(moment.timestamp_millis())
     }
 
-    /// The moment `millis` milliseconds after 1970; the nearest end of chrono's range where that lies outside of it.
+    /// The moment `millis` milliseconds after the Unix epoch, clamped to the range of chrono.
     pub const fn from_millis(millis: i64) -> Self {
         match DateTime::from_timestamp_millis(millis) {
             Some(moment) => Self(moment),
@@ -24,20 +24,20 @@ impl Timestamp {
         }
     }
 
-    /// Reads RFC 3339 with any offset; the fraction is optional. `None`: it is not that.
+    /// Parses RFC 3339 with any offset and an optional fraction. `None` if the text is anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        // The parser also takes other characters for a minus.
+        // The parser also accepts a Unicode minus sign.
         let moment = DateTime::parse_from_rfc3339(text).ok().filter(|_| text.is_ascii())?;
         let cut = Self::cut(moment.to_utc());
         (0..=9999).contains(&cut.0.year()).then_some(cut)
     }
 
-    /// Milliseconds after 1970.
+    /// The milliseconds since the Unix epoch.
     pub const fn millis(self) -> i64 {
         self.0.timestamp_millis()
     }
 
-    /// The same moment for libraries.
+    /// The same moment as a type of chrono.
     pub const fn to_datetime(self) -> DateTime<Utc> {
         self.0
     }
@@ -55,12 +55,12 @@ impl Serialize for Timestamp {
     }
 }
 
-/// Milliseconds from start to end; 0 where the clocks of their senders differ so much that the end comes first.
+/// The milliseconds from start to end; 0 if the end is earlier, because the clocks of the senders differ.
 pub fn duration_millis(started: Timestamp, ended: Timestamp) -> i64 {
     (ended.millis() - started.millis()).max(0)
 }
 
-/// Whether `text` is a day of the calendar, as `YYYY-MM-DD`.
+/// Whether `text` is a valid calendar date of the form `YYYY-MM-DD`.
 pub fn is_date(text: &str) -> bool {
     let shape = |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
     text.len() == 10 && text.bytes().enumerate().all(shape) && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()

@@ -105,8 +105,8 @@ pub struct Axis {
 
 impl Axis {
     /// The axis from the first of some moments to the last: those at which something starts or ends, and the present
-    /// where something is open. `busy` is when something is done: what lies between is cut short where it is longer than
-    /// all of that. None without moments.
+    /// where something is open. `busy` is when something is done: what lies between is cut short where it is longer
+    /// than all of that. None without moments.
     pub fn over(
         moments: impl IntoIterator<Item = Timestamp>,
         busy: impl IntoIterator<Item = (Timestamp, Timestamp)>,

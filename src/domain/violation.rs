@@ -1,19 +1,19 @@
-//! What is wrong with a body, every complaint with the JSON pointer of its place.
+//! Violations: what is wrong with a body, each with its JSON pointer.
 
 use std::fmt;
 
 use super::ids::Element;
 
-/// One thing that is wrong, and where.
+/// One thing that is wrong with a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// RFC 6901 pointer into the body.
+    /// The RFC 6901 pointer into the body.
     pub pointer: String,
-    /// What was expected and what was found.
+    /// The expected and the found input.
     pub detail: String,
 }
 
-/// Everything that is wrong with a body: validation goes on after the first complaint.
+/// Everything that is wrong with a body. Validation does not stop at the first violation.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Violations {
     list: Vec<Violation>,
@@ -22,75 +22,75 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// A single complaint about a place in the body.
+    /// A single violation.
     pub fn at(place: &Place<'_>, detail: impl Into<String>) -> Self {
         let mut violations = Self::default();
         violations.add(place, detail);
         violations
     }
 
-    /// Adds a complaint.
+    /// Adds a violation.
     pub fn add(&mut self, place: &Place<'_>, detail: impl Into<String>) {
         self.list.push(Violation { pointer: place.to_string(), detail: detail.into() });
     }
 
-    /// Adds a complaint that newer metadata (extension schemas, business attributes) might settle.
+    /// Adds a violation that newer metadata (extension schemas, business attributes) may settle.
     pub fn add_about_metadata(&mut self, place: &Place<'_>, detail: impl Into<String>) {
         self.concerns_metadata = true;
         self.add(place, detail);
     }
 
-    /// Adds a complaint about an extension that can be learned.
+    /// Adds a violation about an extension without a schema, for which an open schema can be created.
     pub fn add_unlearned(&mut self, place: &Place<'_>, element: Element, name: &str, detail: impl Into<String>) {
         self.unlearned.push((element, name.to_owned()));
         self.add_about_metadata(place, detail);
     }
 
-    /// The extensions that can be learned, if nothing else is wrong.
+    /// The extensions that lack an open schema, if nothing else is wrong.
     pub fn unlearned(&self) -> &[(Element, String)] {
         if self.unlearned.len() == self.list.len() { &self.unlearned } else { &[] }
     }
 
-    /// Adds all complaints of another list.
+    /// Adds all violations of another list.
     pub fn append(&mut self, other: Self) {
         self.list.extend(other.list);
         self.unlearned.extend(other.unlearned);
         self.concerns_metadata |= other.concerns_metadata;
     }
 
-    /// Adds complaints that newer metadata might settle.
+    /// Adds violations that newer metadata may settle.
     pub fn append_about_metadata(&mut self, other: Self) {
         self.concerns_metadata |= !other.is_empty();
         self.append(other);
     }
 
-    /// Whether a node with older metadata than the database may have complained in error.
+    /// Whether newer metadata may settle some of the violations.
     pub const fn concerns_metadata(&self) -> bool {
         self.concerns_metadata
     }
 
-    /// How many complaints there are.
+    /// The number of violations.
     pub const fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there are no violations.
     pub const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// The complaints, in the order they were found.
+    /// The violations in the order in which they were found.
     pub fn into_list(self) -> Vec<Violation> {
         self.list
     }
 
-    /// `value` if nothing is wrong, else what is.
+    /// Gives `value` if there are no violations, and the violations otherwise.
     pub fn or<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }
 }
 
-/// A place in a body, kept as steps and only written out for a complaint.
+/// A place in a body. It is kept as steps, and written out only for a violation.
 #[derive(Debug, Clone, Copy)]
 pub enum Place<'a> {
     /// The body as a whole.
@@ -102,13 +102,13 @@ pub enum Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// The member `name` of the object here.
+    /// The place of the member `name` of this object.
     #[must_use]
     pub const fn member(&'a self, name: &'a str) -> Self {
         Self::Member(self, name)
     }
 
-    /// The item `at` of the array here.
+    /// The place of the item `at` of this array.
     #[must_use]
     pub const fn item(&'a self, at: usize) -> Self {
         Self::Item(self, at)

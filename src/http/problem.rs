@@ -130,7 +130,7 @@ pub(super) struct ProblemError {
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<String>,
     /// The expected and the actual value.
-    #[schema(example = "70 characters; at most 64 are allowed")]
+    #[schema(example = "expected at most 64 characters, found 70")]
     detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! Business attributes: their definition, and what is in force of them.
+//! Business attributes.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -8,38 +8,38 @@ use crate::domain::business_attribute::{BusinessAttribute, BusinessAttributeDefi
 use crate::domain::field::Field;
 use crate::domain::violation::{Place, Violations};
 
-/// Whether a definition made something new.
+/// The effect of a definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defined {
-    /// It did.
+    /// The business attribute is new.
     New,
-    /// It replaced the definition that was in force.
+    /// The definition replaced an earlier one.
     Replaced,
 }
 
 impl Store {
-    /// All business attributes in force, by name (contract §5).
+    /// All business attributes in force, by name (docs/api.md §5).
     pub async fn list_business_attributes(&self) -> Result<Vec<BusinessAttribute>, StoreError> {
         let mut connection = self.pool.acquire().await?;
         Ok(read(&mut connection).await?)
     }
 
-    /// The business attribute of a name, without regard to case.
+    /// The business attribute of this name. Case does not count.
     pub async fn get_business_attribute(&self, name: &str) -> Result<BusinessAttribute, StoreError> {
         let all = self.list_business_attributes().await?;
         let wanted = name.to_lowercase();
         all.into_iter().find(|one| one.name.to_lowercase() == wanted).ok_or(StoreError::UnknownBusinessAttribute)
     }
 
-    /// Defines a business attribute, or replaces its definition. It is in force on every node at once; values that are
-    /// no longer on the list are retired, and recorded events keep them.
+    /// Defines a business attribute or replaces its definition. The change is in force on every node at once. Values
+    /// that are no longer listed are retired; recorded events keep them.
     pub async fn define_business_attribute(
         &self,
         definition: &BusinessAttributeDefinition,
     ) -> Result<Defined, StoreError> {
         for _ in 0..MAX_TRIES {
             match self.try_define(definition).await {
-                // A drawn number was taken: the next one is tried.
+                // A drawn number was already taken: try the next one.
                 Err(StoreError::Database(error)) if violates(&error, "business_attribute_values_dbid") => {}
                 other => return other,
             }
@@ -67,7 +67,7 @@ impl Store {
         Ok(defined)
     }
 
-    /// Removes a business attribute: its fields take any value again, and recorded events keep theirs.
+    /// Removes a business attribute. Its fields take any value again, and recorded events keep theirs.
     pub async fn remove_business_attribute(&self, name: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         lock_metadata(&mut transaction).await?;
@@ -91,7 +91,7 @@ fn violates(error: &sqlx::Error, constraint: &str) -> bool {
     error.as_database_error().and_then(|refusal| refusal.constraint()) == Some(constraint)
 }
 
-/// Makes changes of the metadata follow one another.
+/// Serializes changes of the metadata.
 async fn lock_metadata(transaction: &mut Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
     sqlx::query!("-- lock_metadata\nselect metadata_version from deployment for update")
         .fetch_one(&mut **transaction)
@@ -99,7 +99,7 @@ async fn lock_metadata(transaction: &mut Transaction<'_, Postgres>) -> Result<()
         .map(drop)
 }
 
-/// A field has at most one attribute.
+/// Refuses a definition with a field that is mapped to another business attribute.
 fn check_mapping(definition: &BusinessAttributeDefinition, others: &[&BusinessAttribute]) -> Result<(), StoreError> {
     let (place, mut violations) = (Place::Body.member("cv_attributes"), Violations::default());
     for (at, field) in definition.fields.iter().enumerate() {
@@ -145,8 +145,8 @@ async fn update_attribute(
     .map(drop)
 }
 
-/// Retires values that are no longer on the list, and adds new ones. A row's number and name never change: a value that
-/// has another number or name is another row.
+/// Retires values that are no longer listed, and inserts new ones. The number and the name of a row never change: a
+/// value with another number or name gets another row.
 async fn write_values(
     connection: &mut PgConnection,
     attribute_id: i32,

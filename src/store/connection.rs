@@ -1,4 +1,4 @@
-//! Connections: how they are set up, what the database must promise, and whether it is ready.
+//! Connections: their options, the durability they require, and readiness.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 
 use super::{Store, StoreError};
 
-/// The schema, in steps; applied at start under an advisory lock, so that nodes may start together.
+/// The migrations. They run at start under an advisory lock, so nodes may start at the same time.
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The longest wait for a connection. After it, the database counts as unavailable.
@@ -22,34 +22,34 @@ pub(super) async fn with_timeout<T>(work: impl Future<Output = Result<T, StoreEr
 /// Why the store cannot open.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// There is no database where the settings say, or it does not let us in.
+    /// The database does not answer, or refuses the connection.
     #[error("cannot reach the database")]
     Unreachable(#[source] sqlx::Error),
-    /// The schema cannot be brought up to date.
+    /// A migration failed.
     #[error("cannot migrate the database")]
     Migration(#[source] MigrateError),
-    /// The database would acknowledge what it may lose.
-    #[error("the database may lose what it has committed: {0} is off; turn it on for this server, database and role")]
+    /// The database acknowledges commits that it may lose.
+    #[error("the database may lose committed data: {0} is off; turn it on for this server, database and role")]
     NotDurable(String),
 }
 
-/// Whether the service can do its work, and what of it (contract §6).
+/// The readiness of the service (docs/api.md §6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// All is well.
+    /// The service can do its work.
     Ready,
-    /// It cannot, for this reason.
+    /// The service cannot do its work, for this reason.
     NotReady(String),
 }
 
-/// Marks connections so that they can be told in `pg_stat_activity`, and keeps statements from waiting for ever.
-pub(super) fn named(options: PgConnectOptions) -> PgConnectOptions {
+/// Names connections for `pg_stat_activity`, and limits the time for which they wait and block others.
+pub(super) fn with_session_settings(options: PgConnectOptions) -> PgConnectOptions {
     let options = options.application_name("context-services");
-    // PostgreSQL's own log has slow statements, by the names in their first lines.
+    // PostgreSQL logs slow statements itself, with their names in the first line.
     let limits = [
         ("statement_timeout", "60s"),
         ("lock_timeout", "30s"),
-        // A connection that was cut without a word must not hold its locks.
+        // A connection that was cut silently must not keep its locks.
         ("idle_in_transaction_session_timeout", "30s"),
         ("tcp_keepalives_idle", "10"),
         ("tcp_keepalives_interval", "5"),
@@ -59,17 +59,17 @@ pub(super) fn named(options: PgConnectOptions) -> PgConnectOptions {
     options.options(limits).disable_statement_logging()
 }
 
-/// Refuses a database, or a role, for which a commit does not mean that the data is on disk.
+/// Refuses a database, or a role, for which a commit does not mean that the data are on disk.
 pub(super) async fn check_durability(pool: &PgPool) -> Result<(), StartError> {
-    match settings_that_lose(pool).await.map_err(StartError::Unreachable)? {
+    match unsafe_settings(pool).await.map_err(StartError::Unreachable)? {
         settings if settings.is_empty() => Ok(()),
         settings => Err(StartError::NotDurable(settings.join(" and "))),
     }
 }
 
-async fn settings_that_lose(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+async fn unsafe_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"-- settings_that_lose
+        r#"-- unsafe_settings
         select name as "name!" from pg_settings
         where name in ('synchronous_commit', 'fsync', 'full_page_writes') and setting = 'off' order by name"#
     )
@@ -78,7 +78,7 @@ async fn settings_that_lose(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
 }
 
 impl Store {
-    /// Whether the database can be reached, has this program's schema, and keeps what it commits.
+    /// Checks that the database can be reached, has at least this program's schema, and is durable.
     pub async fn readiness(&self) -> Result<Readiness, StoreError> {
         let applied = sqlx::query_scalar!(
             r#"-- readiness
@@ -90,9 +90,9 @@ impl Store {
         if applied < newest {
             return Ok(Readiness::NotReady(format!("the schema is at version {applied}, not at {newest}")));
         }
-        Ok(match settings_that_lose(&self.pool).await? {
+        Ok(match unsafe_settings(&self.pool).await? {
             settings if settings.is_empty() => Readiness::Ready,
-            settings => Readiness::NotReady(format!("{} is off: commits may be lost", settings.join(" and "))),
+            settings => Readiness::NotReady(format!("{} is off: committed data may be lost", settings.join(" and "))),
         })
     }
 }

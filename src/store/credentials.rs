@@ -1,4 +1,4 @@
-//! Credentials: who may call the service. Kept in the database, and followed by every node.
+//! Credentials, by which callers are known. They are stored in the database and followed by every node.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) async fn read(pool: &PgPool) -> Result<Vec<Credential>, sqlx::Error> 
     let credentials = rows.into_iter().filter_map(|row| {
         let kind =
             if row.kind == CredentialKind::Token.word() { CredentialKind::Token } else { CredentialKind::Password };
-        // A role of a newer version lets nobody do anything here.
+        // A role that only a newer version knows grants nothing here.
         let role = row.role.parse().ok()?;
         Some(Credential { id: row.credential_id, name: row.name, kind, role, hash: SecretHash(row.hash) })
     });
@@ -25,12 +25,12 @@ pub(super) async fn read(pool: &PgPool) -> Result<Vec<Credential>, sqlx::Error> 
 }
 
 impl Store {
-    /// Every credential, as this node knows them: at most a second old.
+    /// All credentials as this node knows them, at most a second old.
     pub fn credentials(&self) -> Arc<Vec<Credential>> {
         self.deployment.credentials()
     }
 
-    /// Adds a credential, and gives its number. It is in force on every node within a second.
+    /// Adds a credential and gives its identifier. It is in force on every node within a second.
     pub async fn add_credential(
         &self,
         name: &str,
@@ -55,8 +55,8 @@ impl Store {
         Ok(id)
     }
 
-    /// Removes the credentials of a user, or one of them, and says how many. They are out of force on every node within
-    /// a second.
+    /// Removes all credentials of a user, or the one with this identifier, and gives their number. The removal is in
+    /// force on every node within a second.
     pub async fn remove_credentials(&self, name: &str, id: Option<i32>) -> Result<u64, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let removed = sqlx::query!(

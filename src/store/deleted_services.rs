@@ -12,8 +12,8 @@ use crate::background::{Failure, Job, Next};
 /// The pause while transactions that may have seen a deleted service are still running.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Deletes the remains of deleted services. Woken by every deletion on this node; the interval covers nodes that stopped
-/// before they got to it.
+/// Deletes the remains of deleted services. Woken by every deletion on this node; the interval covers nodes that
+/// stopped before they got to it.
 pub(super) struct DeleteRemains {
     pub(super) pool: PgPool,
 }

@@ -1,4 +1,4 @@
-//! What all nodes share and each node follows: the mode of the deployment (contract §6) and the credentials.
+//! State that all nodes share and follow: the mode of the deployment (docs/api.md §6) and the credentials.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};

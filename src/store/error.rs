@@ -1,39 +1,39 @@
-//! What can go wrong in the store, as far as a caller can act on it.
+//! Errors of the store, as far as a caller can act on them.
 
 use crate::background::Failure;
 use crate::domain::refusal::Refusal;
 use crate::domain::violation::Violations;
 
-/// Why the store did not do what it was asked.
+/// Why the store did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The command's body is not valid.
+    /// The body of the command is not valid.
     #[error("the event is not valid")]
     Invalid(Violations),
-    /// What is on record stands against the command.
+    /// The command contradicts what is on record.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A living schema has the name.
-    #[error("there is an extension schema of this name")]
+    /// A schema of this name exists.
+    #[error("an extension schema already has this name")]
     SchemaExists,
-    /// No living schema has the name.
-    #[error("there is no extension schema of this name")]
+    /// No schema of this name exists.
+    #[error("no extension schema has this name")]
     UnknownExtension,
-    /// No business attribute in force has the name.
-    #[error("there is no business attribute of this name")]
+    /// No business attribute of this name is in force.
+    #[error("no business attribute has this name")]
     UnknownBusinessAttribute,
-    /// More is waiting to be written than the queue holds.
-    #[error("too much is waiting to be written")]
+    /// The writer's queue is full, or the metadata changed at every attempt.
+    #[error("too many commands are waiting to be written")]
     Overloaded,
-    /// The database cannot be reached, or it is not known whether it committed.
+    /// The database cannot be reached, or it is unknown whether it committed.
     #[error("the database is unavailable")]
     Unavailable(#[source] Option<sqlx::Error>),
-    /// A row does not read as what it should be.
-    #[error("column {column} of {table} holds something else than it should")]
+    /// A row holds a value that this program never writes.
+    #[error("unexpected value in column {column} of {table}")]
     Corrupt {
-        /// The table.
+        /// Its table.
         table: &'static str,
-        /// The column.
+        /// Its column.
         column: &'static str,
     },
     /// The database refused a statement for a reason that no caller can act on.
@@ -63,12 +63,12 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Whether an error says that the database is away rather than that it disliked a statement.
+/// Whether an error means that the database is away, as opposed to a refused statement.
 pub(super) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(refusal) => {
-            // Connection exceptions, no way in (28, 3D, 55), insufficient resources, operator intervention, system and
-            // internal errors.
+            // Connection exceptions (08), refused connections (28, 3D), insufficient resources (53), unavailable
+            // objects (55), operator intervention (57), system errors (58) and internal errors (XX).
             let class = refusal.code().map(|code| code.chars().take(2).collect::<String>());
             matches!(class.as_deref(), Some("08" | "28" | "3D" | "53" | "55" | "57" | "58" | "XX"))
         }

@@ -37,7 +37,7 @@ impl From<SchemaRow> for Schema {
 }
 
 impl Store {
-    /// Creates a schema, which serves on every node at once (contract §4).
+    /// Creates a schema. It is in force on every node at once (docs/api.md §4).
     pub async fn create_extension_schema(
         &self,
         element: Element,
@@ -68,12 +68,12 @@ impl Store {
         self.commit_metadata(transaction).await
     }
 
-    /// Learns extensions from an event that has them without a schema (contract §4).
+    /// Creates open schemas for the extensions that an event has without a schema (docs/api.md §4).
     pub(super) async fn learn_extensions(&self, names: &[(Element, String)]) -> Result<(), StoreError> {
         for (element, name) in names {
             let Some(definition) = SchemaDefinition::open(name) else { continue };
             match self.create_extension_schema(*element, &definition).await {
-                // Another event has brought it meanwhile, or this one has it twice.
+                // Another event created it meanwhile, or this event has the extension twice.
                 Ok(()) | Err(StoreError::SchemaExists) => {}
                 Err(error) => return Err(error),
             }
@@ -81,12 +81,12 @@ impl Store {
         Ok(())
     }
 
-    /// All living schemas of an element, by name.
+    /// All schemas of a kind of element, by name.
     pub async fn list_extension_schemas(&self, element: Element) -> Result<Vec<SchemaDefinition>, StoreError> {
         self.living_schemas(element, None).await
     }
 
-    /// The living schema of a name, without regard to case.
+    /// The schema of this name. Case does not count.
     pub async fn get_extension_schema(&self, element: Element, name: &str) -> Result<SchemaDefinition, StoreError> {
         self.living_schemas(element, Some(name)).await?.pop().ok_or(StoreError::UnknownExtension)
     }
@@ -108,7 +108,7 @@ impl Store {
         Ok(rows.into_iter().map(SchemaDefinition::from).collect())
     }
 
-    /// Deletes a schema: its records are out of sight at once, and removed in the background.
+    /// Deletes a schema. Its records are hidden at once and removed in the background.
     pub async fn delete_extension_schema(&self, element: Element, name: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let deleted = sqlx::query_scalar!(
@@ -130,8 +130,8 @@ impl Store {
         Ok(())
     }
 
-    /// Commits a change of the metadata with a new version, by which every node knows that its copy is out of date. The
-    /// version's row also makes such changes follow one another.
+    /// Commits a change of the metadata together with a new version, which tells every node that its copy is out of
+    /// date. The row of the version also serializes such changes.
     pub(super) async fn commit_metadata(&self, mut transaction: Transaction<'_, Postgres>) -> Result<(), StoreError> {
         sqlx::query!("-- commit_metadata\nupdate deployment set metadata_version = metadata_version + 1")
             .execute(&mut *transaction)

@@ -14,8 +14,8 @@ use crate::domain::once_only::{IdempotencyKey, KEY_LIFETIME};
 const STEP: i64 = 10_000;
 
 impl Store {
-    /// The identifier of the element that the same request started under its key. `None` if there is none, or if the key
-    /// has expired.
+    /// The identifier of the element that the same request started under its key. `None` if there is none, or if the
+    /// key has expired.
     pub(super) async fn started_under(&self, key: &IdempotencyKey) -> Result<Option<i64>, StoreError> {
         let started = sqlx::query_scalar!(
             "-- started_under
@@ -27,7 +27,7 @@ impl Store {
         Ok(started.fetch_optional(&self.pool).await?)
     }
 
-    /// Removes expired idempotency keys (contract §1), as the background job does every hour. Gives their number.
+    /// Removes expired idempotency keys (docs/api.md §1), as the background job does every hour. Gives their number.
     pub async fn expire_idempotency_keys(&self) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {

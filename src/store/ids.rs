@@ -1,4 +1,5 @@
-//! Identifiers, drawn from their sequences in blocks: one is known before its row is written, and costs no round trip.
+//! Identifiers, drawn from their sequences in blocks, so that an identifier is known before its row is inserted and
+//! costs no round trip.
 
 use std::collections::VecDeque;
 
@@ -8,10 +9,10 @@ use tokio::sync::Mutex;
 use super::{Store, StoreError};
 use crate::domain::ids::{ServiceId, StateId, TaskId};
 
-/// Identifiers drawn at a time. What is left of a block when the process stops is never used.
+/// The identifiers drawn at a time. The rest of a block is lost when the process stops.
 const BLOCK: i32 = 1000;
 
-/// The blocks in hand.
+/// The blocks in use.
 #[derive(Default)]
 pub(super) struct Ids {
     services: Block,

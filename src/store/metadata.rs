@@ -1,4 +1,5 @@
-//! The node's copy of the metadata: read on the hot path without waiting, renewed when the database has a newer one.
+//! The node's copy of the metadata. Events are read against it without waiting; it is renewed when the database has a
+//! newer version.
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ impl MetadataCache {
         self.current.load_full()
     }
 
-    /// Looks for metadata newer than `seen`; says whether there is, and has it in force then.
+    /// Puts metadata newer than `seen` in force, and gives whether there are any.
     pub(super) async fn renew(&self, pool: &PgPool, seen: MetadataVersion) -> Result<bool, StoreError> {
         if self.current.load().version > seen {
             return Ok(true);
@@ -45,7 +46,7 @@ impl MetadataCache {
     }
 }
 
-/// The version, beside a living schema if there is any.
+/// The version, joined with a schema if there is any.
 struct MetadataRow {
     metadata_version: i64,
     schema_id: Option<i32>,
@@ -72,7 +73,7 @@ impl MetadataRow {
     }
 }
 
-/// Reads version, schemas and business attributes at one moment.
+/// Reads version, schemas and business attributes in one snapshot.
 async fn read(pool: &PgPool, open_extensions: bool) -> Result<Metadata, sqlx::Error> {
     let mut snapshot = pool.begin_with("begin isolation level repeatable read read only").await?;
     let rows = sqlx::query_as!(

@@ -61,9 +61,9 @@ pub struct StoreSettings {
     pub database: PgConnectOptions,
     /// The most pooled connections. They serve everything but events.
     pub pool_size: u32,
-    /// Whether an extension without a schema is accepted and stored as it is sent (contract §4).
+    /// Whether an extension without a schema is accepted and stored as it is sent (docs/api.md §4).
     pub open_extensions: bool,
-    /// Whether queries give the name of a value that has a number, too (contract §5).
+    /// Whether queries give the name of a value that has a number, too (docs/api.md §5).
     pub map_names: bool,
     /// Group commit.
     pub writer: WriterSettings,
@@ -87,7 +87,7 @@ pub struct Store {
 impl Store {
     /// Connects, migrates the schema, checks the database's durability, and starts the writer and the background jobs.
     pub async fn open(settings: StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let database = connection::named(settings.database);
+        let database = connection::with_session_settings(settings.database);
         // A pool would retry for a while, and then report a timeout instead of the cause.
         database.connect().await.map_err(StartError::Unreachable)?.close().await.map_err(StartError::Unreachable)?;
         let pool = PgPoolOptions::new()
@@ -150,8 +150,8 @@ impl Store {
         metrics::measure(&self.pool);
     }
 
-    /// Delivers the answers to commands that were sent from this thread, for as long as it is polled. An HTTP server runs
-    /// it on each of its threads.
+    /// Delivers the answers to commands that were sent from this thread, for as long as it is polled. An HTTP server
+    /// runs it on each of its threads.
     pub async fn deliver_answers() {
         writer::deliver_answers().await;
     }

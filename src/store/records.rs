@@ -9,8 +9,8 @@ use crate::domain::ids::ElementKey;
 use crate::domain::violation::Violations;
 
 impl Store {
-    /// Changes the records of the extension `name` of an element (contract §4, SRV.4, SRV.17, SRV.18). `read` validates
-    /// the change against the extension's schema.
+    /// Changes the records of the extension `name` of an element (docs/api.md §4). `read` validates the change against
+    /// the extension's schema.
     pub async fn change_records(
         &self,
         key: ElementKey,

@@ -1,4 +1,5 @@
-//! The typed reporting view of each extension schema: one row per record, one column per attribute (contract §4).
+//! The typed reporting view of each extension schema, with one row per record and one column per attribute (docs/api.md
+//! §4).
 
 use std::collections::HashSet;
 
@@ -7,15 +8,15 @@ use sqlx::{Executor, PgConnection};
 use crate::domain::extension::{AttributeType, SchemaDefinition, SchemaId, ValueKind};
 use crate::domain::ids::Element;
 
-/// The most bytes of a name in PostgreSQL.
+/// The longest identifier in PostgreSQL, in bytes.
 const MAX_NAME: usize = 63;
 
-/// The view's name: for the task schema `Survey`, `task_survey`.
+/// The name of the view, such as `task_survey` for the task schema `Survey`.
 fn view_of(element: Element, name: &str) -> String {
     format!("{}_{}", element.singular(), name.to_ascii_lowercase())
 }
 
-/// Creates the view of a schema, with a comment on it and on each column.
+/// Creates the view of a schema, with comments on the view and its columns.
 pub(super) async fn create_view(
     connection: &mut PgConnection,
     (element, id): (Element, SchemaId),
@@ -54,7 +55,7 @@ fn statements(element: Element, SchemaId(id): SchemaId, definition: &SchemaDefin
         (format!("{kind}_id"), format!("The {kind}.")),
     ];
     let of_attributes = columns.iter().map(|column| (column.name.clone(), format!("Attribute {}.", column.attribute)));
-    // The view of a service extension has no identifier beside the service's.
+    // The view of a service extension has no identifier besides that of the service.
     let own = own.into_iter().take(if element == Element::Service { 2 } else { 3 });
     let comments = own.chain(of_attributes).map(|(column, comment)| {
         format!("comment on column reporting.{view}.{} is {};", quoted(&column), literal(&comment))
@@ -68,7 +69,8 @@ struct Column<'a> {
     value: String,
 }
 
-/// A column for each attribute. Names too long for PostgreSQL are cut; those that meet another get a number.
+/// The columns of a view, one per attribute. Names that are too long for PostgreSQL are cut, and numbered if they
+/// clash.
 fn columns(element: Element, definition: &SchemaDefinition) -> Vec<Column<'_>> {
     let mut taken = HashSet::from(["service_id".to_owned(), "record_number".to_owned()]);
     taken.insert(format!("{}_id", element.singular()));
@@ -86,7 +88,7 @@ fn columns(element: Element, definition: &SchemaDefinition) -> Vec<Column<'_>> {
             AttributeType::String => format!("e.record ->> {member}"),
             AttributeType::Boolean => format!("(e.record ->> {member})::boolean"),
             AttributeType::Integer => format!("(e.record ->> {member})::bigint"),
-            // A float is any number that a double can hold, and is kept as it was sent.
+            // A float is any number within the range of a double, and is stored as it was sent.
             AttributeType::Float => format!("(e.record ->> {member})::numeric"),
             AttributeType::Date => format!("(e.record ->> {member})::date"),
             AttributeType::Datetime => format!("(e.record ->> {member})::timestamptz"),
@@ -96,7 +98,7 @@ fn columns(element: Element, definition: &SchemaDefinition) -> Vec<Column<'_>> {
     columns
 }
 
-/// So much of a name as leaves room for an end.
+/// Cuts a name so that it fits with its suffix.
 fn cut(name: &str, end: &str) -> String {
     let mut length = name.len().min(MAX_NAME - end.len());
     while !name.is_char_boundary(length) {
@@ -109,7 +111,7 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A string of SQL. `standard_conforming_strings` is on, so that a backslash is itself.
+/// Quotes a string literal. `standard_conforming_strings` is on, so a backslash stands for itself.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

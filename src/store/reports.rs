@@ -1,12 +1,12 @@
-//! Reports: sums over the `reporting` views, so that they say what an analyst finds there.
+//! Reports: aggregates of the `reporting` views, so that they agree with what an analyst finds there.
 
 use super::{Store, StoreError};
 use crate::domain::report::{ActivityRow, Change, DurationRow, OutcomeRow, Scope, StopRow, activity};
 
 impl Store {
-    /// How many services started, ended and were open, over the period.
+    /// Counts services that started, that ended, and that were open, over the period.
     ///
-    /// A service that is dated to end before its start is open at no time.
+    /// A service whose end is dated before its start counts as open at no time.
     pub async fn report_activity(&self, scope: &Scope) -> Result<Vec<ActivityRow>, StoreError> {
         let period = scope.period;
         let changes = sqlx::query_as!(
@@ -36,7 +36,7 @@ impl Store {
         Ok(activity(period, &changes))
     }
 
-    /// How services, states and tasks ended that ended in the period.
+    /// Counts the elements that ended in the period by type and disposition.
     pub async fn report_outcomes(&self, scope: &Scope) -> Result<Vec<OutcomeRow>, StoreError> {
         let rows = sqlx::query_as!(
             OutcomeRow,
@@ -66,7 +66,7 @@ impl Store {
         Ok(rows)
     }
 
-    /// How long the tasks took that ended in the period.
+    /// Gives percentiles of the duration of tasks that ended in the period, by type.
     pub async fn report_durations(&self, scope: &Scope) -> Result<Vec<DurationRow>, StoreError> {
         let rows = sqlx::query_as!(
             DurationRow,
@@ -90,8 +90,9 @@ impl Store {
         Ok(rows)
     }
 
-    /// Which state or task was the last to start in the services that started in the period: where those that ended
-    /// came to, and where the others stand. A task wins over a state that started at the same moment.
+    /// Counts the services that started in the period by the state or task that started last in them. For completed
+    /// services it is where they finished, for active ones where they are. A task wins over a state that started at the
+    /// same time.
     pub async fn report_stops(&self, scope: &Scope) -> Result<Vec<StopRow>, StoreError> {
         let rows = sqlx::query_as!(
             StopRow,
@@ -123,7 +124,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// The types that services have had, as the `reporting` views name them; the first `limit` in order.
+    /// The types that services have had, as the `reporting` views name them. Gives the first `limit` in alphabetical
+    /// order.
     pub async fn list_service_types(&self, limit: i64) -> Result<Vec<String>, StoreError> {
         let types = sqlx::query_scalar!(
             r#"-- list_service_types

@@ -11,7 +11,7 @@ use crate::domain::once_only::IdempotencyKey;
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 
 impl Store {
-    /// Starts a service and gives its identifier (contract §2, SRV.1).
+    /// Starts a service and gives its identifier (docs/api.md §2).
     pub async fn start_service(
         &self,
         body: &Members<'_>,
@@ -29,7 +29,7 @@ impl Store {
         started(id.await?)
     }
 
-    /// Associates a service with a customer, in place of the former one (contract §2, SRV.2).
+    /// Associates a service with a customer, in place of the former one (docs/api.md §2).
     pub async fn associate_service(
         &self,
         service: ServiceId,
@@ -48,12 +48,12 @@ impl Store {
         written.await.map(drop)
     }
 
-    /// Ends a service, once (contract §2, SRV.3; §1, Once only).
+    /// Ends a service, once (docs/api.md §2; §1, Once only).
     pub async fn complete_service(&self, service: ServiceId, body: &Members<'_>) -> Result<(), StoreError> {
         self.complete(&EndEvent::service(service, body), Command::CompleteService).await
     }
 
-    /// Changes when a service is to be deleted (contract §2).
+    /// Changes when a service is to be deleted (docs/api.md §2).
     pub async fn update_expiration(&self, service: ServiceId, body: &Members<'_>) -> Result<(), StoreError> {
         let written = self.write(
             None,
@@ -63,7 +63,7 @@ impl Store {
         written.await.map(drop)
     }
 
-    /// Deletes a service with its states, tasks, dispositions and extensions (contract §2).
+    /// Deletes a service with its states, tasks, dispositions and extensions (docs/api.md §2).
     pub async fn delete_service(&self, service: ServiceId) -> Result<(), StoreError> {
         let command = async |_: Box<()>, _: &_| Ok((Command::DeleteService(service), ValueIds::default()));
         self.write(None, |_| Ok(()), command).await?;

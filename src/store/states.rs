@@ -11,7 +11,7 @@ use crate::domain::once_only::IdempotencyKey;
 use crate::domain::state::{StartState, TransitionState};
 
 impl Store {
-    /// Starts a state and gives its identifier (contract §2, SRV.5).
+    /// Starts a state and gives its identifier (docs/api.md §2).
     pub async fn start_state(
         &self,
         service: ServiceId,
@@ -30,7 +30,7 @@ impl Store {
         started(id.await?)
     }
 
-    /// Ends a state, once (contract §2, SRV.6; §1, Once only).
+    /// Ends a state, once (docs/api.md §2; §1, Once only).
     pub async fn complete_state(
         &self,
         service: ServiceId,
@@ -40,8 +40,8 @@ impl Store {
         self.complete(&EndEvent::state(service, state, body), Command::CompleteState).await
     }
 
-    /// Ends a state and starts the one that follows it, both or neither (contract §2, SRV.7). Gives the identifier of
-    /// the new state.
+    /// Ends a state and starts the one that follows it, both or neither (docs/api.md §2). Gives the identifier of the
+    /// new state.
     pub async fn transition_state(
         &self,
         service: ServiceId,

@@ -10,7 +10,7 @@ use crate::domain::once_only::IdempotencyKey;
 use crate::domain::task::StartTask;
 
 impl Store {
-    /// Starts a task and gives its identifier (contract §2, SRV.8).
+    /// Starts a task and gives its identifier (docs/api.md §2).
     pub async fn start_task(
         &self,
         service: ServiceId,
@@ -29,7 +29,7 @@ impl Store {
         started(id.await?)
     }
 
-    /// Ends a task, once (contract §2, SRV.9; §1, Once only). `state_in_query` is the `state_id` of the query string.
+    /// Ends a task, once (docs/api.md §2; §1, Once only). `state_in_query` is the `state_id` of the query string.
     pub async fn complete_task(
         &self,
         service: ServiceId,

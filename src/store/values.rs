@@ -1,4 +1,4 @@
-//! Business attributes: the rows that stand for "long or string" values.
+//! Rows of `business_attribute_values`, which stand for the "long or string" values of events.
 
 use quick_cache::sync::Cache;
 
@@ -9,10 +9,10 @@ use crate::domain::field::{Field, FieldName, LongOrString};
 use crate::domain::ids::Element;
 use crate::domain::metadata::Metadata;
 
-/// Values remembered; what is used least is forgotten and costs a round trip the next time.
+/// The most values remembered. Further ones displace the least used, which then cost a round trip again.
 const REMEMBERED: usize = 100_000;
 
-/// What is known of values' rows. It never goes stale, since the meaning of a row never changes.
+/// The known rows of values. They never go stale, since the meaning of a row never changes.
 pub(super) struct Values(Cache<(Field, LongOrString), i32>);
 
 impl Default for Values {
@@ -21,7 +21,7 @@ impl Default for Values {
     }
 }
 
-/// The rows of an event's values.
+/// The rows of the values of one event.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ValueIds {
     pub(super) kind: Option<i32>,
@@ -32,7 +32,7 @@ pub(super) struct ValueIds {
 }
 
 impl Store {
-    /// The rows of a start event's values.
+    /// Looks up the rows of a start event's values.
     pub(super) async fn start_values(
         &self,
         metadata: &Metadata,
@@ -44,7 +44,7 @@ impl Store {
         Ok(ValueIds { kind, ..self.event_values(metadata, element, event).await? })
     }
 
-    /// The rows of an end event's values.
+    /// Looks up the rows of an end event's values.
     pub(super) async fn end_values(
         &self,
         metadata: &Metadata,
@@ -69,7 +69,7 @@ impl Store {
         })
     }
 
-    /// The row that stands for a value of a field. Where the field is not mapped, a new value is learned.
+    /// Looks up the row of a field's value. If no business attribute is mapped to the field, a new value gets a row.
     async fn value_id(
         &self,
         metadata: &Metadata,
@@ -84,7 +84,7 @@ impl Store {
         if let Some(id) = self.values.0.get(&key) {
             return Ok(Some(id));
         }
-        // Many may miss the same value at the same time, after a start above all: one of them asks for all.
+        // Concurrent misses of the same value share one lookup. They are common after the process has started.
         Box::pin(self.values.0.get_or_insert_async(&key, self.learn_value(field, value))).await.map(Some)
     }
 
@@ -115,7 +115,8 @@ impl Store {
             )
             .fetch_optional(&self.pool)
             .await?;
-            // Nothing comes back where another node learned the value after this statement had looked: look again.
+            // Nothing is returned if another node inserted the value after this statement's snapshot was taken: look
+            // again.
             if let Some(id) = id {
                 return Ok(id);
             }

@@ -1,5 +1,5 @@
-//! How events are written: read against the metadata, validated, and handed to the writer; and once more if the metadata
-//! change meanwhile.
+//! How events are written: read against the metadata, validated, and handed to the writer; and once more if the
+//! metadata change meanwhile.
 
 use super::batch::ElementColumn;
 use super::command::{Command, Write};
@@ -17,7 +17,7 @@ use crate::domain::violation::Violations;
 
 impl Store {
     /// Reads an event and writes its command. Gives the identifier of the element that it started, or that an earlier
-    /// request with the same idempotency key started (contract §1, Once only); 0 if it starts none.
+    /// request with the same idempotency key started (docs/api.md §1, Once only); 0 if it starts none.
     ///
     /// `read` validates the event, again if newer metadata may settle what is wrong with it. `prepare` gives the command
     /// and the rows of its values.

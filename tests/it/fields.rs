@@ -260,12 +260,12 @@ async fn all_violations_come_at_once_in_the_form_that_is_documented() {
     let errors = answer.body["errors"].as_array().unwrap().clone();
     let expected = [
         ("/application_id", "expected a 64-bit integer, found a string"),
-        ("/disposition_desc", "70 characters; at most 64 are allowed"),
+        ("/disposition_desc", "expected at most 64 characters, found 70"),
         ("/Nothing", "neither a field of this event nor the name of a task extension"),
         ("/Proposal/1/price", "expected an integer, found 25000.5"),
         ("/Proposal/1", "an earlier record has the same value of car type"),
         ("/Proposal/2", "expected a record (an object), found 7"),
-        ("/Survey/question9", "the extension has no such attribute"),
+        ("/Survey/question9", "unknown attribute of the extension"),
         ("/Survey/question1", "expected an integer, found a string"),
     ];
     let mut found: Vec<_> =

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::postgres::open_directory;
 use crate::support::program::Program;
+use crate::support::until;
 
 /// Sends requests of each kind. Returns the page of metrics.
 async fn measured(program: &Program) -> String {
@@ -54,6 +55,7 @@ async fn requests_and_events_are_counted_by_what_they_are_and_what_came_of_them(
         r#"context_services_events_total{kind="complete_task",outcome="done"} 1"#,
         r#"context_services_events_total{kind="complete_task",outcome="refused"} 1"#,
         "context_services_writer_one_by_one_total 0",
+        r#"context_services_job_interval_seconds{name="idempotency_keys"} 3600"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
     }
@@ -63,6 +65,33 @@ async fn requests_and_events_are_counted_by_what_they_are_and_what_came_of_them(
         !text.contains("nothing") && !text.contains("MADEUP"),
         "paths and methods of clients are not labels: {text}"
     );
+}
+
+#[tokio::test]
+async fn every_background_job_says_when_it_last_succeeded() {
+    let directory = open_directory();
+    let program = Program::start(directory.path());
+    let jobs = [
+        "deleted_schemas",
+        "deleted_services",
+        "deployment",
+        "embedded_postgresql",
+        "idempotency_keys",
+        "metrics_upkeep",
+    ];
+    until("every job has succeeded", async || {
+        let text = reqwest::get(format!("{}/metrics", program.url)).await.unwrap().text().await.unwrap();
+        let last_success = |line: &str| {
+            let (name, value) =
+                line.strip_prefix("context_services_job_last_success_seconds{name=\"")?.split_once("\"} ")?;
+            Some((name.to_owned(), value.parse::<f64>().unwrap()))
+        };
+        let found: Vec<_> = text.lines().filter_map(last_success).collect();
+        let names: BTreeSet<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert!(names.is_subset(&BTreeSet::from(jobs)), "{names:?}");
+        names.len() == jobs.len() && found.iter().all(|(_, seconds)| *seconds > 1.7e9)
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The check of an event's extensions against their schemas.
+//! Validation of records against their schemas.
 
 use std::collections::HashSet;
 
@@ -8,23 +8,23 @@ use super::value::{AttributeType, write_value};
 use crate::domain::json::{Json, Members, write_all, write_string};
 use crate::domain::violation::{Place, Violations};
 
-/// The most bytes of an extension as it is stored: defaults can make much of a small body.
+/// The most bytes of a stored extension. Defaults can make a large extension of a small body.
 pub const MAX_STORED: usize = 4 * 1024 * 1024;
 
-/// What an application attached to an element under one name, checked.
+/// An extension of an element, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extension {
-    /// The schema it was checked against.
+    /// The schema that it was validated against.
     pub schema_id: SchemaId,
-    /// The schema's name as declared.
+    /// The name of the schema as declared.
     pub name: String,
-    /// The record, or the array of records: attributes in the schema's order, defaults filled in, numbers as sent.
+    /// The record or array of records: attributes in the order of the schema, defaults filled in, numbers as sent.
     pub json: String,
 }
 
 impl Schema {
-    /// Checks a record, or an array of records, at `place` and writes it in the form in which it is stored. `None`: it
-    /// is not valid, and `violations` says why. Other metadata might find it valid.
+    /// Validates a record or array of records at `place`, and gives it in the form in which it is stored. `None` if it
+    /// is not valid; the violations are added to `violations`. Newer metadata may settle them.
     pub fn check(&self, value: &Json<'_>, place: Place<'_>, violations: &mut Violations) -> Option<String> {
         let mut found = Violations::default();
         let mut json = String::new();
@@ -42,15 +42,18 @@ impl Schema {
             }
         }
         if json.len() > MAX_STORED {
-            found.add(&place, format!("at most {MAX_STORED} bytes are allowed, with defaults filled in"));
+            found.add(
+                &place,
+                format!("expected at most {MAX_STORED} bytes with defaults filled in, found {}", json.len()),
+            );
         }
         let valid = found.is_empty();
         violations.append_about_metadata(found);
         valid.then_some(json)
     }
 
-    /// Checks those attributes of a single record that are given, and writes them in the form in which they are stored.
-    /// `None`: they are not valid, and `violations` says why.
+    /// Validates the given attributes of a single record, and gives them in the form in which they are stored. `None`
+    /// if they are not valid; the violations are added to `violations`.
     pub fn check_patch(&self, value: &Json<'_>, violations: &mut Violations) -> Option<String> {
         let (mut found, mut json) = (Violations::default(), String::new());
         let members = match value {
@@ -72,7 +75,7 @@ impl Schema {
                 Some(at) => {
                     write_value(self.definition.attributes[at].kind, self.definition.attributes[at].length, value, json)
                 }
-                None => Err("the extension has no such attribute".to_owned()),
+                None => Err("unknown attribute of the extension".to_owned()),
             };
             if let Err(detail) = written {
                 found.add(&Place::Body.member(name), detail);
@@ -106,7 +109,7 @@ impl Schema {
         });
     }
 
-    /// Checks one record and appends it to `json`; gives the range of each attribute's value there.
+    /// Validates one record and appends it to `json`. Gives the range of each attribute's value there.
     fn check_record(
         &self,
         record: &Members<'_>,
@@ -119,7 +122,7 @@ impl Schema {
         for (name, value) in record {
             match self.position(name) {
                 Some(at) => given[at] = Some(value).filter(|value| **value != Json::Null),
-                None => found.add(&place.member(name), "the extension has no such attribute"),
+                None => found.add(&place.member(name), "unknown attribute of the extension"),
             }
         }
         let mut ranges = vec![None; attributes.len()];
@@ -127,7 +130,7 @@ impl Schema {
         for (at, attribute) in attributes.iter().enumerate() {
             if given[at].is_none() && attribute.default.is_none() {
                 if attribute.mandatory {
-                    found.add(&place.member(&attribute.name), "mandatory, but absent");
+                    found.add(&place.member(&attribute.name), "mandatory, but missing");
                 }
                 continue;
             }
@@ -154,7 +157,7 @@ impl Schema {
         ranges
     }
 
-    /// The text by which a value is compared with those of other records: 1 and 1.0 are one float.
+    /// The text by which a value is compared with those of other records: the floats 1 and 1.0 are equal.
     fn unique_key(&self, at: usize, values: &[Option<std::ops::Range<usize>>], json: &str) -> Option<String> {
         let text = &json[values[at].clone()?];
         match (self.definition.attributes[at].kind, text.parse::<f64>()) {
@@ -164,7 +167,7 @@ impl Schema {
     }
 }
 
-/// What has no schema is stored as it was sent: a record, or an array of records.
+/// Validates a record, or array of records, without a declared schema. It is stored as sent.
 fn check_open(value: &Json<'_>, place: Place<'_>, found: &mut Violations, json: &mut String) {
     let records = match value {
         Json::Array(records) => records.as_slice(),
@@ -268,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_are_stored_or_complained_about_as_a_plain_model_says(
+        fn records_are_stored_or_refused_as_a_plain_model_says(
             attributes in prop::collection::vec((prop::sample::select(&TYPES[..]), any::<bool>(), any::<bool>()), 1..8),
             records in prop::collection::vec(prop::collection::vec(given(), 8), 0..5),
         ) {

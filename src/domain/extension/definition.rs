@@ -1,4 +1,4 @@
-//! What an application declares when it creates a schema, and its validation.
+//! Definitions of schemas, as applications send them, and their validation.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ const MAX_NAME: usize = 26;
 const MAX_ATTRIBUTES: usize = 256;
 const MAX_ATTRIBUTE_NAME: usize = 64;
 const MAX_LENGTH: i64 = 65_535;
-/// The check of `unique` costs rules times records, and its rules a name each.
+/// Checking uniqueness costs the number of rules times the number of records times the attributes of a rule.
 const MAX_UNIQUE: usize = 16;
 const DEFAULT_LENGTH: u32 = 255;
 
@@ -27,7 +27,8 @@ pub struct SchemaDefinition {
     /// One record, or an array of them.
     #[serde(rename = "type")]
     pub kind: ValueKind,
-    /// Whether it was learned from an event, and takes any record (setting `EXTENSION_SCHEMAS=optional`); left out if not.
+    /// Whether it was learned from an event, and takes any record (setting `EXTENSION_SCHEMAS=optional`); left out if
+    /// not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open: bool,
     /// Attributes, or arrays of attributes, whose values may not repeat among the records of one element. A record
@@ -111,7 +112,7 @@ const KINDS: [(&str, ValueKind); 2] =
 fn take_name(reader: &mut ObjectReader<'_, '_>) -> Option<String> {
     let before = reader.violations.len();
     let Some(name) = reader.string("name", 1..=MAX_NAME) else {
-        violation_if_none(reader, before, "name", "must be given");
+        add_unless_reported(reader, before, "name", "required, but missing");
         return None;
     };
     if let Some(detail) = name_violation(&name) {
@@ -121,18 +122,18 @@ fn take_name(reader: &mut ObjectReader<'_, '_>) -> Option<String> {
     Some(name)
 }
 
-/// Why an extension may not have a name.
+/// The violation of a name that an extension may not have.
 pub(super) fn name_violation(name: &str) -> Option<&'static str> {
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
     if !starts_well || name.len() > MAX_NAME || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Some("expected a letter, then letters, digits or `_`, at most 26 characters");
     }
     let is_field = RESERVED_NAMES.iter().any(|field| field.eq_ignore_ascii_case(name));
-    is_field.then_some("this is the name of a field of events or resources")
+    is_field.then_some("reserved: events or answers have a field of this name")
 }
 
 impl SchemaDefinition {
-    /// A schema that takes any record, or array of records; none where an extension may not have this name.
+    /// A schema that takes any record, or array of records. `None` if an extension may not have this name.
     pub fn open(name: &str) -> Option<Self> {
         let (kind, unique, attributes) = (ValueKind::MultiValued, Vec::new(), Vec::new());
         let definition = Self { name: name.to_owned(), kind, open: true, unique, attributes };
@@ -146,13 +147,13 @@ fn take_word<T: Copy>(reader: &mut ObjectReader<'_, '_>, member: &str, words: &[
         Some(Json::String(text)) => {
             let known = words.iter().find(|(word, _)| word == text).map(|(_, value)| *value);
             if known.is_none() {
-                reader.add_violation(member, format!("expected one of {}, found another string", expected()));
+                reader.add_violation(member, format!("expected one of {}, found a different string", expected()));
             }
             known
         }
         Some(other) => reader.expected(member, &format!("one of {}", expected()), other),
         None => {
-            reader.add_violation(member, format!("must be given: one of {}", expected()));
+            reader.add_violation(member, format!("required, but missing: one of {}", expected()));
             None
         }
     }
@@ -169,7 +170,7 @@ fn take_attributes(reader: &mut ObjectReader<'_, '_>) -> Option<Vec<AttributeDef
         }
         Some(other) => return reader.expected(MEMBER, "an array of attributes", other),
         None => {
-            reader.add_violation(MEMBER, "must be given: an array of attributes");
+            reader.add_violation(MEMBER, "required, but missing: an array of attributes");
             return None;
         }
     };
@@ -183,7 +184,7 @@ fn take_attributes(reader: &mut ObjectReader<'_, '_>) -> Option<Vec<AttributeDef
         };
         match AttributeDefinition::read(members, place) {
             Ok(attribute) if !names.insert(attribute.name.clone()) => {
-                reader.violations.add(&place.member("name"), "another attribute has this name");
+                reader.violations.add(&place.member("name"), "duplicate name of an attribute");
             }
             Ok(attribute) => attributes.push(attribute),
             Err(violations) => reader.violations.append(violations),
@@ -218,7 +219,7 @@ fn take_attribute_name(reader: &mut ObjectReader<'_, '_>) -> Option<String> {
     let before = reader.violations.len();
     let name = reader.string("name", 1..=MAX_ATTRIBUTE_NAME);
     if name.is_none() {
-        violation_if_none(reader, before, "name", "must be given");
+        add_unless_reported(reader, before, "name", "required, but missing");
     }
     if name.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
         reader.add_violation("name", "control characters are not allowed");
@@ -227,14 +228,14 @@ fn take_attribute_name(reader: &mut ObjectReader<'_, '_>) -> Option<String> {
     name
 }
 
-/// The length of a string attribute, which older clients send quoted.
+/// Takes the length of a string attribute. Older clients send it as a string.
 fn take_length(reader: &mut ObjectReader<'_, '_>, kind: Option<AttributeType>) -> Option<u32> {
     const MEMBER: &str = "length";
     let is_string = kind.is_none_or(|kind| kind == AttributeType::String);
     let digits = match reader.take(MEMBER) {
         None => return is_string.then_some(DEFAULT_LENGTH),
         Some(_) if !is_string => {
-            reader.add_violation(MEMBER, "only a string has a length");
+            reader.add_violation(MEMBER, "only attributes of type `string` have a length");
             return None;
         }
         Some(Json::Number(digits)) => (*digits).to_owned(),
@@ -252,7 +253,7 @@ fn take_length(reader: &mut ObjectReader<'_, '_>, kind: Option<AttributeType>) -
     length.and_then(|length| u32::try_from(length).ok())
 }
 
-/// `mandatory`, which older clients send quoted.
+/// Takes `mandatory`. Older clients send it as a string.
 fn take_mandatory(reader: &mut ObjectReader<'_, '_>) -> bool {
     match reader.take("mandatory") {
         None => false,
@@ -297,7 +298,7 @@ fn take_unique(reader: &mut ObjectReader<'_, '_>, attributes: &[AttributeDefinit
                 continue;
             }
             Json::Array(names) if (1..names.len()).any(|at| names[..at].contains(&names[at])) => {
-                reader.violations.add(&place, "an attribute stands twice");
+                reader.violations.add(&place, "an attribute occurs twice");
                 continue;
             }
             Json::Array(names) => UniqueDefinition::Several(
@@ -309,7 +310,7 @@ fn take_unique(reader: &mut ObjectReader<'_, '_>, attributes: &[AttributeDefinit
     unique
 }
 
-fn violation_if_none(reader: &mut ObjectReader<'_, '_>, before: usize, name: &str, detail: &str) {
+fn add_unless_reported(reader: &mut ObjectReader<'_, '_>, before: usize, name: &str, detail: &str) {
     if reader.violations.len() == before {
         reader.add_violation(name, detail);
     }

@@ -1,5 +1,5 @@
-//! Extensions: named JSON records that applications attach to elements, and the schemas that say what these may hold
-//! (contract §4).
+//! Extensions: named JSON records that applications attach to elements, and the schemas that they have to match
+//! (docs/api.md §4).
 
 mod check;
 mod definition;

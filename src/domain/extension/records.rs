@@ -1,4 +1,4 @@
-//! Changes of what is recorded under one extension of an element, apart from its events (contract §4).
+//! Changes of the records of an extension, apart from events (docs/api.md §4).
 
 use super::schema::{Schema, SchemaId};
 use crate::domain::ids::ElementKey;
@@ -8,32 +8,32 @@ use crate::domain::violation::{Place, Violations};
 /// The command that changes the records of one extension of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeRecords {
-    /// Whose records.
+    /// The element.
     pub key: ElementKey,
-    /// The extension's schema.
+    /// The schema of the extension.
     pub schema_id: SchemaId,
-    /// What becomes of them.
+    /// The change.
     pub change: Change,
 }
 
-/// What becomes of records.
+/// A change of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// They are replaced by a record, or an array of records.
+    /// Replaces the records by a record, or an array of records.
     Replace(String),
-    /// A record gets those attributes that are given.
+    /// Merges attributes into the existing record.
     Merge {
         /// The attributes that are given.
         patch: String,
-        /// The record that they make where there was none, or why they make none.
+        /// The record that they form where there is none yet, or the violations of it.
         whole: Result<String, Violations>,
     },
-    /// They are removed.
+    /// Deletes the records.
     Delete,
 }
 
 impl Change {
-    /// Reads the record, or the array of records, that replaces all.
+    /// Reads the record, or array of records, that replaces all.
     pub fn replace(schema: &Schema, body: &Json<'_>) -> Result<Self, Violations> {
         check(schema, body).map(Self::Replace)
     }
@@ -45,7 +45,7 @@ impl Change {
         patch.map(|patch| Self::Merge { patch, whole: check(schema, body) }).ok_or(violations)
     }
 
-    /// The bytes that it has.
+    /// The size of the change in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Replace(json) | Self::Merge { patch: json, .. } => json.len(),

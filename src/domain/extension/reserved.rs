@@ -1,6 +1,6 @@
-//! Names that an extension may not have.
+//! Reserved names of extensions.
 
-/// Names that an extension may not have, since events or the answers of queries have fields of these names, or will.
+/// The names that an extension may not have. They are, or will be, fields of events or of answers.
 pub(super) const RESERVED_NAMES: [&str; 40] = [
     "session_id",
     "interaction_id",

@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use super::definition::SchemaDefinition;
 use crate::domain::ids::Element;
 
-/// Names a schema; a later schema of the same name is another one.
+/// The identifier of a schema. A deleted schema and a later one of the same name have different identifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SchemaId(pub i32);
 
 /// A schema in force.
 #[derive(Debug)]
 pub struct Schema {
-    /// Which one.
+    /// The identifier.
     pub id: SchemaId,
-    /// What kind of element can have it.
+    /// The kind of element that can have the extension.
     pub element: Element,
-    /// As declared.
+    /// The definition, as declared.
     pub definition: SchemaDefinition,
     position: HashMap<String, usize>,
     unique: Vec<Vec<usize>>,
@@ -32,12 +32,12 @@ impl Schema {
         Self { id, element, definition, position, unique }
     }
 
-    /// The place of an attribute in the definition.
+    /// The index of an attribute in the definition.
     pub fn position(&self, attribute: &str) -> Option<usize> {
         self.position.get(attribute).copied()
     }
 
-    /// The sets of attributes whose values may not repeat, as places in the definition.
+    /// The sets of attributes whose values must be unique, as indexes in the definition.
     pub fn unique(&self) -> &[Vec<usize>] {
         &self.unique
     }

@@ -1,4 +1,4 @@
-//! The values of an extension's attributes: their types, and the form in which each is stored.
+//! Values of attributes: their types, and the form in which they are stored.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub(super) const TYPES: [(&str, AttributeType); 7] = [
     ("json", AttributeType::Json),
 ];
 
-/// Writes a value of an attribute in the form in which it is stored, or says what was expected and found.
+/// Writes a value in the form in which it is stored. The error names what was expected and found.
 pub(super) fn write_value(
     kind: AttributeType,
     length: Option<u32>,
@@ -47,8 +47,8 @@ pub(super) fn write_value(
     match (kind, value) {
         (AttributeType::String, Json::String(text)) => {
             let most = length.map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(usize::MAX));
-            if let Some(complaint) = length_violation(text, &(0..=most)) {
-                return Err(complaint);
+            if let Some(violation) = length_violation(text, &(0..=most)) {
+                return Err(violation);
             }
             write_string(out, text);
         }

@@ -8,7 +8,7 @@ use crate::domain::extension::Extension;
 use crate::domain::ids::{Element, ElementKey};
 use crate::store::values::ValueIds;
 
-/// The database's enumeration `element`.
+/// The enumeration `element` of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "element", rename_all = "lowercase")]
 pub(in crate::store) enum ElementColumn {
@@ -63,7 +63,7 @@ impl<'a> EventColumns<'a> {
     }
 }
 
-/// The starts of states or of tasks.
+/// Starts of states or of tasks.
 #[derive(Default)]
 pub(super) struct StartColumns<'a> {
     pub(super) event: EventColumns<'a>,
@@ -86,7 +86,7 @@ impl<'a> StartColumns<'a> {
     }
 }
 
-/// The ends of elements of one kind.
+/// Ends of elements of one kind.
 #[derive(Default)]
 pub(super) struct EndColumns<'a> {
     pub(super) event: EventColumns<'a>,
@@ -102,7 +102,7 @@ pub(super) struct EndColumns<'a> {
 impl<'a> EndColumns<'a> {
     pub(super) fn push(&mut self, command: &'a Complete, values: &ValueIds) {
         let Complete { key, end, digest } = command;
-        // The services' own statement takes the expiration.
+        // Only services have an expiration, which their own statement takes.
         let End { event, timestamp_given: _, state_id, expiration: _, disposition, extensions } = end;
         self.event.push(event, values);
         self.service_id.push(key.service.0);
@@ -115,7 +115,7 @@ impl<'a> EndColumns<'a> {
     }
 }
 
-/// The extensions of a batch, one entry each.
+/// The extensions of a batch, with one entry each.
 #[derive(Default)]
 pub(super) struct ExtensionColumns<'a> {
     pub(super) service_id: Vec<i64>,

@@ -1,4 +1,4 @@
-//! Idempotency keys in batches: each is claimed in the transaction of what it starts, or not at all.
+//! Idempotency keys in batches. A key is claimed in the transaction that starts its element.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use crate::domain::once_only::{IdempotencyKey, KEY_LIFETIME};
 use crate::domain::refusal::{Refusal, Verdict};
 use crate::store::command::Write;
 
-/// Claims the keys of writes that have one, in order, so that nodes never wait for each other in a circle. Gives what
-/// becomes of those that had been claimed before.
+/// Claims the keys of writes that have one. Keys are claimed in order, so that nodes cannot deadlock. Gives the
+/// verdicts on writes whose key had been claimed before.
 pub(super) async fn claim(
     connection: &mut PgConnection,
     keyed: &mut [&Write],
@@ -47,7 +47,7 @@ fn text<'a>(write: &'a &Write) -> Option<&'a str> {
     write.key.as_ref().map(|key| key.text.as_str())
 }
 
-/// What a key that was used before answers now.
+/// The verdicts on writes whose key was used before.
 async fn recorded(
     connection: &mut PgConnection,
     keys: &[&IdempotencyKey],
@@ -67,13 +67,13 @@ async fn recorded(
     let verdict = |key: &&IdempotencyKey| match used.get(&key.text) {
         Some((request, id)) if *request == key.request => Verdict::Repeated(*id),
         Some(_) => Verdict::Refused(Refusal::IdempotencyMismatch),
-        // It has been forgotten in between.
+        // The key expired and was removed in between.
         None => Verdict::Retry,
     };
     Ok(keys.iter().map(|key| (key.text.clone(), verdict(key))).collect())
 }
 
-/// Gives back the keys of what was not started after all.
+/// Releases the keys of writes that started nothing after all.
 pub(super) async fn release(connection: &mut PgConnection, unused: Vec<String>) -> Result<(), sqlx::Error> {
     if unused.is_empty() {
         return Ok(());

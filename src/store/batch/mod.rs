@@ -1,7 +1,7 @@
-//! The set-based statements of a batch: one for each kind of command, whatever their number.
+//! The set-based statements of a batch, one for each kind of command.
 //!
-//! Each is one round trip and inserts a fact for every command that nothing stands against, with its extensions. What
-//! comes back was written; why the rest was not is read afterwards.
+//! Each statement is one round trip. It inserts a fact, with its extensions, for every command that is consistent with
+//! what is on record, and returns the keys of these. Why the others were not written is read afterwards.
 
 mod columns;
 mod keys;
@@ -30,11 +30,10 @@ use crate::store::values::ValueIds;
 
 pub(super) use columns::ElementColumn;
 
-/// One command with its drawn identifier, if it starts something, and the rows of its values.
+/// A command with the identifier drawn for the element that it starts, and the rows of its values.
 type Row<'a, Id, C> = (Id, &'a C, &'a ValueIds);
 
-/// A batch, by kind of command. Keys are in order, so that batches of different nodes never wait for each other in a
-/// circle.
+/// A batch, sorted by kind of command and then by key, so that batches of different nodes cannot deadlock.
 #[derive(Default)]
 struct Batch<'a> {
     start_services: Vec<Row<'a, ServiceId, StartService>>,
@@ -50,7 +49,7 @@ struct Batch<'a> {
     delete_services: Vec<ServiceId>,
 }
 
-/// Writes all commands in one transaction and says what became of each.
+/// Writes all commands in one transaction, and gives the verdict on each.
 pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> Result<Vec<Verdict>, sqlx::Error> {
     let version = writes.iter().map(|write| write.version).max().unwrap_or_default();
     let mut sorted: Vec<_> = writes.iter().filter(|write| write.version == version).collect();
@@ -63,12 +62,12 @@ pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> R
     };
     let (written, mut used) = match committed {
         Ok(committed) => committed,
-        Err(error) => return alone_refused(writes, error),
+        Err(error) => return verdict_of_single(writes, error),
     };
     let missing: Vec<_> = sorted.into_iter().filter(|write| !written.contains(&write.command.key())).collect();
-    // What is written is so, whatever comes of this: without an explanation, the others are tried again.
+    // The written commands are already committed. If no explanation can be read, the others are retried.
     let mut refused = refusals::explain(connection, &missing, version).await.unwrap_or_else(|error| {
-        warn!(error = %error, commands = missing.len(), "cannot tell why commands were not written");
+        warn!(error = %error, commands = missing.len(), "cannot determine why commands were not written: they are retried");
         HashMap::new()
     });
     let verdict = |write: &Write| {
@@ -76,14 +75,14 @@ pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> R
             return verdict;
         }
         let key = write.command.key();
-        // Those that are neither written nor refused were validated against metadata that are too old.
+        // Commands that were neither written nor refused were validated against outdated metadata.
         if written.contains(&key) { Verdict::Done } else { refused.remove(&key).unwrap_or(Verdict::Retry) }
     };
     Ok(writes.iter().map(verdict).collect())
 }
 
-/// Writes a batch with commands that have an idempotency key. Takes from `sorted` those whose key was used before, and
-/// says what becomes of these.
+/// Writes a batch in which some commands have an idempotency key. Removes the commands whose key was used before from
+/// `sorted`, and gives the verdicts on them.
 async fn write_keyed(
     connection: &mut PgConnection,
     sorted: &mut Vec<&Write>,
@@ -102,9 +101,9 @@ async fn write_keyed(
     Ok((written, used))
 }
 
-/// A single command whose service was deleted while it was being written is refused, and one that has drawn an
-/// identifier that is taken tries another; any other failure stays one.
-fn alone_refused(writes: &[Write], error: sqlx::Error) -> Result<Vec<Verdict>, sqlx::Error> {
+/// Turns two errors of a single command into verdicts: it is refused if its service was deleted meanwhile, and retried
+/// if the identifier drawn for it is taken. Any other error is kept.
+fn verdict_of_single(writes: &[Write], error: sqlx::Error) -> Result<Vec<Verdict>, sqlx::Error> {
     if writes.len() == 1 && matches!(error, sqlx::Error::RowNotFound) {
         return Ok(vec![Verdict::Retry]);
     }
@@ -137,7 +136,7 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    /// How many statements there are to run.
+    /// The number of statements to run.
     fn statements(&self) -> usize {
         let Self {
             start_services,
@@ -152,7 +151,7 @@ impl<'a> Batch<'a> {
             change_records,
             delete_services,
         } = self;
-        // A transition takes two.
+        // A transition takes two statements.
         [
             start_services.is_empty(),
             start_states.is_empty(),
@@ -172,8 +171,8 @@ impl<'a> Batch<'a> {
         .count()
     }
 
-    /// Runs the statements that have something to do. A single one is its own transaction, without round trips for its
-    /// begin and end.
+    /// Runs the statements that have rows. A single statement is a transaction by itself, and saves the round trips of
+    /// begin and commit.
     async fn write(
         &self,
         connection: &mut PgConnection,
@@ -188,7 +187,7 @@ impl<'a> Batch<'a> {
         Ok(written)
     }
 
-    /// Starts come before ends, which may be of what they start.
+    /// Runs starts before ends, since a batch may contain both for one element's service or state.
     async fn run(
         &self,
         connection: &mut PgConnection,

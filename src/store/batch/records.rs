@@ -1,4 +1,4 @@
-//! Records of extensions in batches, apart from events.
+//! Records of extensions, changed apart from events, in batches.
 
 use sqlx::PgConnection;
 
@@ -7,8 +7,8 @@ use crate::domain::extension::{Change, ChangeRecords, MAX_STORED};
 use crate::domain::ids::{ElementKey, ServiceId};
 use crate::domain::metadata::MetadataVersion;
 
-/// What becomes of the records of elements that exist: `patch` is written over the attributes that are recorded;
-/// `whole` takes the place of all where there is no patch, or is recorded where nothing was. Neither: all goes.
+/// Changes of records, one entry each. A `patch` is merged into the existing record, or `whole` is inserted if there is
+/// none. `whole` without a patch replaces all records. Without either, all records are deleted.
 #[derive(Default)]
 struct Columns<'a> {
     service_id: Vec<i64>,
@@ -39,7 +39,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Replaces records, merges attributes into them, and removes them. Gives the keys of the elements whose records were
+/// Replaces records, merges attributes into them, or deletes them. Gives the keys of the elements whose records
 /// changed.
 pub(super) async fn change_records(
     connection: &mut PgConnection,

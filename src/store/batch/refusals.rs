@@ -1,4 +1,4 @@
-//! Why commands of a batch were not written.
+//! The reasons why commands of a batch were not written.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ use crate::store::command::Write;
 
 use super::columns::ElementColumn;
 
-/// Reads what is on record about commands that were not written, and judges each. They were validated against the
-/// metadata of `version`: where the database has newer, all are to be tried again.
+/// Reads what is on record about commands that were not written, and judges each. All are retried if the database has
+/// newer metadata than `version`, against which they were validated.
 pub(super) async fn explain(
     connection: &mut PgConnection,
     missing: &[&Write],

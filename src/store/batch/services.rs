@@ -227,8 +227,8 @@ pub(super) async fn update_expirations(
     Ok(updated.into_iter().map(|service| ElementKey::service(ServiceId(service))).collect())
 }
 
-/// Deletes services with everything that belongs to them. Foreign keys delete their states and tasks. The row of the
-/// service is deleted first: transactions that write to the service hold a shared lock on it, and are waited for.
+/// Deletes services with everything that belongs to them. Foreign keys delete their states and tasks. The service's own
+/// row is deleted first: it waits for transactions that write to the service, since these hold a shared lock on it.
 pub(super) async fn delete_services(
     connection: &mut PgConnection,
     services: &[ServiceId],

@@ -1,16 +1,16 @@
-//! The statements that several kinds of elements share: starts of states and tasks, and ends of all three.
+//! The statements that several kinds of elements share: starts of states and tasks, and ends of all three kinds.
 //!
-//! They are macros, so that sqlx checks the text of each statement when it is built.
+//! They are macros, so that sqlx checks each statement at build time.
 
 use super::columns::EndColumns;
 use crate::domain::completion::Complete;
 use crate::store::values::ValueIds;
 
-/// Inserts the starts of states or tasks of services that exist, with the state that they refer to, and their
-/// extensions. Gives the keys of the elements that were inserted.
+/// Inserts the starts of states or tasks with their extensions, if the service exists, and the state that they refer
+/// to, if any. Gives the keys of the elements that were inserted.
 ///
-/// Arguments: connection, kind of element, name of the statement, `element`, table, its columns for identifier, for the
-/// state referred to, and for the type, columns, metadata version.
+/// Arguments: connection; kind of element; name of the statement; `element`; table; its columns for the identifier, for
+/// the state referred to, and for the type; rows; metadata version.
 macro_rules! insert_starts {
     ($connection:expr, $kind:expr, $name:tt, $element:tt, $table:tt, $id:tt, $state:tt, $type:tt, $starts:expr,
         $version:expr) => {{
@@ -79,11 +79,11 @@ macro_rules! insert_starts {
     }};
 }
 
-/// Inserts the ends of elements that exist and have not ended, and replaces the extensions recorded under the same names
-/// by those of the event. Gives the keys of the elements that ended now.
+/// Inserts the ends of elements that exist and have not ended, and replaces extensions recorded under the same names.
+/// Gives the keys of the elements that ended now.
 ///
-/// Arguments: connection, kind of element, name of the statement, `element`, join with the start facts, condition,
-/// columns, metadata version, and optionally one more CTE with its parameter.
+/// Arguments: connection; kind of element; name of the statement; `element`; join with the starts; condition; rows;
+/// metadata version; optionally a further CTE with its parameter.
 macro_rules! insert_ends {
     ($connection:expr, $kind:expr, $name:tt, $element:tt, $join:tt, $condition:tt, $ends:expr, $version:expr
         $(, $also:tt, $parameter:expr)?) => {{

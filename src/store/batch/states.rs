@@ -11,7 +11,7 @@ use crate::domain::metadata::MetadataVersion;
 use crate::domain::state::{StartState, StateDetails, TransitionState};
 use crate::store::values::ValueIds;
 
-/// Inserts states of services that exist, whose previous state exists if they name one. Gives the keys of those that
+/// Inserts states of existing services, if the previous state that they name exists, too. Gives the keys of those that
 /// were inserted.
 pub(super) async fn start_states(
     connection: &mut PgConnection,
@@ -61,8 +61,9 @@ pub(super) async fn complete_states(
 
 /// Ends states and starts their successors. Gives the keys of the states that ended now.
 ///
-/// These are two statements of one transaction: the second starts a successor for each state that the first has ended. If
-/// the identifier of a new state is taken (the sequence wrapped around), the transaction fails with `RowNotFound`.
+/// These are two statements of one transaction: the second starts a successor for each state that the first has ended.
+/// If the identifier of a new state is taken (the sequence has wrapped around), the transaction fails with
+/// `RowNotFound`.
 pub(super) async fn transition_states(
     connection: &mut PgConnection,
     rows: &[Row<'_, StateId, TransitionState>],

@@ -11,7 +11,7 @@ use crate::domain::metadata::MetadataVersion;
 use crate::domain::task::{StartTask, TaskDetails};
 use crate::store::values::ValueIds;
 
-/// Inserts tasks of services that exist, whose state exists if they name one. Gives the keys of those that were
+/// Inserts tasks of existing services, if the state that they name exists, too. Gives the keys of those that were
 /// inserted.
 pub(super) async fn start_tasks(
     connection: &mut PgConnection,
@@ -40,7 +40,7 @@ pub(super) async fn start_tasks(
     )
 }
 
-/// Ends tasks whose state is the one that the event names, or that have none and adopt it.
+/// Ends tasks that have the state that the event names, or that have no state and adopt it.
 pub(super) async fn complete_tasks(
     connection: &mut PgConnection,
     rows: &[(&Complete, &ValueIds)],

@@ -1,4 +1,4 @@
-//! What the values of rows mean: read once, and remembered, since it never changes.
+//! Meanings of value rows. They are read once and remembered, since they never change.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,16 +7,16 @@ use sqlx::PgConnection;
 
 use crate::domain::field::LongOrString;
 
-/// Values remembered.
+/// The most meanings remembered.
 const REMEMBERED: usize = 100_000;
 
-/// The meanings of values that this node has read.
+/// The meanings that this node has read.
 pub(in crate::store) struct KnownMeanings {
     known: Cache<i32, LongOrString>,
     map_names: bool,
 }
 
-/// The meanings that an answer needs.
+/// The meanings that one answer needs.
 pub(super) struct Meanings(HashMap<i32, LongOrString>);
 
 impl Meanings {
@@ -24,8 +24,8 @@ impl Meanings {
         value.and_then(|value| self.0.get(&value)).cloned()
     }
 
-    /// The meanings of values as a person reads them, like `disposition_name` of the `reporting` views. Names to show
-    /// may change, so they are not remembered.
+    /// Reads display names, like `disposition_name` of the `reporting` views. They may change, so they are not
+    /// remembered.
     pub(super) async fn for_people(connection: &mut PgConnection, values: BTreeSet<i32>) -> Result<Self, sqlx::Error> {
         let values: Vec<_> = values.into_iter().collect();
         let rows = sqlx::query!(
@@ -45,17 +45,17 @@ impl Meanings {
 }
 
 impl KnownMeanings {
-    /// Nothing known yet. `map_names`: a value that has a number and a name is read as the name.
+    /// An empty cache. `map_names` selects the name of a value that has a number, too.
     pub(in crate::store) fn new(map_names: bool) -> Self {
         Self { known: Cache::new(REMEMBERED), map_names }
     }
 
-    /// Whether names are preferred.
+    /// Whether names are given for values that have a number, too.
     pub(in crate::store) const fn map_names(&self) -> bool {
         self.map_names
     }
 
-    /// The meanings of values, as the API reads them: the number, or the name.
+    /// The meanings as the API gives them: a number or a name.
     pub(super) async fn of(
         &self,
         connection: &mut PgConnection,

@@ -1,4 +1,4 @@
-//! Queries. Whatever an answer holds, it costs a fixed number of statements, and all of them see one snapshot.
+//! Queries. Every answer takes a fixed number of statements, which share one snapshot of the database.
 
 mod meanings;
 mod rows;
@@ -22,7 +22,7 @@ use rows::ElementRow;
 pub(super) use meanings::KnownMeanings;
 
 impl Store {
-    /// One service (contract §3, SRV.14).
+    /// Gets a service (docs/api.md §3).
     pub async fn get_service(&self, id: ServiceId, view: &View) -> Result<Service, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let row = rows::one(&mut snapshot, ElementKey::service(id)).await?;
@@ -33,7 +33,7 @@ impl Store {
             .ok_or_else(|| Refusal::Unknown(Element::Service).into())
     }
 
-    /// One state of a service (contract §3, SRV.15).
+    /// Gets a state of a service (docs/api.md §3).
     pub async fn get_state(&self, service: ServiceId, id: StateId, view: &View) -> Result<State, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let row = one_of_service(&mut snapshot, ElementKey::state(service, id)).await?;
@@ -43,14 +43,14 @@ impl Store {
             .ok_or_else(|| Refusal::Unknown(Element::State).into())
     }
 
-    /// One task of a service (contract §3, SRV.16).
+    /// Gets a task of a service (docs/api.md §3).
     pub async fn get_task(&self, service: ServiceId, id: TaskId, view: &View) -> Result<Task, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let row = one_of_service(&mut snapshot, ElementKey::task(service, id)).await?;
         self.tasks(&mut snapshot, vec![row], view).await?.pop().ok_or_else(|| Refusal::Unknown(Element::Task).into())
     }
 
-    /// Services of a customer, or of an anonymous caller (contract §3, SRV.10, SRV.11).
+    /// Lists services of a customer or of a contact key (docs/api.md §3).
     pub async fn list_services(
         &self,
         listed: &Listed,
@@ -62,14 +62,14 @@ impl Store {
         Ok(Page { elements: self.services(&mut snapshot, rows, view).await?, older })
     }
 
-    /// The services that were taken in last, the latest first; none of what is related them.
+    /// Lists the services recorded last, newest first, without states, tasks or extensions.
     pub async fn list_latest_services(&self, limit: u32) -> Result<Vec<Service>, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let rows = rows::latest(&mut snapshot, limit).await?;
         self.services(&mut snapshot, rows, &View { for_people: true, ..View::default() }).await
     }
 
-    /// States of a service (contract §3, SRV.12).
+    /// Lists states of a service (docs/api.md §3).
     pub async fn list_states(
         &self,
         service: ServiceId,
@@ -81,14 +81,14 @@ impl Store {
         Ok(Page { elements: self.states(&mut snapshot, service, rows, view).await?, older })
     }
 
-    /// Tasks of a service (contract §3, SRV.13).
+    /// Lists tasks of a service (docs/api.md §3).
     pub async fn list_tasks(&self, service: ServiceId, filter: &Filter, view: &View) -> Result<Page<Task>, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let (rows, older) = page(&mut snapshot, &Listed::Tasks(service), filter).await?;
         Ok(Page { elements: self.tasks(&mut snapshot, rows, view).await?, older })
     }
 
-    /// A transaction whose statements all see the same snapshot.
+    /// Begins a transaction whose statements share one snapshot.
     async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         Ok(self.pool.begin_with("begin isolation level repeatable read read only").await?)
     }
@@ -159,7 +159,7 @@ impl Store {
         Ok(rows.into_iter().map(|row| related.task(row)).collect())
     }
 
-    /// Reads what rows refer to: what their values mean, and the extensions that were asked for.
+    /// Reads what rows refer to: the meanings of their values, and the selected extensions.
     async fn related(
         &self,
         snapshot: &mut PgConnection,
@@ -180,7 +180,7 @@ impl Store {
     }
 }
 
-/// The row of a state or task; refused where it, or its service, is not there.
+/// Reads the row of a state or task. Fails if the element or its service does not exist.
 async fn one_of_service(snapshot: &mut PgConnection, key: ElementKey) -> Result<ElementRow, StoreError> {
     if let Some(row) = rows::one(&mut *snapshot, key).await? {
         return Ok(row);
@@ -200,7 +200,8 @@ async fn expect_service(snapshot: &mut PgConnection, id: ServiceId) -> Result<()
     if exists { Ok(()) } else { Err(Refusal::Unknown(Element::Service).into()) }
 }
 
-/// The rows of a page in ascending order, and where the older ones end. A service that is listed must exist.
+/// Reads the rows of a page in ascending order, and the cursor of the next older page. Fails if the service does not
+/// exist.
 async fn page(
     snapshot: &mut PgConnection,
     listed: &Listed,

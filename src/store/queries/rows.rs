@@ -1,4 +1,5 @@
-//! Rows of services, states and tasks with their ends: one text for each table, narrowed by what a query asks for.
+//! Rows of services, states and tasks joined with their ends: one statement per table, narrowed by the filters of a
+//! query.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::domain::ids::{Element, ElementKey, ServiceId, StateId};
 use crate::domain::query::{Cursor, Filter, Listed, Owner, Span, Status};
 use crate::domain::time::Timestamp;
 
-/// Columns that the three tables have in common, and those of the end.
+/// Selects the columns that the three tables share, and those of the end.
 macro_rules! select {
     ($name:literal, $id:literal, $own:literal, $element:literal, $table:literal) => {
         concat!(
@@ -67,13 +68,13 @@ const TASKS: &str = select!(
     "tasks"
 );
 
-/// A service, state or task with its end. Values are rows of `business_attribute_values`.
+/// A service, state or task with its end. Values are identifiers of `business_attribute_values`.
 #[derive(Debug, FromRow)]
 pub(super) struct ElementRow {
     pub(super) service_id: i64,
-    /// `state_id` or `task_id`; 0 for the service itself.
+    /// The `state_id` or `task_id`; 0 for a service.
     pub(super) element_id: i32,
-    /// The state before a state, or that of a task.
+    /// The previous state of a state, or the state of a task.
     pub(super) state_id: Option<i32>,
     pub(super) customer_id: Option<String>,
     pub(super) contact_key: Option<String>,
@@ -108,13 +109,13 @@ impl ElementRow {
         self.ended_at.is_none()
     }
 
-    /// The row's place in a list of its kind.
+    /// The position of the row in a list of its kind.
     pub(super) fn cursor(&self, element: Element) -> Cursor {
         let id = if element == Element::Service { self.service_id } else { self.element_id.into() };
         Cursor { started: Timestamp::cut(self.started_at), id }
     }
 
-    /// The values that the row refers to.
+    /// The identifiers of the row's values.
     pub(super) fn values(&self) -> impl Iterator<Item = i32> {
         let start = [self.kind, self.application_type, self.resource_type, self.media_type];
         let end = [self.disposition, self.end_application_type, self.end_resource_type, self.end_media_type];
@@ -153,7 +154,7 @@ impl ElementRow {
     }
 }
 
-/// The row of one element.
+/// Reads the row of an element.
 pub(super) async fn one(
     connection: &mut PgConnection,
     ElementKey { service, element, id }: ElementKey,
@@ -166,7 +167,7 @@ pub(super) async fn one(
     query.build_query_as().fetch_optional(connection).await
 }
 
-/// The newest rows of a list, in descending order, and one more than the limit where there are more.
+/// Reads the newest rows of a list in descending order; one more than the limit if there are more.
 pub(super) async fn listed(
     connection: &mut PgConnection,
     listed: &Listed,
@@ -203,14 +204,14 @@ pub(super) async fn listed(
     query.build_query_as().fetch_all(connection).await
 }
 
-/// The services with the highest identifiers, the highest first.
+/// Reads the services with the highest identifiers in descending order.
 pub(super) async fn latest(connection: &mut PgConnection, limit: u32) -> Result<Vec<ElementRow>, sqlx::Error> {
     let mut query = QueryBuilder::new(SERVICES);
     query.push("true order by s.service_id desc limit ").push_bind(i64::from(limit));
     query.build_query_as().fetch_all(connection).await
 }
 
-/// States or tasks of services, in order.
+/// Reads states or tasks of services in ascending order.
 pub(super) async fn of_services(
     connection: &mut PgConnection,
     element: Element,
@@ -224,7 +225,7 @@ pub(super) async fn of_services(
     query.build_query_as().fetch_all(connection).await
 }
 
-/// Tasks of states of one service, in order.
+/// Reads tasks of states of one service in ascending order.
 pub(super) async fn of_states(
     connection: &mut PgConnection,
     service: ServiceId,

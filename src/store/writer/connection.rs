@@ -1,5 +1,5 @@
-//! The connection that a writer owns. A pooled one would cost a round trip for each batch; this one is looked after in
-//! idle moments, and when a batch takes long.
+//! The connection that a writer owns. A pooled connection would cost a round trip per batch for its check. This one is
+//! checked while idle, and while a batch takes long.
 
 use std::time::{Duration, Instant};
 
@@ -13,19 +13,19 @@ use crate::store::command::Write;
 use crate::store::connection::ACQUIRE_TIMEOUT;
 use crate::store::error::is_outage;
 
-/// How long a batch may take before it is asked whether the database is at work on it, and how long that may take.
-const DOUBT: Duration = Duration::from_millis(400);
+/// The time after which the progress of a batch is checked, and the longest time for that check.
+const CHECK_AFTER: Duration = Duration::from_millis(400);
 
-/// How long a batch may take before it is said.
-const LONG: Duration = Duration::from_secs(1);
+/// The time after which a long batch is logged.
+const LOG_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a batch may take: longer than PostgreSQL lets a statement run.
-const LONGEST: Duration = Duration::from_secs(65);
+/// The longest time for a batch. It exceeds PostgreSQL's `statement_timeout`.
+const DEADLINE: Duration = Duration::from_secs(65);
 
-/// The most commands that a plan serves; the first ones serve fewer.
-const PLANS_SERVE: usize = 20_000;
+/// The most commands that a cached plan serves. Early plans serve fewer.
+const PLAN_LIMIT: usize = 20_000;
 
-/// The connection, if there is one.
+/// The connection, if it is open.
 pub(super) struct WriterConnection {
     database: PgConnectOptions,
     connection: Option<Owned>,
@@ -33,25 +33,26 @@ pub(super) struct WriterConnection {
 
 struct Owned {
     connection: PgConnection,
-    /// The process that serves it.
+    /// The process identifier of its backend.
     backend: i32,
-    /// How many commands the plans in use have served, and may serve.
+    /// The number of commands that the cached plans have served, and may serve.
     served: usize,
-    plans_serve: usize,
+    plan_limit: usize,
 }
 
 impl Owned {
     async fn commit(&mut self, writes: &[Write]) -> Result<Vec<Verdict>, sqlx::Error> {
-        self.keep_plans_fit(writes.len()).await?;
+        self.renew_plans(writes.len()).await?;
         batch::commit(&mut self.connection, writes).await
     }
 
-    /// Has statements planned anew before tables have grown much: to read all of a table is the best plan for its first
-    /// rows, and PostgreSQL itself would only look at it again after a minute.
-    async fn keep_plans_fit(&mut self, commands: usize) -> Result<(), sqlx::Error> {
+    /// Discards cached plans before tables have grown much. A sequential scan is the best plan for the first rows of a
+    /// table, and PostgreSQL itself would revise it only after autovacuum has analyzed the table, at least a minute
+    /// later.
+    async fn renew_plans(&mut self, commands: usize) -> Result<(), sqlx::Error> {
         self.served += commands;
-        if self.served > self.plans_serve {
-            (self.served, self.plans_serve) = (commands, PLANS_SERVE.min(self.plans_serve * 2));
+        if self.served > self.plan_limit {
+            (self.served, self.plan_limit) = (commands, PLAN_LIMIT.min(self.plan_limit * 2));
             self.connection.execute("discard plans").await?;
         }
         Ok(())
@@ -59,27 +60,28 @@ impl Owned {
 }
 
 impl WriterConnection {
-    /// Connects. A plan serves many batches: PostgreSQL would plan small ones anew each time, which took a third of the
-    /// time of a single event's statement, for a plan by primary keys that does not depend on what is in the batch.
+    /// Connects, with generic plans forced. By default PostgreSQL would plan small batches anew each time. That took a
+    /// third of the time of a single event's statement, although the plan uses primary keys and does not depend on the
+    /// parameters.
     pub(super) async fn open(database: PgConnectOptions) -> Result<Self, sqlx::Error> {
         let database = database.options([("plan_cache_mode", "force_generic_plan")]);
         let connection = Some(connect(&database).await?);
         Ok(Self { database, connection })
     }
 
-    /// Finds out in an idle moment whether the connection was lost, and makes another: no event has to.
-    pub(super) async fn stay_connected(&mut self) {
+    /// Checks the connection while it is idle, and replaces a lost one, so that no event meets it.
+    pub(super) async fn check(&mut self) {
         let alive = match &mut self.connection {
-            Some(owned) => within(ACQUIRE_TIMEOUT, owned.connection.ping()).await.is_ok(),
+            Some(owned) => limited(ACQUIRE_TIMEOUT, owned.connection.ping()).await.is_ok(),
             None => false,
         };
         if !alive {
-            // Where it cannot be made, the next event is told why.
+            // If that fails, the next event reports the cause.
             self.connection = connect(&self.database).await.ok();
         }
     }
 
-    /// Commits a batch. Where the database is away, or has lost sight of the batch, it is not known what became of it.
+    /// Commits a batch. If it fails with an outage, it is unknown whether it was committed.
     pub(super) async fn commit(&mut self, writes: &[Write]) -> Result<Vec<Verdict>, sqlx::Error> {
         let mut owned = match self.connection.take() {
             Some(owned) => owned,
@@ -96,61 +98,61 @@ impl WriterConnection {
         committed
     }
 
-    /// Closes it.
+    /// Closes the connection.
     pub(super) async fn close(self) {
         if let Some(owned) = self.connection {
-            // Everything is committed; a connection that does not close well harms nothing.
+            // Everything is committed, so an error here does no harm.
             drop(owned.connection.close().await);
         }
     }
 }
 
 async fn connect(database: &PgConnectOptions) -> Result<Owned, sqlx::Error> {
-    within(ACQUIRE_TIMEOUT, async {
+    limited(ACQUIRE_TIMEOUT, async {
         let mut connection = database.connect().await?;
         let backend = sqlx::query_scalar!(
             r#"-- own_backend
             select pg_backend_pid() as "backend!""#
         );
         let backend = backend.fetch_one(&mut connection).await?;
-        Ok(Owned { connection, backend, served: 0, plans_serve: 1 })
+        Ok(Owned { connection, backend, served: 0, plan_limit: 1 })
     })
     .await
 }
 
-/// Returns when the database lets nobody in, has been seen at rest twice while it should be at work, or enough time for
-/// any batch has gone by.
+/// Returns when the database refuses connections, when the backend was found idle twice in a row although it should be
+/// working, or when the longest time for a batch has passed.
 async fn until_lost(database: &PgConnectOptions, backend: i32) {
-    let (start, mut at_rest, mut said) = (Instant::now(), 0, false);
-    while at_rest < 2 && start.elapsed() < LONGEST {
-        tokio::time::sleep(DOUBT).await;
-        match within(DOUBT, is_at_work(database, backend)).await {
+    let (start, mut idle, mut logged) = (Instant::now(), 0, false);
+    while idle < 2 && start.elapsed() < DEADLINE {
+        tokio::time::sleep(CHECK_AFTER).await;
+        match limited(CHECK_AFTER, is_working(database, backend)).await {
             Ok(true) => {
-                at_rest = 0;
-                if !said && start.elapsed() > LONG {
-                    warn!("a batch takes long: the database is at work on it, or waits for its disk or for a lock");
-                    said = true;
+                idle = 0;
+                if !logged && start.elapsed() > LOG_AFTER {
+                    warn!("a batch takes long: the database is still working on it, or waiting for its disk or a lock");
+                    logged = true;
                 }
             }
-            Ok(false) => at_rest += 1,
+            Ok(false) => idle += 1,
             Err(_) => return,
         }
     }
 }
 
-async fn is_at_work(database: &PgConnectOptions, backend: i32) -> Result<bool, sqlx::Error> {
+async fn is_working(database: &PgConnectOptions, backend: i32) -> Result<bool, sqlx::Error> {
     let mut other = database.connect().await?;
-    let at_work = sqlx::query_scalar!(
-        r#"-- is_at_work
-        select exists (select from pg_stat_activity where pid = $1 and state = 'active') as "at_work!""#,
+    let working = sqlx::query_scalar!(
+        r#"-- is_working
+        select exists (select from pg_stat_activity where pid = $1 and state = 'active') as "working!""#,
         backend
     );
-    let at_work = at_work.fetch_one(&mut other).await?;
-    // The answer is there; how the connection ends does not matter.
+    let working = working.fetch_one(&mut other).await?;
+    // The answer has arrived, so an error here does no harm.
     drop(other.close().await);
-    Ok(at_work)
+    Ok(working)
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+async fn limited<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     tokio::time::timeout(limit, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

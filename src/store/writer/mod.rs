@@ -1,8 +1,8 @@
-//! Group commit: the one door for every lifecycle write.
+//! Group commit, through which every lifecycle event is written.
 //!
-//! Callers await what looks like a plain write. Behind it a queue feeds a loop that writes whatever is waiting, as one
-//! transaction, the moment the last one has ended. There is no timer: an idle server adds no latency, and a busy one
-//! forms larger batches by itself. Each caller gets its own answer, after the commit.
+//! Callers await what looks like a plain write. Behind it, a queue feeds a loop that writes everything waiting in one
+//! transaction as soon as the last one has committed. There is no timer: an idle server adds no latency, and a busy
+//! server forms larger batches by itself. Each caller gets its own answer after the commit.
 
 mod connection;
 mod replies;
@@ -30,25 +30,25 @@ use replies::Caller;
 
 pub(super) use replies::deliver_answers;
 
-/// How long a loop may be idle before it looks whether its connection is still there.
+/// The idle time after which a loop checks its connection.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// The most bytes of extension records in one batch, unless a single command has more.
+/// The most bytes of extension records in a batch, unless a single command has more.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// How events are gathered.
+/// Settings of group commit.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterSettings {
-    /// The most commands in one transaction.
+    /// The most commands in a transaction.
     pub batch: usize,
-    /// The most commands waiting, for each writer.
+    /// The most commands waiting in the queue of a writer.
     pub queue: usize,
-    /// Loops, each with a connection of its own. All commands of a service go through the same one.
+    /// The number of writers, each with its own connection. All commands of a service go through the same one.
     pub writers: usize,
 }
 
-/// Names of what is measured here, for the page of metrics.
-mod measured {
+/// Names of the writer's metrics.
+mod metric {
     pub(super) const WAITING: &str = "context_services_writer_waiting";
     pub(super) const BATCH: &str = "context_services_writer_batch_commands";
     pub(super) const FLUSH: &str = "context_services_writer_flush_seconds";
@@ -56,20 +56,20 @@ mod measured {
     pub(super) const ALONE: &str = "context_services_writer_one_by_one_total";
 }
 
-struct Job {
+struct Queued {
     write: Write,
     caller: Caller,
 }
 
-/// The queues and loops.
+/// The queues and the loops that they feed.
 pub(super) struct Writer {
-    queues: RwLock<Vec<mpsc::Sender<Job>>>,
+    queues: RwLock<Vec<mpsc::Sender<Queued>>>,
     spread: RandomState,
     loops: TaskTracker,
 }
 
 impl Writer {
-    /// Starts the loops, each connected: the first event waits no longer than others.
+    /// Connects and starts the loops. They are connected first, so that no event has to wait for it.
     pub(super) async fn start(
         database: &PgConnectOptions,
         settings: WriterSettings,
@@ -85,7 +85,7 @@ impl Writer {
             let alarm = jobs.alarm("writer");
             loops.spawn(async move {
                 flusher.run().await;
-                // Only a loop that ends in order does not raise the alarm.
+                // Without this, the alarm goes off when the task ends: the loop has panicked.
                 alarm.disarm();
             });
             queues.push(sender);
@@ -94,39 +94,39 @@ impl Writer {
         Ok(Self { queues: RwLock::new(queues), spread: RandomState::new(), loops })
     }
 
-    /// Says what the measurements mean.
+    /// Registers the help texts of the metrics.
     fn describe() {
-        describe_gauge!(measured::WAITING, "Commands waiting to be written.");
-        describe_histogram!(measured::BATCH, "Commands of a transaction.");
-        describe_histogram!(measured::FLUSH, Unit::Seconds, "From the begin of a batch to its commit.");
-        describe_counter!(measured::REFUSED, "Commands that what is on record stood against.");
-        describe_counter!(measured::ALONE, "Commands written again one by one, since their batch failed.");
-        // It should stay at 0, which can only be seen where it is there.
-        counter!(measured::ALONE).increment(0);
+        describe_gauge!(metric::WAITING, "Commands waiting to be written.");
+        describe_histogram!(metric::BATCH, "Commands per transaction.");
+        describe_histogram!(metric::FLUSH, Unit::Seconds, "Time from the start of a batch to its commit.");
+        describe_counter!(metric::REFUSED, "Commands refused because of what is on record.");
+        describe_counter!(metric::ALONE, "Commands written one by one because their batch failed.");
+        // It should stay at 0. That can only be seen if it is present from the start.
+        counter!(metric::ALONE).increment(0);
     }
 
-    /// Brings those measurements up to date that are looked at rather than counted.
+    /// Sets the gauges, which are sampled rather than counted.
     pub(super) fn measure(&self) {
         let queues = self.queues.read();
-        let waiting = |queue: &mpsc::Sender<Job>| queue.max_capacity() - queue.capacity();
+        let waiting = |queue: &mpsc::Sender<Queued>| queue.max_capacity() - queue.capacity();
         let waiting = queues.map_or(0, |queues| queues.iter().map(waiting).sum());
-        gauge!(measured::WAITING).set(u32::try_from(waiting).unwrap_or(u32::MAX));
+        gauge!(metric::WAITING).set(u32::try_from(waiting).unwrap_or(u32::MAX));
     }
 
-    /// Whether no queue has room: what comes now would be refused, whatever it is.
+    /// Whether every queue is full, so that any command would be refused.
     pub(super) fn is_full(&self) -> bool {
         self.queues.read().is_ok_and(|queues| queues.iter().all(|queue| queue.capacity() == 0))
     }
 
-    /// Writes a command; returns when its transaction has committed, or it is known that it did not.
+    /// Writes a command. Returns when its transaction has committed or failed.
     pub(super) async fn write(&self, write: Write) -> Answer {
         if cfg!(feature = "floor") {
             return Ok(Verdict::Done);
         }
         let Some(queue) = self.queue_of(write.command.key().service) else { return Err(StoreError::Overloaded) };
         let (caller, answered) = Caller::here();
-        match queue.try_send(Job { write, caller }) {
-            // Without an answer the loop has died, perhaps after the commit.
+        match queue.try_send(Queued { write, caller }) {
+            // No answer means that the loop died, perhaps after the commit.
             Ok(()) => answered.await.unwrap_or(Err(StoreError::Unavailable(None))),
             Err(refused) => {
                 let overloaded = Err(StoreError::Overloaded);
@@ -136,14 +136,14 @@ impl Writer {
         }
     }
 
-    fn queue_of(&self, service: ServiceId) -> Option<mpsc::Sender<Job>> {
+    fn queue_of(&self, service: ServiceId) -> Option<mpsc::Sender<Queued>> {
         let queues = self.queues.read().ok()?;
         let count = u64::try_from(queues.len()).ok().filter(|count| *count > 0)?;
         let at = usize::try_from(self.spread.hash_one(service) % count).ok()?;
         queues.get(at).cloned()
     }
 
-    /// Refuses new commands, and returns when all that were taken are written and answered.
+    /// Refuses new commands, and returns when all accepted ones have been written and answered.
     pub(super) async fn close(&self) {
         if let Ok(mut queues) = self.queues.write() {
             queues.clear();
@@ -153,7 +153,7 @@ impl Writer {
 }
 
 struct Loop {
-    queue: mpsc::Receiver<Job>,
+    queue: mpsc::Receiver<Queued>,
     connection: WriterConnection,
     batch: usize,
 }
@@ -165,10 +165,10 @@ impl Loop {
             let room = self.batch.saturating_sub(waiting.len());
             if waiting.is_empty() {
                 while tokio::time::timeout(IDLE, self.queue.recv_many(&mut waiting, room)).await.is_err() {
-                    self.connection.stay_connected().await;
+                    self.connection.check().await;
                 }
             } else {
-                // Some wait for the batch that has just ended: whoever has come since joins them.
+                // Some commands were left over from the last batch. Commands that arrived meanwhile join them.
                 waiting.extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(room));
             }
             if waiting.is_empty() {
@@ -177,7 +177,7 @@ impl Loop {
             let (batch, later) = divide(waiting);
             waiting = later;
             if !self.flush(batch).await {
-                // Whoever has waited for this batch is told at once, and not when another one has failed too.
+                // Commands that waited for this batch are answered at once, not after the next one has failed, too.
                 waiting.extend(std::iter::from_fn(|| self.queue.try_recv().ok()));
                 let (writes, callers) = parted(waiting.drain(..));
                 let away = writes.iter().map(|_| Err(StoreError::Unavailable(None))).collect();
@@ -187,24 +187,24 @@ impl Loop {
         self.connection.close().await;
     }
 
-    /// Writes a batch and answers its callers. One bad command fails alone. Says whether the database is there.
-    async fn flush(&mut self, jobs: Vec<Job>) -> bool {
+    /// Writes a batch and answers its callers. A bad command fails alone. Gives whether the database is available.
+    async fn flush(&mut self, jobs: Vec<Queued>) -> bool {
         let (writes, callers) = parted(jobs);
         let start = Instant::now();
         let committed = self.connection.commit(&writes).await;
         let away = committed.as_ref().is_err_and(is_outage);
-        histogram!(measured::FLUSH).record(start.elapsed());
-        histogram!(measured::BATCH).record(u32::try_from(writes.len()).unwrap_or(u32::MAX));
+        histogram!(metric::FLUSH).record(start.elapsed());
+        histogram!(metric::BATCH).record(u32::try_from(writes.len()).unwrap_or(u32::MAX));
         let answers: Vec<Answer> = match committed {
             Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
             Err(error) if writes.len() == 1 => vec![Err(error.into())],
             Err(error) if is_outage(&error) => {
-                warn!(error = %error, commands = writes.len(), "the database is away: a batch may not be written");
+                warn!(error = %error, commands = writes.len(), "the database is unavailable: a batch may not have been written");
                 writes.iter().map(|_| Err(StoreError::Unavailable(None))).collect()
             }
             Err(error) => {
-                warn!(error = %error, commands = writes.len(), "a batch failed and is written one by one");
-                counter!(measured::ALONE).increment(writes.len() as u64);
+                warn!(error = %error, commands = writes.len(), "a batch failed: its commands are written one by one");
+                counter!(metric::ALONE).increment(writes.len() as u64);
                 self.commit_one_by_one(&writes).await
             }
         };
@@ -227,21 +227,22 @@ impl Loop {
     }
 }
 
-fn parted(jobs: impl IntoIterator<Item = Job>) -> (Vec<Write>, Vec<Caller>) {
+fn parted(jobs: impl IntoIterator<Item = Queued>) -> (Vec<Write>, Vec<Caller>) {
     jobs.into_iter().map(|job| (job.write, job.caller)).unzip()
 }
 
-/// Tells the callers what became of their commands, and counts it.
+/// Answers the callers and counts the outcomes.
 fn answer(writes: &[Write], callers: Vec<Caller>, answers: Vec<Answer>) {
     let refused = answers.iter().filter(|answer| matches!(answer, Ok(Verdict::Refused(_)))).count();
-    counter!(measured::REFUSED).increment(refused as u64);
+    counter!(metric::REFUSED).increment(refused as u64);
     metrics::count(writes.iter().map(|write| &write.command).zip(&answers));
     replies::send(callers.into_iter().zip(answers));
 }
 
-/// What a batch takes of those that wait, in order: one command per element and idempotency key, and not too many bytes. A command that
-/// stands alone goes after all that came before it, and ahead of all that came later.
-fn divide(mut waiting: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+/// Divides waiting commands, in order, into the next batch and the rest. A batch has one command per element and per
+/// idempotency key, and a limited size. A command that stands alone goes after all earlier ones and before all later
+/// ones.
+fn divide(mut waiting: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
     let after = match waiting.iter().position(|job| job.write.command.stands_alone()) {
         Some(0) => waiting.split_off(1),
         Some(at) => waiting.split_off(at),
@@ -253,7 +254,7 @@ fn divide(mut waiting: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let (batch, mut later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|job| {
         bytes += job.write.command.bytes();
         full |= bytes > BATCH_BYTES && !keys.is_empty();
-        // The key counts even of a command that waits, so that a third one does not overtake it.
+        // The key is taken even if the command has to wait, so that a third one cannot overtake it.
         let first = keys.insert(job.write.command.key());
         job.write.key.as_ref().is_none_or(|key| idempotency_keys.insert(key.text.clone())) && first && !full
     });
