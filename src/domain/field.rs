@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::Element;
 
-/// A value as an application sends and reads it. Number 10 and string "10" are two values.
+/// A value of a field. The number 10 and the string "10" are different values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum LongOrString {

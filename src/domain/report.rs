@@ -1,80 +1,79 @@
-//! What reports are asked for and what they answer: sums over the services of a period.
+//! Reports: their scope and their rows, which aggregate the services of a period.
 
 use super::time::Timestamp;
 use super::timeline::step_of;
 
-/// The period of a report that names none, in milliseconds.
+/// The length of the default period in milliseconds.
 const DEFAULT_PERIOD: i64 = 24 * 60 * 60 * 1000;
 
-/// About so many buckets has a period.
+/// The approximate number of buckets in a period.
 const BUCKETS: i64 = 48;
 
-/// A span of time, with its start and without its end, which is later.
+/// A half-open span of time that is not empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
-    /// From this moment on.
+    /// The start, inclusive.
     pub from: Timestamp,
-    /// Before this moment.
+    /// The end, exclusive.
     pub to: Timestamp,
 }
 
 impl Period {
-    /// The period between two moments. Without an end it goes to `now`, without a start it has 24 hours. None: it would
-    /// not end after its start.
+    /// The period between two moments. By default it ends at `now`, and starts 24 hours before its end. `None` if it
+    /// would not end after its start.
     pub fn new(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Option<Self> {
         let to = to.unwrap_or(now);
         let from = from.unwrap_or_else(|| Timestamp::from_millis(to.millis() - DEFAULT_PERIOD));
         (from < to).then_some(Self { from, to })
     }
 
-    /// How long each part of it is that is counted by itself, in milliseconds: a step that people count in, of at least
-    /// a second.
+    /// The length of a bucket in milliseconds: a round step of at least a second.
     pub fn bucket(self) -> i64 {
         step_of(((self.to.millis() - self.from.millis()) / BUCKETS).max(1000))
     }
 
-    /// Where its first bucket begins: at a whole step, so at or before its own start.
+    /// The start of the first bucket. It is a whole multiple of the bucket's length, so it may lie before the period.
     pub fn first_bucket(self) -> Timestamp {
         Timestamp::from_millis(self.from.millis().div_euclid(self.bucket()) * self.bucket())
     }
 }
 
-/// What a report is over.
+/// The scope of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
-    /// When.
+    /// The period.
     pub period: Period,
-    /// Services of this type alone, as the `reporting` views name it; none: all.
+    /// The service type, as the `reporting` views name it. `None`: all services.
     pub service_type: Option<String>,
 }
 
-/// The services of one part of a period.
+/// The activity of services in one bucket of a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActivityRow {
-    /// Where the part begins; the next one begins where it ends.
+    /// The start of the bucket. It ends where the next one starts.
     pub start: Timestamp,
-    /// Services that started in it.
+    /// The number of services that started in it.
     pub started: i64,
-    /// Services that ended in it.
+    /// The number of services that ended in it.
     pub ended: i64,
-    /// Services that were open at its end.
+    /// The number of services that were open at its end.
     pub open: i64,
 }
 
-/// How services came and went: what changed in the buckets of a period in which something did.
+/// The changes in a bucket. Buckets without changes have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
-    /// Which bucket; negative: before the period.
+    /// The index of the bucket; negative if it lies before the period.
     pub bucket: i64,
-    /// Services that started.
+    /// The number of services that started.
     pub started: i64,
-    /// Services that ended.
+    /// The number of services that ended.
     pub ended: i64,
-    /// How many more services were open at its end than at its start.
+    /// The increase in open services.
     pub opened: i64,
 }
 
-/// A row for each bucket of a period, from the changes in order.
+/// The rows of all buckets of a period, from the changes in order.
 pub fn activity(period: Period, changes: &[Change]) -> Vec<ActivityRow> {
     let (first, step) = (period.first_bucket().millis(), period.bucket());
     let mut changes = changes.iter().peekable();
@@ -95,46 +94,46 @@ pub fn activity(period: Period, changes: &[Change]) -> Vec<ActivityRow> {
     (0..=last).map(&mut row).collect()
 }
 
-/// How many elements of one type ended with one disposition.
+/// The number of elements of one type that ended with one disposition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeRow {
     /// `service`, `state` or `task`.
     pub element: String,
-    /// Their type; absent: none.
+    /// The type of the elements, if they have one.
     pub kind: Option<String>,
-    /// Their disposition as a person reads it; absent: none.
+    /// The name of the disposition, if they have one.
     pub disposition: Option<String>,
-    /// How many.
+    /// The number of elements.
     pub ended: i64,
 }
 
-/// How long tasks of one type took.
+/// The durations of tasks of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DurationRow {
-    /// Their type; absent: none.
+    /// The type of the tasks, if they have one.
     pub task_type: Option<String>,
-    /// How many.
+    /// The number of tasks.
     pub tasks: i64,
-    /// Half of them took at most so many milliseconds.
+    /// The median duration in milliseconds.
     pub p50_ms: i64,
-    /// Nine of ten took at most so many milliseconds.
+    /// The 90th percentile of the duration in milliseconds.
     pub p90_ms: i64,
-    /// 99 of 100 took at most so many milliseconds.
+    /// The 99th percentile of the duration in milliseconds.
     pub p99_ms: i64,
-    /// The longest, in milliseconds.
+    /// The longest duration in milliseconds.
     pub longest_ms: i64,
 }
 
-/// How many services stopped at one place.
+/// The number of services whose last step is of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopRow {
-    /// `completed`, or `active`: nothing has followed yet.
+    /// `completed` or `active`.
     pub status: String,
-    /// What started last in them: `state` or `task`; absent: neither has.
+    /// `state` or `task`, whichever started last. `None` if neither has.
     pub last: Option<String>,
-    /// Its type; absent: none.
+    /// The type of that state or task, if it has one.
     pub kind: Option<String>,
-    /// How many services.
+    /// The number of services.
     pub services: i64,
 }
 

@@ -19,33 +19,33 @@ const MAX_LENGTH: i64 = 65_535;
 const MAX_UNIQUE: usize = 16;
 const DEFAULT_LENGTH: u32 = 255;
 
-/// A schema as it is declared and read back.
+/// A schema as declared.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SchemaDefinition {
-    /// A letter, then letters, digits or `_`; at most 26 characters. Used without regard to case.
+    /// The name: a letter, then letters, digits or `_`, at most 26 characters. Case does not count.
     pub name: String,
-    /// One record, or an array of them.
+    /// Whether the extension has one record or an array of them.
     #[serde(rename = "type")]
     pub kind: ValueKind,
-    /// Whether it was learned from an event, and takes any record (setting `EXTENSION_SCHEMAS=optional`); left out if
-    /// not.
+    /// Whether the schema was created for an event without a declared one, and accepts any record (setting
+    /// `EXTENSION_SCHEMAS=optional`). Left out if not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open: bool,
-    /// Attributes, or arrays of attributes, whose values may not repeat among the records of one element. A record
-    /// that lacks one of them repeats nothing.
+    /// Attributes, or sets of attributes, whose values must be unique among the records of one element. A record that
+    /// lacks one of them is never a duplicate.
     #[serde(default)]
     pub unique: Vec<UniqueDefinition>,
-    /// What a record may hold.
+    /// The attributes that a record may have.
     pub attributes: Vec<AttributeDefinition>,
 }
 
-/// How many records an element can have.
+/// The number of records that an element can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ValueKind {
-    /// One record, a JSON object.
+    /// One record, as a JSON object.
     SingleValued,
-    /// A JSON array of records, possibly empty.
+    /// Any number of records, as a JSON array.
     MultiValued,
 }
 
@@ -53,9 +53,9 @@ pub enum ValueKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum UniqueDefinition {
-    /// An attribute.
+    /// A single attribute.
     One(String),
-    /// A composite.
+    /// Several attributes, whose combination is unique.
     Several(Vec<String>),
 }
 
@@ -69,21 +69,21 @@ impl UniqueDefinition {
     }
 }
 
-/// One attribute of a record.
+/// An attribute of a record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AttributeDefinition {
-    /// 1 to 64 characters, case-sensitive; blanks are fine.
+    /// The name: 1 to 64 characters, case-sensitive. Blanks are allowed.
     pub name: String,
-    /// What values it takes.
+    /// The type of its values.
     #[serde(rename = "type")]
     pub kind: AttributeType,
-    /// The most characters of a `string`; 255 unless given, at most 65,535.
+    /// The most characters of a `string`: 255 by default, at most 65,535.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub length: Option<u32>,
     /// Whether every record must have it.
     #[serde(default)]
     pub mandatory: bool,
-    /// Filled in where the attribute is absent.
+    /// The value that fills an absent attribute.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub default: Option<Box<RawValue>>,
 }

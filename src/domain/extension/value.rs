@@ -6,11 +6,11 @@ use crate::domain::json::{Json, write_string};
 use crate::domain::reader::{is_integer, length_violation};
 use crate::domain::time::{Timestamp, is_date};
 
-/// The types of attributes.
+/// The type of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttributeType {
-    /// A text of a limited length.
+    /// A string of limited length.
     String,
     /// `true` or `false`.
     Boolean,
@@ -18,9 +18,9 @@ pub enum AttributeType {
     Integer,
     /// A number.
     Float,
-    /// A day, `YYYY-MM-DD`.
+    /// A date, `YYYY-MM-DD`.
     Date,
-    /// A moment; stored and returned as timestamps are.
+    /// A timestamp, stored and returned in the form of all timestamps.
     Datetime,
     /// Any JSON value.
     Json,
