@@ -123,7 +123,8 @@ impl Modules {
             paths.visit_file(&syn::parse_file(&fs::read_to_string(&file).unwrap()).unwrap());
             (module, paths)
         };
-        Self(sources(&root).into_iter().map(read).collect())
+        let is_rust = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "rs");
+        Self(sources(&root).into_iter().filter(is_rust).map(read).collect())
     }
 
     /// The uses among the modules in a directory. A directory's own module is above all others in it: it may use them,
@@ -139,14 +140,20 @@ impl Modules {
         uses.collect()
     }
 
-    /// The module in which the item of a path is defined.
+    /// The module in which the item of a path is defined. Re-exports of modules within a module are followed.
     fn resolve(&self, path: &[String]) -> Module {
-        let length = (0..=path.len()).rev().find(|length| self.0.contains_key(&path[..*length])).unwrap();
-        let (module, rest) = path.split_at(length);
+        let (module, rest) = path.split_at(self.module_length(path));
         match rest.first().and_then(|name| self.0[module].exported.get(name)) {
-            Some(origin) if origin.starts_with(module) => self.resolve(origin),
+            Some(origin) if origin.starts_with(module) && self.module_length(origin) > module.len() => {
+                self.resolve(origin)
+            }
             _ => module.to_vec(),
         }
+    }
+
+    /// How much of a path names a module.
+    fn module_length(&self, path: &[String]) -> usize {
+        (0..=path.len()).rev().find(|length| self.0.contains_key(&path[..*length])).unwrap()
     }
 }
 
