@@ -207,7 +207,7 @@ impl<J: Job> Supervisor<J> {
                         Next::After(pause) => pause,
                     }
                 }
-                Ok(Err(failure)) => match self.fail(failure) {
+                Ok(Err(failure)) => match self.fail(&failure) {
                     Some(failed) => return failed,
                     None => J::INTERVAL.min(RETRY),
                 },
@@ -230,7 +230,7 @@ impl<J: Job> Supervisor<J> {
     }
 
     /// Logs the first failure of a series. Gives the reason if the process cannot go on.
-    fn fail(&mut self, failure: Failure) -> Option<Failed> {
+    fn fail(&mut self, failure: &Failure) -> Option<Failed> {
         if !std::mem::replace(&mut self.is_failing, true) {
             warn!(job = J::NAME, error = %failure, "a background job failed and is retried");
         }
@@ -365,7 +365,7 @@ mod tests {
             succeeded: Instant::now(),
             is_failing: false,
         };
-        assert_eq!(outage.fail(Failure::Outage("away".into())), None);
+        assert_eq!(outage.fail(&Failure::Outage("away".into())), None);
         assert!(outage.is_failing);
         outage.succeed();
         assert!(!outage.is_failing);

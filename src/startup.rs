@@ -38,7 +38,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         EmbeddedPostgres::start(&settings.embedded()).await.context("cannot start the embedded PostgreSQL")?;
     info!("embedded PostgreSQL: psql -h {:?} -U {NAME} {NAME}", embedded.socket_dir());
     let embedded = Arc::new(embedded);
-    jobs.start(KeepPostgresRunning(Arc::clone(&embedded)));
+    jobs.start(KeepPostgresRunning { server: Arc::clone(&embedded), is_down: false });
     let served = serve(&settings, (listener, signals), embedded.connect_options(NAME), &jobs).await;
     jobs.stop().await;
     embedded.stop().context("cannot stop the embedded PostgreSQL")?;
@@ -62,20 +62,26 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Starts the embedded PostgreSQL again if it has died. Nothing else would.
-struct KeepPostgresRunning(Arc<EmbeddedPostgres>);
+struct KeepPostgresRunning {
+    server: Arc<EmbeddedPostgres>,
+    is_down: bool,
+}
 
 impl Job for KeepPostgresRunning {
     const NAME: &'static str = "embedded_postgresql";
     const INTERVAL: Duration = Duration::from_secs(1);
 
     async fn run(&mut self) -> Result<Next, Failure> {
-        if self.0.is_alive() {
+        if self.server.is_alive() {
             return Ok(Next::Scheduled);
         }
-        warn!("the embedded PostgreSQL has died and is started again");
-        let server = Arc::clone(&self.0);
+        if !std::mem::replace(&mut self.is_down, true) {
+            warn!("the embedded PostgreSQL has died and is started again");
+        }
+        let server = Arc::clone(&self.server);
         let started = web::block(move || server.start_again()).await;
         started.map_err(|error| Failure::Fault(error.into()))?.map_err(|error| Failure::Fault(error.into()))?;
+        self.is_down = false;
         info!("the embedded PostgreSQL runs again");
         Ok(Next::Scheduled)
     }

@@ -238,7 +238,7 @@ fn circles(uses: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
                     circles.push(names.join(" → "));
                     seen.extend(at.iter().cloned());
                 } else if reached.insert(next.clone()) {
-                    ways.push_back([&at[..], &[next.clone()]].concat());
+                    ways.push_back([&at[..], std::slice::from_ref(next)].concat());
                 }
             }
         }

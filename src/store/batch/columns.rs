@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::completion::{Complete, End};
 use crate::domain::event::Event;
 use crate::domain::extension::Extension;
-use crate::domain::ids::{Element, ElementKey};
+use crate::domain::ids::{Element, ElementKey, ServiceId};
 use crate::store::values::ValueIds;
 
 /// The enumeration `element` of the database.
@@ -35,6 +35,11 @@ impl From<ElementColumn> for Element {
             ElementColumn::Task => Self::Task,
         }
     }
+}
+
+/// The key of a row that a statement returned.
+pub(super) fn key_of(service_id: i64, element: impl Into<Element>, id: i32) -> ElementKey {
+    ElementKey { service: ServiceId(service_id), element: element.into(), id }
 }
 
 /// The fields that all events share.

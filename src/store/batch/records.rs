@@ -2,9 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::columns::ElementColumn;
+use super::columns::{ElementColumn, key_of};
 use crate::domain::extension::{Change, ChangeRecords, MAX_STORED};
-use crate::domain::ids::{ElementKey, ServiceId};
+use crate::domain::ids::ElementKey;
 use crate::domain::metadata::MetadataVersion;
 
 /// Changes of records, one entry each. A `patch` is merged into the existing record, or `whole` is inserted if there is
@@ -101,10 +101,5 @@ pub(super) async fn change_records(
     )
     .fetch_all(connection)
     .await?;
-    let key = |service_id, element: ElementColumn, id| ElementKey {
-        service: ServiceId(service_id),
-        element: element.into(),
-        id,
-    };
-    Ok(changed.into_iter().map(|row| key(row.service_id, row.element, row.element_id)).collect())
+    Ok(changed.into_iter().map(|row| key_of(row.service_id, row.element, row.element_id)).collect())
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::Row;
-use super::columns::{EventColumns, ExtensionColumns};
+use super::columns::{EventColumns, ExtensionColumns, key_of};
 use super::statements::{end_columns, insert_ends};
 use crate::domain::completion::Complete;
 use crate::domain::ids::{Element, ElementKey, ServiceId};

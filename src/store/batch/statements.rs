@@ -74,8 +74,7 @@ macro_rules! insert_starts {
         )
         .fetch_all($connection)
         .await?;
-        let key = |service_id, id| ElementKey { service: ServiceId(service_id), element: $kind, id };
-        Ok(started.into_iter().map(|row| key(row.service_id, row.element_id)).collect())
+        Ok(started.into_iter().map(|row| key_of(row.service_id, $kind, row.element_id)).collect())
     }};
 }
 
@@ -136,8 +135,7 @@ macro_rules! insert_ends {
         )
         .fetch_all($connection)
         .await?;
-        let key = |service_id, id| ElementKey { service: ServiceId(service_id), element: $kind, id };
-        Ok(ended.into_iter().map(|row| key(row.service_id, row.element_id)).collect())
+        Ok(ended.into_iter().map(|row| key_of(row.service_id, $kind, row.element_id)).collect())
     }};
 }
 

@@ -3,10 +3,10 @@
 use sqlx::PgConnection;
 
 use super::Row;
-use super::columns::StartColumns;
+use super::columns::{StartColumns, key_of};
 use super::statements::{end_columns, insert_ends, insert_starts};
 use crate::domain::completion::Complete;
-use crate::domain::ids::{Element, ElementKey, ServiceId, StateId};
+use crate::domain::ids::{Element, ElementKey, StateId};
 use crate::domain::metadata::MetadataVersion;
 use crate::domain::state::{StartState, StateDetails, TransitionState};
 use crate::store::values::ValueIds;
