@@ -229,7 +229,7 @@ impl<J: Job> Supervisor<J> {
         }
     }
 
-    /// Logs the first failure of a series. Gives the reason if the process cannot go on.
+    /// Logs the first failure of a series. Returns the reason if the process cannot go on.
     fn fail(&mut self, failure: &Failure) -> Option<Failed> {
         if !std::mem::replace(&mut self.is_failing, true) {
             warn!(job = J::NAME, error = %failure, "a background job failed and is retried");
@@ -262,7 +262,7 @@ mod tests {
         Err(kind("broken".into()))
     }
 
-    /// Says that it runs, and gives what it is told to.
+    /// Says that it runs, and returns what it is told to.
     struct Told<const INTERVAL: u64> {
         runs: mpsc::UnboundedSender<()>,
         results: Vec<Result<Next, Failure>>,

@@ -84,13 +84,13 @@ impl SecretHash {
         Self(blake3::hash(token.as_bytes()).to_string())
     }
 
-    /// Whether this is the hash of the password. The check costs as much as hashing.
+    /// Returns whether this is the hash of the password. The check costs as much as hashing.
     pub fn is_of_password(&self, password: &str) -> bool {
         let hash = PasswordHash::new(&self.0);
         hash.is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
     }
 
-    /// Whether this is the hash of the token. The comparison takes constant time.
+    /// Returns whether this is the hash of the token. The comparison takes constant time.
     pub fn is_of_token(&self, token: &str) -> bool {
         blake3::Hash::from_hex(&self.0).is_ok_and(|hash| hash == blake3::hash(token.as_bytes()))
     }
@@ -111,8 +111,8 @@ pub struct Credential {
     pub hash: SecretHash,
 }
 
-/// Whether this is a valid user name: 1 to 64 characters without control characters or colons. A colon would end the
-/// name in HTTP Basic.
+/// Returns whether this is a valid user name: 1 to 64 characters without control characters or colons. A colon would
+/// end the name in HTTP Basic.
 pub fn is_user_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.chars().count()) && !name.contains(|c: char| c.is_control() || c == ':')
 }

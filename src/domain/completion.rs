@@ -145,7 +145,7 @@ impl<'a> EndEvent<'a> {
         Ok(Complete { key, end, digest })
     }
 
-    /// Whether this very event is on record. The metadata may have changed since, so that it would now be read
+    /// Returns whether this very event is on record. The metadata may have changed since, so that it would now be read
     /// differently, or not be valid at all.
     pub fn is_on_record(&self, end: &RecordedEnd) -> bool {
         let mut reader = ObjectReader::new(self.body, Place::Body);

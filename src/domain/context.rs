@@ -1,4 +1,4 @@
-//! What an event is read against: the present moment and the metadata in force.
+//! The context in which an event is read: the current time and the metadata in force.
 
 use super::field::{Field, FieldName, LongOrString};
 use super::ids::Element;

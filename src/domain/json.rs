@@ -319,7 +319,7 @@ fn is_repeated<'a>(members: &Members<'a>, seen: &mut HashSet<Cow<'a, str>>, name
     !seen.insert(name)
 }
 
-/// Whether a number is in the range of a double, and has few enough digits for PostgreSQL's `numeric`.
+/// Returns whether a number is in the range of a double, and has few enough digits for PostgreSQL's `numeric`.
 fn is_storable(text: &str) -> bool {
     let exponent = text.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
     let small_exponent = exponent.parse::<i32>().is_ok_and(|exponent| exponent.unsigned_abs() <= 400);

@@ -39,14 +39,14 @@ pub struct RecordedEnd {
 }
 
 impl RecordedEnd {
-    /// Whether an end event repeats the recorded one. `timestamp` is the one that was sent, if any; an event without a
-    /// timestamp matches any.
+    /// Returns whether an end event repeats the recorded one. `timestamp` is the one that was sent, if any; an event
+    /// without a timestamp matches any.
     pub fn is_repeated_by(&self, digest: Digest, timestamp: Option<Timestamp>) -> bool {
         (self.digest.starts_with(&digest.0[..16]) && self.is_at(timestamp))
             || self.was_sent_as(&digest.0[16..], timestamp)
     }
 
-    /// Whether the recorded event was sent as a body with this hash.
+    /// Returns whether the recorded event was sent as a body with this hash.
     pub fn was_sent_as(&self, sent: &[u8], timestamp: Option<Timestamp>) -> bool {
         self.digest.get(16..) == Some(sent) && self.is_at(timestamp)
     }

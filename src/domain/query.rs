@@ -24,7 +24,7 @@ impl ExtensionSelection {
         }
     }
 
-    /// Whether nothing is selected.
+    /// Returns whether nothing is selected.
     pub const fn is_empty(&self) -> bool {
         !self.all && self.names.is_empty()
     }
@@ -41,7 +41,7 @@ impl ExtensionSelections {
     }
 
     /// Adds a comma-separated list. `State.Survey` and `Task.*` select for that kind of element, plain names for
-    /// `plain`. Unknown names select nothing. Gives back the first item that is not a valid name.
+    /// `plain`. Unknown names select nothing. Returns the first item that is not a valid name.
     pub fn add<'a>(&mut self, plain: Element, list: &'a str) -> Result<(), &'a str> {
         for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let (element, name) = match item.split_once('.') {
@@ -84,7 +84,7 @@ pub struct Nested {
 }
 
 impl Nested {
-    /// Whether any elements are selected.
+    /// Returns whether any elements are selected.
     pub const fn any(self) -> bool {
         self.active || self.completed
     }

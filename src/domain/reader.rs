@@ -113,7 +113,7 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         }
     }
 
-    /// Whether the member is present and not `null`.
+    /// Returns whether the member is present and not `null`.
     pub fn has(&self, name: &str) -> bool {
         self.members.iter().any(|(member, value)| member == name && *value != Json::Null)
     }
@@ -191,7 +191,7 @@ pub fn length_violation(text: &str, length: &RangeInclusive<usize>) -> Option<St
     }
 }
 
-/// Whether a JSON number is written as an integer.
+/// Returns whether a JSON number is written as an integer.
 pub fn is_integer(number: &str) -> bool {
     !number.contains(['.', 'e', 'E'])
 }

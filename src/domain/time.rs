@@ -60,7 +60,7 @@ pub fn duration_millis(started: Timestamp, ended: Timestamp) -> i64 {
     (ended.millis() - started.millis()).max(0)
 }
 
-/// Whether `text` is a valid calendar date of the form `YYYY-MM-DD`.
+/// Returns whether `text` is a valid calendar date of the form `YYYY-MM-DD`.
 pub fn is_date(text: &str) -> bool {
     let shape = |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
     text.len() == 10 && text.bytes().enumerate().all(shape) && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()

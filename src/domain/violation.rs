@@ -64,7 +64,7 @@ impl Violations {
         self.append(other);
     }
 
-    /// Whether newer metadata may settle some of the violations.
+    /// Returns whether newer metadata may settle some of the violations.
     pub const fn concerns_metadata(&self) -> bool {
         self.concerns_metadata
     }
@@ -74,7 +74,7 @@ impl Violations {
         self.list.len()
     }
 
-    /// Whether there are no violations.
+    /// Returns whether there are no violations.
     pub const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -84,7 +84,7 @@ impl Violations {
         self.list
     }
 
-    /// Gives `value` if there are no violations, and the violations otherwise.
+    /// Returns `value` if there are no violations, and the violations otherwise.
     pub fn or<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }

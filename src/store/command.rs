@@ -112,7 +112,7 @@ impl Command {
         }
     }
 
-    /// Whether the command concerns all elements of a service, and therefore gets a batch of its own.
+    /// Returns whether the command concerns all elements of a service, and therefore gets a batch of its own.
     pub(super) const fn stands_alone(&self) -> bool {
         match self {
             Self::DeleteService(_) => true,

@@ -30,7 +30,7 @@ impl Store {
         self.deployment.credentials()
     }
 
-    /// Adds a credential and gives its identifier. It is in force on every node within a second.
+    /// Adds a credential and returns its identifier. It is in force on every node within a second.
     pub async fn add_credential(
         &self,
         name: &str,
@@ -55,7 +55,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Removes all credentials of a user, or the one with this identifier, and gives their number. The removal is in
+    /// Removes all credentials of a user, or the one with this identifier, and returns their number. The removal is in
     /// force on every node within a second.
     pub async fn remove_credentials(&self, name: &str, id: Option<i32>) -> Result<u64, StoreError> {
         let mut transaction = self.pool.begin().await?;

@@ -70,7 +70,7 @@ impl Sweep {
         Self { schemas, after: BEFORE_ALL, passes: 0, removed_in_pass: 0, removed: 0 }
     }
 
-    /// Takes the result of a step into account. Gives whether there is another one.
+    /// Takes the result of a step into account. Returns whether there is another one.
     fn go_on(&mut self, step: Option<(RecordKey, u64)>) -> bool {
         if let Some((last, removed)) = step {
             self.after = last;
@@ -94,7 +94,7 @@ async fn unswept_schemas(pool: &PgPool) -> Result<Vec<i32>, sqlx::Error> {
     .await
 }
 
-/// Walks over some records in the order of their key. Gives the key of the last one and the number of removed ones;
+/// Walks over some records in the order of their key. Returns the key of the last one and the number of removed ones;
 /// `None` at the end. No index by schema is kept for this: every event would pay for it.
 async fn sweep_step(pool: &PgPool, schemas: &[i32], after: RecordKey) -> Result<Option<(RecordKey, u64)>, sqlx::Error> {
     let step = sqlx::query!(

@@ -63,7 +63,7 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Whether an error means that the database is away, as opposed to a refused statement.
+/// Returns whether an error means that the database is away, as opposed to a refused statement.
 pub(super) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(refusal) => {

@@ -27,7 +27,7 @@ impl Store {
         Ok(started.fetch_optional(&self.pool).await?)
     }
 
-    /// Removes expired idempotency keys (docs/api.md §1), as the background job does every hour. Gives their number.
+    /// Removes expired idempotency keys (docs/api.md §1), as the background job does every hour. Returns their number.
     pub async fn expire_idempotency_keys(&self) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
@@ -57,7 +57,7 @@ impl Job for ExpireKeys {
     }
 }
 
-/// Removes some of the expired keys, and gives their number; 0 if none is left.
+/// Removes some of the expired keys, and returns their number; 0 if none is left.
 async fn expire_keys(pool: &PgPool, clock: &dyn Clock) -> Result<u64, sqlx::Error> {
     let oldest_valid = clock.now().to_datetime() - KEY_LIFETIME;
     let removed = sqlx::query!(

@@ -29,7 +29,7 @@ impl MetadataCache {
         self.current.load_full()
     }
 
-    /// Puts metadata newer than `seen` in force, and gives whether there are any.
+    /// Puts metadata newer than `seen` in force, and returns whether there are any.
     pub(super) async fn renew(&self, pool: &PgPool, seen: MetadataVersion) -> Result<bool, StoreError> {
         if self.current.load().version > seen {
             return Ok(true);

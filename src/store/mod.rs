@@ -139,7 +139,7 @@ impl Store {
         self.clock.now()
     }
 
-    /// Whether queries give the names of values of business attributes.
+    /// Returns whether queries give the names of values of business attributes.
     pub fn maps_names(&self) -> bool {
         self.meanings.map_names()
     }

@@ -66,7 +66,7 @@ impl Store {
         Ok(rows)
     }
 
-    /// Gives percentiles of the duration of tasks that ended in the period, by type.
+    /// Returns percentiles of the duration of tasks that ended in the period, by type.
     pub async fn report_durations(&self, scope: &Scope) -> Result<Vec<DurationRow>, StoreError> {
         let rows = sqlx::query_as!(
             DurationRow,
@@ -124,7 +124,7 @@ impl Store {
         Ok(rows)
     }
 
-    /// The types that services have had, as the `reporting` views name them. Gives the first `limit` in alphabetical
+    /// The types that services have had, as the `reporting` views name them. Returns the first `limit` in alphabetical
     /// order.
     pub async fn list_service_types(&self, limit: i64) -> Result<Vec<String>, StoreError> {
         let types = sqlx::query_scalar!(

@@ -11,7 +11,7 @@ use crate::domain::once_only::IdempotencyKey;
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 
 impl Store {
-    /// Starts a service and gives its identifier (docs/api.md §2).
+    /// Starts a service and returns its identifier (docs/api.md §2).
     pub async fn start_service(
         &self,
         body: &Members<'_>,

@@ -11,7 +11,7 @@ use crate::domain::once_only::IdempotencyKey;
 use crate::domain::state::{StartState, TransitionState};
 
 impl Store {
-    /// Starts a state and gives its identifier (docs/api.md §2).
+    /// Starts a state and returns its identifier (docs/api.md §2).
     pub async fn start_state(
         &self,
         service: ServiceId,
@@ -40,7 +40,7 @@ impl Store {
         self.complete(&EndEvent::state(service, state, body), Command::CompleteState).await
     }
 
-    /// Ends a state and starts the one that follows it, both or neither (docs/api.md §2). Gives the identifier of the
+    /// Ends a state and starts the one that follows it, both or neither (docs/api.md §2). Returns the identifier of the
     /// new state.
     pub async fn transition_state(
         &self,

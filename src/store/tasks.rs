@@ -10,7 +10,7 @@ use crate::domain::once_only::IdempotencyKey;
 use crate::domain::task::StartTask;
 
 impl Store {
-    /// Starts a task and gives its identifier (docs/api.md §2).
+    /// Starts a task and returns its identifier (docs/api.md §2).
     pub async fn start_task(
         &self,
         service: ServiceId,

@@ -1,5 +1,5 @@
-//! How events are written: read against the metadata, validated, and handed to the writer; and once more if the
-//! metadata change meanwhile.
+//! The write path of events: they are read against the metadata, validated and handed to the writer, and once more if
+//! the metadata change meanwhile.
 
 use super::batch::ElementColumn;
 use super::command::{Command, Write};
@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::violation::Violations;
 
 impl Store {
-    /// Reads an event and writes its command. Gives the identifier of the element that it started, or that an earlier
+    /// Reads an event and writes its command. Returns the identifier of the element that it started, or that an earlier
     /// request with the same idempotency key started (docs/api.md §1, Once only); 0 if it starts none.
     ///
     /// `read` validates the event, again if newer metadata may settle what is wrong with it. `prepare` gives the command
@@ -58,7 +58,7 @@ impl Store {
         Err(StoreError::Overloaded)
     }
 
-    /// Gives the element that an event started before under its idempotency key, if the event is no longer valid only
+    /// Returns the element that an event started before under its idempotency key, if the event is no longer valid only
     /// because the metadata have changed.
     async fn started_before(&self, key: Option<&IdempotencyKey>, violations: Violations) -> Result<i64, StoreError> {
         if let Some(key) = key.filter(|_| violations.concerns_metadata())
@@ -107,7 +107,7 @@ impl Store {
         Ok(end.map(|end| RecordedEnd { ended_at: Timestamp::cut(end.ended_at), digest: end.digest }))
     }
 
-    /// Renews the node's copy of the metadata. Gives whether it is newer than `seen` now.
+    /// Renews the node's copy of the metadata. Returns whether it is newer than `seen` now.
     pub(super) async fn renew(&self, seen: &Metadata) -> Result<bool, StoreError> {
         Box::pin(with_timeout(self.metadata.renew(&self.pool, seen.version))).await
     }

@@ -23,8 +23,8 @@ pub struct Extension {
 }
 
 impl Schema {
-    /// Validates a record or array of records at `place`, and gives it in the form in which it is stored. `None` if it
-    /// is not valid; the violations are added to `violations`. Newer metadata may settle them.
+    /// Validates a record or array of records at `place`, and returns it in the form in which it is stored. `None` if
+    /// it is not valid; the violations are added to `violations`. Newer metadata may settle them.
     pub fn check(&self, value: &Json<'_>, place: Place<'_>, violations: &mut Violations) -> Option<String> {
         let mut found = Violations::default();
         let mut json = String::new();
@@ -52,7 +52,7 @@ impl Schema {
         valid.then_some(json)
     }
 
-    /// Validates the given attributes of a single record, and gives them in the form in which they are stored. `None`
+    /// Validates the given attributes of a single record, and returns them in the form in which they are stored. `None`
     /// if they are not valid; the violations are added to `violations`.
     pub fn check_patch(&self, value: &Json<'_>, violations: &mut Violations) -> Option<String> {
         let (mut found, mut json) = (Violations::default(), String::new());
@@ -109,7 +109,7 @@ impl Schema {
         });
     }
 
-    /// Validates one record and appends it to `json`. Gives the range of each attribute's value there.
+    /// Validates one record and appends it to `json`. Returns the range of each attribute's value there.
     fn check_record(
         &self,
         record: &Members<'_>,

@@ -8,7 +8,7 @@ use crate::domain::once_only::{IdempotencyKey, KEY_LIFETIME};
 use crate::domain::refusal::{Refusal, Verdict};
 use crate::store::command::Write;
 
-/// Claims the keys of writes that have one. Keys are claimed in order, so that nodes cannot deadlock. Gives the
+/// Claims the keys of writes that have one. Keys are claimed in order, so that nodes cannot deadlock. Returns the
 /// verdicts on writes whose key had been claimed before.
 pub(super) async fn claim(
     connection: &mut PgConnection,

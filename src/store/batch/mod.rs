@@ -49,7 +49,7 @@ struct Batch<'a> {
     delete_services: Vec<ServiceId>,
 }
 
-/// Writes all commands in one transaction, and gives the verdict on each.
+/// Writes all commands in one transaction, and returns the verdict on each.
 pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> Result<Vec<Verdict>, sqlx::Error> {
     let version = writes.iter().map(|write| write.version).max().unwrap_or_default();
     let mut sorted: Vec<_> = writes.iter().filter(|write| write.version == version).collect();
@@ -82,7 +82,7 @@ pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> R
 }
 
 /// Writes a batch in which some commands have an idempotency key. Removes the commands whose key was used before from
-/// `sorted`, and gives the verdicts on them.
+/// `sorted`, and returns the verdicts on them.
 async fn write_keyed(
     connection: &mut PgConnection,
     sorted: &mut Vec<&Write>,

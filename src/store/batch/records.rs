@@ -39,7 +39,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Replaces records, merges attributes into them, or deletes them. Gives the keys of the elements whose records
+/// Replaces records, merges attributes into them, or deletes them. Returns the keys of the elements whose records
 /// changed.
 pub(super) async fn change_records(
     connection: &mut PgConnection,

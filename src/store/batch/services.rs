@@ -13,7 +13,7 @@ use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::domain::time::Timestamp;
 use crate::store::values::ValueIds;
 
-/// Inserts services, and gives the keys of those that were inserted.
+/// Inserts services, and returns the keys of those that were inserted.
 pub(super) async fn start_services(
     connection: &mut PgConnection,
     rows: &[Row<'_, ServiceId, StartService>],

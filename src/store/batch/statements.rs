@@ -7,7 +7,7 @@ use crate::domain::completion::Complete;
 use crate::store::values::ValueIds;
 
 /// Inserts the starts of states or tasks with their extensions, if the service exists, and the state that they refer
-/// to, if any. Gives the keys of the elements that were inserted.
+/// to, if any. Returns the keys of the elements that were inserted.
 ///
 /// Arguments: connection; kind of element; name of the statement; `element`; table; its columns for the identifier, for
 /// the state referred to, and for the type; rows; metadata version.
@@ -79,7 +79,7 @@ macro_rules! insert_starts {
 }
 
 /// Inserts the ends of elements that exist and have not ended, and replaces extensions recorded under the same names.
-/// Gives the keys of the elements that ended now.
+/// Returns the keys of the elements that ended now.
 ///
 /// Arguments: connection; kind of element; name of the statement; `element`; join with the starts; condition; rows;
 /// metadata version; optionally a further CTE with its parameter.

@@ -11,7 +11,7 @@ use crate::domain::metadata::MetadataVersion;
 use crate::domain::task::{StartTask, TaskDetails};
 use crate::store::values::ValueIds;
 
-/// Inserts tasks of existing services, if the state that they name exists, too. Gives the keys of those that were
+/// Inserts tasks of existing services, if the state that they name exists, too. Returns the keys of those that were
 /// inserted.
 pub(super) async fn start_tasks(
     connection: &mut PgConnection,

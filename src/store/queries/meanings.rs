@@ -50,7 +50,7 @@ impl KnownMeanings {
         Self { known: Cache::new(REMEMBERED), map_names }
     }
 
-    /// Whether names are given for values that have a number, too.
+    /// Returns whether names are given for values that have a number, too.
     pub(in crate::store) const fn map_names(&self) -> bool {
         self.map_names
     }

@@ -261,7 +261,7 @@ async fn extensions(
 
 type Extensions = HashMap<ElementKey, BTreeMap<String, Box<RawValue>>>;
 
-/// What rows refer to.
+/// The values and extensions that rows refer to.
 struct Related {
     meanings: Meanings,
     extensions: Extensions,

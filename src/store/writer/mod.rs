@@ -113,7 +113,7 @@ impl Writer {
         gauge!(metric::WAITING).set(u32::try_from(waiting).unwrap_or(u32::MAX));
     }
 
-    /// Whether every queue is full, so that any command would be refused.
+    /// Returns whether every queue is full, so that any command would be refused.
     pub(super) fn is_full(&self) -> bool {
         self.queues.read().is_ok_and(|queues| queues.iter().all(|queue| queue.capacity() == 0))
     }
@@ -187,7 +187,7 @@ impl Loop {
         self.connection.close().await;
     }
 
-    /// Writes a batch and answers its callers. A bad command fails alone. Gives whether the database is available.
+    /// Writes a batch and answers its callers. A bad command fails alone. Returns whether the database is available.
     async fn flush(&mut self, jobs: Vec<Queued>) -> bool {
         let (writes, callers) = parted(jobs);
         let start = Instant::now();
