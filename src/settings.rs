@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use chrono::TimeDelta;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
@@ -14,7 +15,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::domain::access::Role;
 use crate::http::{AccessSettings, HttpSettings, Tls};
 use crate::postgres::EmbeddedSettings;
-use crate::store::{StoreSettings, WriterSettings};
+use crate::store::{LifetimeSettings, StoreSettings, WriterSettings};
 
 /// Keeps the context of customer journeys: services, states and tasks, over PostgreSQL.
 ///
@@ -35,6 +36,9 @@ pub struct Settings {
     /// Extensions and business attributes.
     #[command(flatten)]
     pub metadata: MetadataArgs,
+    /// Lifetimes.
+    #[command(flatten)]
+    pub lifetimes: LifetimeArgs,
     /// Who may call.
     #[command(flatten)]
     pub access: AccessArgs,
@@ -45,6 +49,23 @@ pub struct Settings {
     #[command(subcommand)]
     pub command: Option<Command>,
 }
+
+/// How long services live.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Lifetimes")]
+pub struct LifetimeArgs {
+    /// Seconds after its start at which a service without a lifetime of its own is deleted. Also holds for services that
+    /// exist already. Default: never
+    #[arg(long, env, value_parser = clap::value_parser!(i64).range(1..=LONGEST))]
+    pub service_ttl: Option<i64>,
+    /// Seconds after its last event at which an open service is completed automatically, unless it has its own
+    /// `auto_complete_after`. Default: never
+    #[arg(long, env, value_parser = clap::value_parser!(i64).range(1..=LONGEST))]
+    pub auto_complete_after: Option<i64>,
+}
+
+/// The most seconds of a lifetime: a hundred years.
+const LONGEST: i64 = 100 * 366 * 24 * 60 * 60;
 
 /// What else the program does.
 #[derive(Debug, Clone, Subcommand)]
@@ -322,6 +343,10 @@ impl Settings {
             pool_size: self.database.database_connections,
             open_extensions: self.metadata.extension_schemas == ExtensionSchemas::Optional,
             map_names: self.metadata.map_names,
+            lifetimes: LifetimeSettings {
+                service_ttl: self.lifetimes.service_ttl.map(TimeDelta::seconds),
+                auto_complete_after: self.lifetimes.auto_complete_after.map(TimeDelta::seconds),
+            },
             writer: WriterSettings { batch, queue, writers },
         }
     }

@@ -10,7 +10,7 @@ use context_services::domain::extension::SchemaDefinition;
 use context_services::domain::ids::Element;
 use context_services::domain::json::read_object;
 use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings, NAME};
-use context_services::store::{Store, StoreSettings, WriterSettings};
+use context_services::store::{LifetimeSettings, Store, StoreSettings, WriterSettings};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Executor};
 
@@ -98,8 +98,14 @@ impl World {
 
     async fn fill(&self) -> Result<()> {
         let writer = WriterSettings { batch: 1, queue: 1, writers: 1 };
-        let settings =
-            StoreSettings { database: self.options(), pool_size: 2, open_extensions: false, map_names: false, writer };
+        let settings = StoreSettings {
+            database: self.options(),
+            pool_size: 2,
+            open_extensions: false,
+            map_names: false,
+            lifetimes: LifetimeSettings::default(),
+            writer,
+        };
         let store = Store::open(settings, Arc::new(SystemClock)).await?;
         for schema in SCHEMAS {
             let definition = SchemaDefinition::read(&read_object(schema.as_bytes())?).expect("the schema is valid");

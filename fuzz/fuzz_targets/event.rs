@@ -27,7 +27,7 @@ static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
         let definition = SchemaDefinition::read(&read_object(text.as_bytes()).expect("an object")).expect("a schema");
         Schema::new(SchemaId(id), Element::Task, definition)
     });
-    Metadata::new(MetadataVersion(1), false, schemas.collect::<Vec<_>>(), [])
+    Metadata::new(MetadataVersion(1), MetadataSettings::default(), schemas.collect::<Vec<_>>(), [])
 });
 
 fuzz_target!(|body: &[u8]| {

@@ -21,6 +21,8 @@ pub struct Lifecycle {
     pub started: Event,
     /// The end event with its outcome. `None` while the element is active.
     pub completed: Option<(Event, Disposition)>,
+    /// Whether the element was completed automatically and no event has replaced that.
+    pub auto_completed: bool,
     /// The selected extensions by their declared names.
     pub extensions: BTreeMap<String, Box<RawValue>>,
 }

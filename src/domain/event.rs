@@ -77,7 +77,7 @@ fn read_extensions(
         let Some(schema) = metadata.schema(element, name) else {
             let of = element.singular();
             let detail = format!("neither a field of this event nor the name of a {of} extension");
-            if metadata.open_extensions && SchemaDefinition::open(name).is_some() {
+            if metadata.settings.open_extensions && SchemaDefinition::open(name).is_some() {
                 violations.add_unlearned(&place, element, name, detail);
             } else {
                 violations.add_about_metadata(&place, detail);

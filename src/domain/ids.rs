@@ -57,6 +57,12 @@ id!(
     i32
 );
 
+id!(
+    /// The identifier of a purge: 64 bits.
+    PurgeId,
+    i64
+);
+
 // Columns that hold identifiers of all three kinds are `bigint`.
 
 impl From<i64> for ServiceId {

@@ -12,13 +12,24 @@ use super::ids::Element;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct MetadataVersion(pub i64);
 
+/// Settings of the node that decide how events are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MetadataSettings {
+    /// Whether an extension without a declared schema is accepted and stored as it is sent.
+    pub open_extensions: bool,
+    /// The seconds after its last event at which a service without a value of its own is completed. `None`: never.
+    pub auto_complete_after: Option<i64>,
+}
+
 /// The extension schemas and business attributes in force.
 #[derive(Debug, Default)]
 pub struct Metadata {
-    /// Whether an extension without a declared schema is accepted and stored as it is sent.
-    pub open_extensions: bool,
+    /// The node's settings.
+    pub settings: MetadataSettings,
     /// The version of this copy.
     pub version: MetadataVersion,
+    /// Whether lifetimes are in use: services may expire, be deleted or end by themselves.
+    pub lifetimes: bool,
     schemas: HashMap<(Element, String), Arc<Schema>>,
     attributes: HashMap<Field, Arc<BusinessAttribute>>,
 }
@@ -27,7 +38,7 @@ impl Metadata {
     /// The metadata of a version. Open schemas are in force only if `open_extensions` is set.
     pub fn new(
         version: MetadataVersion,
-        open_extensions: bool,
+        settings: MetadataSettings,
         schemas: impl IntoIterator<Item = Schema>,
         attributes: impl IntoIterator<Item = BusinessAttribute>,
     ) -> Self {
@@ -37,8 +48,14 @@ impl Metadata {
             attribute.fields.clone().into_iter().map(move |field| (field, Arc::clone(&attribute)))
         };
         let attributes = attributes.into_iter().flat_map(mapped).collect();
-        let schemas = schemas.into_iter().filter(|schema| open_extensions || !schema.definition.open);
-        Self { open_extensions, version, schemas: schemas.map(keyed).collect(), attributes }
+        let schemas = schemas.into_iter().filter(|schema| settings.open_extensions || !schema.definition.open);
+        Self { settings, version, lifetimes: false, schemas: schemas.map(keyed).collect(), attributes }
+    }
+
+    /// The same metadata, saying whether lifetimes are in use.
+    #[must_use]
+    pub fn with_lifetimes(self, lifetimes: bool) -> Self {
+        Self { lifetimes, ..self }
     }
 
     /// The schema of this name. Case does not count.

@@ -128,6 +128,26 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         Some(seconds)
     }
 
+    /// Takes a number of seconds that is at least 1.
+    pub fn positive_seconds(&mut self, name: &str) -> Option<i64> {
+        let seconds = self.seconds(name)?;
+        if seconds == 0 {
+            self.add_violation(name, "expected 1 or more, found 0");
+            return None;
+        }
+        Some(seconds)
+    }
+
+    /// Takes a number of seconds that is at most `most`.
+    pub fn seconds_at_most(&mut self, name: &str, most: i64) -> Option<i64> {
+        let seconds = self.seconds(name)?;
+        if seconds > most {
+            self.add_violation(name, format!("expected {most} or less, found {seconds}"));
+            return None;
+        }
+        Some(seconds)
+    }
+
     /// Takes a timestamp.
     pub fn timestamp(&mut self, name: &str) -> Option<Timestamp> {
         const MOMENT: &str = "a date and time such as 2026-02-05T09:11:00.000Z";

@@ -8,6 +8,7 @@ use super::extension::Extension;
 use super::field::{FieldName, LongOrString};
 use super::ids::{Element, ServiceId};
 use super::json::Members;
+use super::lifetime::LastEvent;
 use super::reader::{MAX_TEXT, ObjectReader};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
@@ -38,12 +39,14 @@ pub struct ServiceDetails {
     pub expires_at: Option<Timestamp>,
     /// The seconds after its last event at which the service is to be ended.
     pub auto_complete_after: Option<i64>,
+    /// When the service would end by itself if nothing else happened in it.
+    pub idle_at: Option<Timestamp>,
 }
 
 impl StartService {
     /// Reads the body of a start event.
     pub fn read(body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
-        let (event, details, extensions) = read(Element::Service, body, context, |reader| {
+        let (event, mut details, extensions) = read(Element::Service, body, context, |reader| {
             let before = reader.violations.len();
             let details = ServiceDetails {
                 customer_id: reader.text("customer_id", 1..=MAX_TEXT),
@@ -51,7 +54,8 @@ impl StartService {
                 service_type: context.value(reader, Element::Service, FieldName::Type),
                 est_duration: reader.seconds("est_duration"),
                 expires_at: Expiration::take(reader, context.now).map(|expiration| expiration.at),
-                auto_complete_after: reader.seconds("auto_complete_after"),
+                auto_complete_after: reader.positive_seconds("auto_complete_after"),
+                idle_at: None,
             };
             let nobody = details.customer_id.is_none() && details.contact_key.is_none();
             if nobody && reader.violations.len() == before {
@@ -59,9 +63,15 @@ impl StartService {
             }
             details
         })?;
+        let after = details.auto_complete_after.or(context.metadata.settings.auto_complete_after);
+        details.idle_at =
+            after.and_then(|after| LastEvent { at: event.timestamp, auto_complete_after: after }.idle_at(context.now));
         Ok(Self { event, details, extensions })
     }
 }
+
+/// The longest `ttl` in seconds: a hundred years.
+const LONGEST_TTL: i64 = 100 * 366 * 24 * 60 * 60;
 
 /// When a service and all its data are to be deleted (docs/api.md §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +85,7 @@ pub struct Expiration {
 impl Expiration {
     /// Takes `ttl`, in seconds from now, or else `expiration_time`.
     pub(super) fn take(reader: &mut ObjectReader<'_, '_>, now: Timestamp) -> Option<Self> {
-        let ttl = reader.seconds("ttl");
+        let ttl = reader.seconds_at_most("ttl", LONGEST_TTL);
         let expiration_time = reader.timestamp("expiration_time");
         let Some(seconds) = ttl else { return expiration_time.map(|at| Self { at, ttl }) };
         let at = TimeDelta::try_seconds(seconds)
@@ -111,6 +121,8 @@ pub struct AssociateService {
     pub expires_at: Option<Timestamp>,
     /// The seconds after its last event at which the service is to be ended.
     pub auto_complete_after: Option<i64>,
+    /// When the service is idle if nothing else happens in it. `None`: the event does not say after how long.
+    pub idle_at: Option<Timestamp>,
     /// The attached extensions. Each replaces what was recorded under its name.
     pub extensions: Vec<Extension>,
 }
@@ -131,11 +143,13 @@ impl AssociateService {
                 context.value(reader, Element::Service, FieldName::Type),
                 reader.seconds("est_duration"),
                 Expiration::take(reader, context.now).map(|expiration| expiration.at),
-                reader.seconds("auto_complete_after"),
+                reader.positive_seconds("auto_complete_after"),
             )
         })?;
         let (timestamp_given, service_type, est_duration, expires_at, auto_complete_after) = own;
         let customer_id = customer_id.to_owned();
+        let idle_at = auto_complete_after
+            .and_then(|after| LastEvent { at: event.timestamp, auto_complete_after: after }.idle_at(context.now));
         Ok(Self {
             service_id,
             customer_id,
@@ -145,6 +159,7 @@ impl AssociateService {
             est_duration,
             expires_at,
             auto_complete_after,
+            idle_at,
             extensions,
         })
     }

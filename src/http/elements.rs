@@ -23,6 +23,10 @@ pub(super) struct LifecycleBody {
     /// The end event; absent while active.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed: Option<EventBody>,
+    /// True if the element was completed automatically (docs/api.md §7) and no event has replaced that; absent
+    /// otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auto_completed: Option<bool>,
     /// Milliseconds from start to end; 0 if the end is dated before the start; absent while active.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<i64>,
@@ -48,6 +52,7 @@ impl From<Lifecycle> for LifecycleBody {
             est_duration: lifecycle.est_duration,
             started: lifecycle.started.into(),
             completed: completed.map(EventBody::from),
+            auto_completed: lifecycle.auto_completed.then_some(true),
             duration,
             disposition,
             disposition_desc,

@@ -12,7 +12,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use percent_encoding::percent_decode_str;
 
 use super::problem::{Code, Problem};
-use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
+use crate::domain::ids::{Element, ElementKey, PurgeId, ServiceId, StateId, TaskId};
 use crate::domain::json::{Json, JsonError, Members, read_object, read_records};
 use crate::domain::reader::MAX_TEXT;
 use crate::store::StoreError;
@@ -35,6 +35,9 @@ pub(super) struct ContactPath(pub(super) String);
 
 /// A path with a task of a service.
 pub(super) struct TaskPath(pub(super) ServiceId, pub(super) TaskId);
+
+/// `purge_id` in the path.
+pub(super) struct PurgePath(pub(super) PurgeId);
 
 /// A path with the name of an extension or business attribute.
 pub(super) struct NamePath(pub(super) String);
@@ -93,6 +96,7 @@ from_path!(CustomerPath, request => key(request, "customer_id").map(Self));
 from_path!(ContactPath, request => key(request, "contact_key").map(Self));
 from_path!(TaskPath, request => id(request, "service_id").and_then(|service| Ok(Self(service, id(request, "task_id")?))));
 from_path!(NamePath, request => key(request, "name").map(Self));
+from_path!(PurgePath, request => id(request, "purge_id").map(Self));
 from_path!(ElementPath, request => element(request).map(Self));
 from_path!(SchemaPath, request => element(request).and_then(|element| {
     match request.match_info().query("name") {
@@ -160,7 +164,8 @@ impl Body {
         read_records(&self.0)
     }
 
-    /// Parses the body as a JSON object; an empty body is an empty object (docs/api.md §1, for end events and associate).
+    /// Parses the body as a JSON object; an empty body is an empty object (docs/api.md §1, for end events and
+    /// associate).
     pub(super) fn object_or_empty(&self) -> Result<Members<'_>, JsonError> {
         if self.0.trim_ascii().is_empty() { Ok(Members::new()) } else { self.object() }
     }

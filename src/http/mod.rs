@@ -19,6 +19,7 @@ mod page;
 mod path;
 mod problem;
 mod problems;
+mod purges;
 mod query;
 mod records;
 mod reports;

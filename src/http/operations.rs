@@ -163,7 +163,11 @@ pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {
     let first = segments.next().unwrap_or_default();
     if method == Method::GET {
         let is_health = first == "health" && segments.count() == 1;
-        return if is_health { None } else { Some(Role::Reader) };
+        return match first {
+            "health" if is_health => None,
+            "maintenance" => Some(Role::Administrator),
+            _ => Some(Role::Reader),
+        };
     }
     // Writers may delete extension records, but not a service with all its data.
     let is_delete = method == Method::DELETE;

@@ -80,6 +80,10 @@ problem_responses! {
     StatusProblems: InvalidQuery;
     /// Problems of changing the mode.
     ChangeModeProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType;
+    /// Problems of purging services.
+    PurgeServicesProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType;
+    /// Problems of querying a purge.
+    GetPurgeProblems: InvalidId, InvalidQuery, NotFound;
     /// Problems of the reports.
     ReportProblems: InvalidQuery, Maintenance;
     /// Problems of the readiness check.

@@ -8,8 +8,8 @@ use super::operations::Operations;
 use super::path::{PREFIX, without_prefix};
 use super::problem::{Code, Problem};
 use super::{
-    business_attributes, extensions, health, metrics, mode, openapi, page, records, reports, services, states, status,
-    tasks,
+    business_attributes, extensions, health, metrics, mode, openapi, page, purges, records, reports, services, states,
+    status, tasks,
 };
 
 /// The documented routes. Each handler declares its own path, and its name is the `operationId`.
@@ -79,6 +79,9 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         // GET /server/status · POST /server/mode
         .service(status::get_server_status)
         .service(mode::change_server_mode)
+        // POST /maintenance/purge · GET /maintenance/purges/{purge_id}
+        .service(purges::purge_services)
+        .service(purges::get_purge)
         // GET /health/live, /health/ready
         .service(health::live)
         .service(health::ready)

@@ -19,11 +19,19 @@ use crate::domain::task::StartTask;
 pub(super) struct Write {
     pub(super) command: Command,
     pub(super) values: ValueIds,
-    /// The version of the metadata that the command was validated against. It is not written if the database has a
-    /// newer version.
-    pub(super) version: MetadataVersion,
+    /// What the command was validated against. It is not written if the database has newer metadata.
+    pub(super) basis: Basis,
     /// The idempotency key to claim, if the command starts something and the caller sent a key.
     pub(super) key: Option<IdempotencyKey>,
+}
+
+/// What a command was validated against, as far as its statement needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Basis {
+    /// The version of the metadata.
+    pub(super) version: MetadataVersion,
+    /// Whether lifetimes are in use, which the metadata say.
+    pub(super) lifetimes: bool,
 }
 
 /// The answer to a caller: the verdict on its command, or the failure of the batch.
@@ -112,19 +120,18 @@ impl Command {
         }
     }
 
-    /// Returns whether the command concerns all elements of a service, and therefore gets a batch of its own.
-    pub(super) const fn stands_alone(&self) -> bool {
+    /// Whether a service expires, is deleted or ends by itself because of the command: lifetimes are then in use.
+    pub(super) fn uses_lifetimes(&self) -> bool {
         match self {
-            Self::DeleteService(_) => true,
-            Self::StartService(..)
-            | Self::StartState(..)
+            Self::StartService(_, command) => command.details.expires_at.is_some() || command.details.idle_at.is_some(),
+            Self::AssociateService(command) => command.expires_at.is_some() || command.idle_at.is_some(),
+            Self::CompleteService(command) => command.end.expiration.is_some(),
+            Self::UpdateExpiration(_) | Self::DeleteService(_) => true,
+            Self::StartState(..)
             | Self::StartTask(..)
-            | Self::CompleteService(_)
             | Self::CompleteState(_)
             | Self::CompleteTask(_)
             | Self::TransitionState(..)
-            | Self::AssociateService(_)
-            | Self::UpdateExpiration(_)
             | Self::ChangeRecords(_) => false,
         }
     }

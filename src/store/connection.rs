@@ -28,6 +28,9 @@ pub enum StartError {
     /// A migration failed.
     #[error("cannot migrate the database")]
     Migration(#[source] MigrateError),
+    /// The use of lifetimes cannot be recorded in the database.
+    #[error("cannot turn lifetimes on")]
+    Lifetimes(#[source] StoreError),
     /// The database acknowledges commits that it may lose.
     #[error("the database may lose committed data: {0} is off; turn it on for this server, database and role")]
     NotDurable(String),

@@ -3,29 +3,28 @@
 //! Queries no longer show them once their schema is deleted. They are removed in the background, in small steps.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tracing::info;
 
 use super::batch::ElementColumn;
+use super::lifetimes::Pace;
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
-
-/// The most records that one step looks at: few enough not to get in the way of events.
-const STEP: i64 = 1000;
 
 /// Removes the records of deleted schemas. Woken by every deletion on this node; the interval covers nodes that stopped
 /// before they were done.
 pub(super) struct SweepRecords {
     pool: PgPool,
     clock: Arc<dyn Clock>,
+    pace: Pace,
     sweep: Option<Sweep>,
 }
 
 impl SweepRecords {
     pub(super) fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock, sweep: None }
+        Self { pool, clock, pace: Pace::new(), sweep: None }
     }
 }
 
@@ -49,19 +48,20 @@ impl Job for SweepRecords {
     const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
     async fn run(&mut self) -> Result<Next, Failure> {
+        let start = Instant::now();
         if self.sweep.is_none() {
             let schemas = unswept_schemas(&self.pool).await?;
             self.sweep = (!schemas.is_empty()).then(|| Sweep::new(schemas));
         }
         let Some(sweep) = &mut self.sweep else { return Ok(Next::Scheduled) };
-        let step = sweep_step(&self.pool, &sweep.schemas, sweep.after).await?;
+        let step = sweep_step(&self.pool, &sweep.schemas, sweep.after, self.pace.size()).await?;
         if !sweep.go_on(step) {
             mark_swept(&self.pool, &sweep.schemas, &*self.clock).await?;
             info!(removed = sweep.removed, schemas = sweep.schemas.len(), "removed the records of deleted schemas");
             // Another schema may have been deleted during the sweep: the next run looks for it.
             self.sweep = None;
         }
-        Ok(Next::After(Duration::ZERO))
+        Ok(Next::After(self.pace.after(start.elapsed())))
     }
 }
 
@@ -96,7 +96,12 @@ async fn unswept_schemas(pool: &PgPool) -> Result<Vec<i32>, sqlx::Error> {
 
 /// Walks over some records in the order of their key. Returns the key of the last one and the number of removed ones;
 /// `None` at the end. No index by schema is kept for this: every event would pay for it.
-async fn sweep_step(pool: &PgPool, schemas: &[i32], after: RecordKey) -> Result<Option<(RecordKey, u64)>, sqlx::Error> {
+async fn sweep_step(
+    pool: &PgPool,
+    schemas: &[i32],
+    after: RecordKey,
+    limit: i64,
+) -> Result<Option<(RecordKey, u64)>, sqlx::Error> {
     let step = sqlx::query!(
         r#"-- sweep_step
         with step as (
@@ -116,7 +121,7 @@ async fn sweep_step(pool: &PgPool, schemas: &[i32], after: RecordKey) -> Result<
         after.1 as _,
         after.2,
         after.3,
-        STEP,
+        limit,
         schemas,
     )
     .fetch_optional(pool)

@@ -1,17 +1,16 @@
 //! Idempotency keys outside of batches: looking up a key, and removing expired ones.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
+use super::lifetimes::{BEFORE_ALL, Pace};
 use super::{Store, StoreError};
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
 use crate::domain::once_only::{IdempotencyKey, KEY_LIFETIME};
-
-/// The most keys that one statement removes.
-const STEP: i64 = 10_000;
 
 impl Store {
     /// The identifier of the element that the same request started under its key. `None` if there is none, or if the
@@ -29,43 +28,67 @@ impl Store {
 
     /// Removes expired idempotency keys (docs/api.md §1), as the background job does every hour. Returns their number.
     pub async fn expire_idempotency_keys(&self) -> Result<u64, StoreError> {
-        let mut removed = 0;
-        loop {
-            match expire_keys(&self.pool, &*self.clock).await? {
-                0 => return Ok(removed),
-                keys => removed += keys,
-            }
+        let (mut removed, mut after) = (0, BEFORE_ALL);
+        while let Some((last, keys)) = expire_keys(&self.pool, &*self.clock, after, i64::MAX).await? {
+            after = last;
+            removed += keys;
         }
+        Ok(removed)
     }
 }
 
 /// Removes idempotency keys that have expired.
 pub(super) struct ExpireKeys {
-    pub(super) pool: PgPool,
-    pub(super) clock: Arc<dyn Clock>,
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    pace: Pace,
+    /// The age of the newest key that was removed: the index entries before it may still wait for vacuum.
+    after: DateTime<Utc>,
+}
+
+impl ExpireKeys {
+    pub(super) const fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
+        Self { pool, clock, pace: Pace::new(), after: BEFORE_ALL }
+    }
 }
 
 impl Job for ExpireKeys {
     const NAME: &'static str = "idempotency_keys";
-    const INTERVAL: Duration = Duration::from_secs(60 * 60);
+    const INTERVAL: Duration = Duration::from_secs(60);
 
     async fn run(&mut self) -> Result<Next, Failure> {
-        match expire_keys(&self.pool, &*self.clock).await? {
-            0 => Ok(Next::Scheduled),
-            _ => Ok(Next::After(Duration::ZERO)),
-        }
+        let start = Instant::now();
+        let Some((last, _)) = expire_keys(&self.pool, &*self.clock, self.after, self.pace.size()).await? else {
+            return Ok(Next::Scheduled);
+        };
+        self.after = last;
+        Ok(Next::After(self.pace.after(start.elapsed())))
     }
 }
 
-/// Removes some of the expired keys, and returns their number; 0 if none is left.
-async fn expire_keys(pool: &PgPool, clock: &dyn Clock) -> Result<u64, sqlx::Error> {
+/// Removes some of the expired keys, the oldest ones from `after` on. Returns the age of the last one and their number;
+/// `None` if none is left.
+async fn expire_keys(
+    pool: &PgPool,
+    clock: &dyn Clock,
+    after: DateTime<Utc>,
+    limit: i64,
+) -> Result<Option<(DateTime<Utc>, u64)>, sqlx::Error> {
     let oldest_valid = clock.now().to_datetime() - KEY_LIFETIME;
     let removed = sqlx::query!(
-        "-- expire_keys
-        delete from idempotency_keys
-        where key in (select key from idempotency_keys where created_at < $1 order by created_at limit $2)",
+        r#"-- expire_keys
+        with expired as (
+          select key, created_at from idempotency_keys where created_at >= $1 and created_at < $2
+          order by created_at limit $3
+        ), removed as (
+          delete from idempotency_keys k using expired e where k.key = e.key returning e.created_at
+        )
+        select max(created_at) as last, count(*) as "keys!" from removed"#,
+        after,
         oldest_valid,
-        STEP
-    );
-    Ok(removed.execute(pool).await?.rows_affected())
+        limit
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(removed.last.map(|last| (last, removed.keys.try_into().unwrap_or_default())))
 }

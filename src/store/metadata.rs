@@ -11,17 +11,17 @@ use super::batch::ElementColumn;
 use super::extensions::SchemaRow;
 use super::{StoreError, business_attributes};
 use crate::domain::extension::{AttributeDefinition, Schema, UniqueDefinition};
-use crate::domain::metadata::{Metadata, MetadataVersion};
+use crate::domain::metadata::{Metadata, MetadataSettings, MetadataVersion};
 
 /// The copy in force.
 pub(super) struct MetadataCache {
     current: ArcSwap<Metadata>,
-    open_extensions: bool,
+    settings: MetadataSettings,
 }
 
 impl MetadataCache {
-    pub(super) async fn load(pool: &PgPool, open_extensions: bool) -> Result<Self, sqlx::Error> {
-        Ok(Self { current: ArcSwap::from_pointee(read(pool, open_extensions).await?), open_extensions })
+    pub(super) async fn load(pool: &PgPool, settings: MetadataSettings) -> Result<Self, sqlx::Error> {
+        Ok(Self { current: ArcSwap::from_pointee(read(pool, settings).await?), settings })
     }
 
     /// The copy in force.
@@ -39,7 +39,7 @@ impl MetadataCache {
         if newest <= seen.0 {
             return Ok(false);
         }
-        let read = Arc::new(read(pool, self.open_extensions).await?);
+        let read = Arc::new(read(pool, self.settings).await?);
         // Another task may have read newer metadata meanwhile.
         self.current.rcu(|known| Arc::clone(if known.version < read.version { &read } else { known }));
         Ok(true)
@@ -49,6 +49,7 @@ impl MetadataCache {
 /// The version, joined with a schema if there is any.
 struct MetadataRow {
     metadata_version: i64,
+    lifetimes: bool,
     schema_id: Option<i32>,
     element: Option<ElementColumn>,
     name: Option<String>,
@@ -74,12 +75,12 @@ impl MetadataRow {
 }
 
 /// Reads version, schemas and business attributes in one snapshot.
-async fn read(pool: &PgPool, open_extensions: bool) -> Result<Metadata, sqlx::Error> {
+async fn read(pool: &PgPool, settings: MetadataSettings) -> Result<Metadata, sqlx::Error> {
     let mut snapshot = pool.begin_with("begin isolation level repeatable read read only").await?;
     let rows = sqlx::query_as!(
         MetadataRow,
         r#"-- read_metadata
-        select d.metadata_version, e.schema_id as "schema_id?", e.element as "element?: _", e.name as "name?", e.open as "open?",
+        select d.metadata_version, d.lifetimes, e.schema_id as "schema_id?", e.element as "element?: _", e.name as "name?", e.open as "open?",
           e.multi_valued as "multi_valued?", e.attributes as "attributes?: _",
           e.unique_attributes as "unique_attributes?: _"
         from deployment d left join extension_schemas e on e.deleted_at is null"#
@@ -87,6 +88,8 @@ async fn read(pool: &PgPool, open_extensions: bool) -> Result<Metadata, sqlx::Er
     .fetch_all(&mut *snapshot)
     .await?;
     let version = rows.first().map_or_else(MetadataVersion::default, |row| MetadataVersion(row.metadata_version));
+    let lifetimes = rows.first().is_some_and(|row| row.lifetimes);
     let attributes = business_attributes::read(&mut snapshot).await?;
-    Ok(Metadata::new(version, open_extensions, rows.into_iter().filter_map(MetadataRow::schema), attributes))
+    let schemas = rows.into_iter().filter_map(MetadataRow::schema);
+    Ok(Metadata::new(version, settings, schemas, attributes).with_lifetimes(lifetimes))
 }

@@ -8,12 +8,12 @@ mod command;
 mod connection;
 mod credentials;
 mod deleted_schemas;
-mod deleted_services;
 mod deployment;
 mod error;
 mod extensions;
 mod idempotency;
 mod ids;
+mod lifetimes;
 mod metadata;
 mod metrics;
 mod queries;
@@ -34,18 +34,20 @@ use sqlx::{ConnectOptions, Connection, PgPool};
 
 use crate::background::{Failed, Jobs, Waker};
 use crate::domain::clock::Clock;
+use crate::domain::metadata::MetadataSettings;
 use crate::domain::time::Timestamp;
 
 pub use business_attributes::Defined;
 pub use connection::{Readiness, StartError};
 pub use error::StoreError;
+pub use lifetimes::LifetimeSettings;
 pub use writer::WriterSettings;
 
 use deleted_schemas::SweepRecords;
-use deleted_services::DeleteRemains;
 use deployment::{Deployment, FollowDeployment};
 use idempotency::ExpireKeys;
 use ids::Ids;
+use lifetimes::{AdvanceHorizon, CompleteIdleServices, MeasureRemoval, RemoveServices, RunPurges};
 use metadata::MetadataCache;
 use queries::KnownMeanings;
 use values::Values;
@@ -65,8 +67,19 @@ pub struct StoreSettings {
     pub open_extensions: bool,
     /// Whether queries give the name of a value that has a number, too (docs/api.md §5).
     pub map_names: bool,
+    /// How long services live.
+    pub lifetimes: LifetimeSettings,
     /// Group commit.
     pub writer: WriterSettings,
+}
+
+impl StoreSettings {
+    fn metadata(&self) -> MetadataSettings {
+        MetadataSettings {
+            open_extensions: self.open_extensions,
+            auto_complete_after: self.lifetimes.auto_complete_after.map(|after| after.num_seconds()),
+        }
+    }
 }
 
 /// The context of customer journeys, on disk.
@@ -80,13 +93,15 @@ pub struct Store {
     deployment: Deployment,
     writer: Writer,
     jobs: Jobs,
-    deleted_services: Waker,
+    removal: Waker,
+    purges: Waker,
     deleted_schemas: Waker,
 }
 
 impl Store {
     /// Connects, migrates the schema, checks the database's durability, and starts the writer and the background jobs.
     pub async fn open(settings: StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let metadata = settings.metadata();
         let database = connection::with_session_settings(settings.database);
         // A pool would retry for a while, and then report a timeout instead of the cause.
         database.connect().await.map_err(StartError::Unreachable)?.close().await.map_err(StartError::Unreachable)?;
@@ -98,19 +113,29 @@ impl Store {
             .map_err(StartError::Unreachable)?;
         connection::MIGRATIONS.run(&pool).await.map_err(StartError::Migration)?;
         connection::check_durability(&pool).await?;
-        let metadata = MetadataCache::load(&pool, settings.open_extensions).await.map_err(StartError::Unreachable)?;
+        let metadata = MetadataCache::load(&pool, metadata).await.map_err(StartError::Unreachable)?;
         let deployment = Deployment::default();
         deployment.refresh(&pool).await.map_err(StartError::Unreachable)?;
         metrics::describe();
         let jobs = Jobs::new(Arc::clone(&clock));
         let writer = Writer::start(&database, settings.writer, &jobs).await.map_err(StartError::Unreachable)?;
         jobs.start(FollowDeployment { deployment: deployment.clone(), pool: pool.clone() });
-        jobs.start(ExpireKeys { pool: pool.clone(), clock: Arc::clone(&clock) });
-        Ok(Self {
+        jobs.start(ExpireKeys::new(pool.clone(), Arc::clone(&clock)));
+        let LifetimeSettings { service_ttl, auto_complete_after } = settings.lifetimes;
+        let removal = jobs.start(RemoveServices::new(pool.clone()));
+        jobs.start(MeasureRemoval::new(pool.clone(), Arc::clone(&clock)));
+        jobs.start(AdvanceHorizon {
+            pool: pool.clone(),
+            clock: Arc::clone(&clock),
+            service_ttl,
+            removal: removal.clone(),
+        });
+        jobs.start(CompleteIdleServices::new(pool.clone(), Arc::clone(&clock), auto_complete_after));
+        let purges = jobs.start(RunPurges::new(pool.clone(), Arc::clone(&clock), removal.clone()));
+        let store = Self {
             ids: Ids::default(),
             values: Values::default(),
             meanings: KnownMeanings::new(settings.map_names),
-            deleted_services: jobs.start(DeleteRemains { pool: pool.clone() }),
             deleted_schemas: jobs.start(SweepRecords::new(pool.clone(), Arc::clone(&clock))),
             pool,
             clock,
@@ -118,7 +143,13 @@ impl Store {
             deployment,
             writer,
             jobs,
-        })
+            removal,
+            purges,
+        };
+        if service_ttl.is_some() || auto_complete_after.is_some() {
+            store.use_lifetimes().await.map_err(StartError::Lifetimes)?;
+        }
+        Ok(store)
     }
 
     /// Stops the background jobs, writes what is queued, then closes every connection. Later writes are refused as

@@ -20,7 +20,7 @@ impl Store {
         let known = self.metadata.current();
         if known.schema(key.element, name).is_none() {
             self.renew(&known).await?;
-            if known.open_extensions && self.metadata.current().schema(key.element, name).is_none() {
+            if known.settings.open_extensions && self.metadata.current().schema(key.element, name).is_none() {
                 self.learn_extensions(&[(key.element, name.to_owned())]).await?;
             }
         }

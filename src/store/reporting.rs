@@ -43,7 +43,7 @@ fn statements(element: Element, SchemaId(id): SchemaId, definition: &SchemaDefin
     };
     let create = format!(
         "create view reporting.{view} as select x.service_id{own_id}, e.record_number::integer as record_number{}
-         from extensions x cross join lateral {records}
+         from unexpired_extensions x cross join lateral {records}
          where x.element = '{kind}' and x.schema_id = {id};
          comment on view reporting.{view} is {};",
         typed.collect::<Vec<_>>().concat(),

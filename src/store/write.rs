@@ -2,7 +2,7 @@
 //! the metadata change meanwhile.
 
 use super::batch::ElementColumn;
-use super::command::{Command, Write};
+use super::command::{Basis, Command, Write};
 use super::connection::with_timeout;
 use super::values::ValueIds;
 use super::{MAX_TRIES, Store, StoreError, metrics};
@@ -46,8 +46,13 @@ impl Store {
                 Err(violations) => return Box::pin(self.started_before(key, violations)).await,
             };
             let (command, values) = with_timeout(prepare(command, &metadata)).await?;
+            if command.uses_lifetimes() && !metadata.lifetimes {
+                Box::pin(self.use_lifetimes()).await?;
+                continue;
+            }
             let started_id = command.started_id();
-            let write = Write { command, values, version: metadata.version, key: key.cloned() };
+            let basis = Basis { version: metadata.version, lifetimes: metadata.lifetimes };
+            let write = Write { command, values, basis, key: key.cloned() };
             match self.writer.write(write).await? {
                 Verdict::Done => return Ok(started_id),
                 Verdict::Repeated(id) => return Ok(id),

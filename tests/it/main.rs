@@ -15,6 +15,7 @@ mod fields;
 mod hardening;
 mod idempotency;
 mod journey;
+mod lifetimes;
 mod log;
 mod metrics;
 mod once_only;

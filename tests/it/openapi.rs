@@ -65,6 +65,8 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("update_expiration", "put", "/services/{service_id}"),
     ("update_service_extension", "put", "/services/{service_id}/extensions/{name}"),
     ("update_state_extension", "put", "/services/{service_id}/states/{state_id}/extensions/{name}"),
+    ("purge_services", "post", "/maintenance/purge"),
+    ("get_purge", "get", "/maintenance/purges/{purge_id}"),
     ("update_task_extension", "put", "/services/{service_id}/tasks/{task_id}/extensions/{name}"),
 ];
 

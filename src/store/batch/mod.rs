@@ -17,11 +17,10 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{Acquire, PgConnection};
 use tracing::warn;
 
-use super::command::{Command, Write};
+use super::command::{Basis, Command, Write};
 use crate::domain::completion::Complete;
 use crate::domain::extension::ChangeRecords;
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
-use crate::domain::metadata::MetadataVersion;
 use crate::domain::refusal::{Refusal, Verdict};
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::domain::state::{StartState, TransitionState};
@@ -51,14 +50,14 @@ struct Batch<'a> {
 
 /// Writes all commands in one transaction, and returns the verdict on each.
 pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> Result<Vec<Verdict>, sqlx::Error> {
-    let version = writes.iter().map(|write| write.version).max().unwrap_or_default();
-    let mut sorted: Vec<_> = writes.iter().filter(|write| write.version == version).collect();
+    let basis = writes.iter().map(|write| write.basis).max().unwrap_or_default();
+    let mut sorted: Vec<_> = writes.iter().filter(|write| write.basis == basis).collect();
     sorted.sort_unstable_by_key(|write| write.command.key());
     let keyed: Vec<_> = sorted.iter().copied().filter(|write| write.key.is_some()).collect();
     let committed = if keyed.is_empty() {
-        Batch::of(&sorted).write(connection, version).await.map(|written| (written, HashMap::new()))
+        Batch::of(&sorted).write(connection, basis).await.map(|written| (written, HashMap::new()))
     } else {
-        write_keyed(connection, &mut sorted, keyed, version).await
+        write_keyed(connection, &mut sorted, keyed, basis).await
     };
     let (written, mut used) = match committed {
         Ok(committed) => committed,
@@ -66,7 +65,7 @@ pub(super) async fn commit(connection: &mut PgConnection, writes: &[Write]) -> R
     };
     let missing: Vec<_> = sorted.into_iter().filter(|write| !written.contains(&write.command.key())).collect();
     // The written commands are already committed. If no explanation can be read, the others are retried.
-    let mut refused = refusals::explain(connection, &missing, version).await.unwrap_or_else(|error| {
+    let mut refused = refusals::explain(connection, &missing, basis).await.unwrap_or_else(|error| {
         warn!(error = %error, commands = missing.len(), "cannot determine why commands were not written: they are retried");
         HashMap::new()
     });
@@ -87,13 +86,13 @@ async fn write_keyed(
     connection: &mut PgConnection,
     sorted: &mut Vec<&Write>,
     mut keyed: Vec<&Write>,
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<(HashSet<ElementKey>, HashMap<String, Verdict>), sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let used = keys::claim(&mut transaction, &mut keyed).await?;
     let is_used = |write: &&Write| write.key.as_ref().is_some_and(|key| used.contains_key(&key.text));
     sorted.retain(|write| !is_used(write));
-    let written = Batch::of(sorted).run(&mut transaction, version).await?;
+    let written = Batch::of(sorted).run(&mut transaction, basis).await?;
     let unwritten = sorted.iter().filter(|write| !written.contains(&write.command.key()));
     let unused = unwritten.filter_map(|write| write.key.as_ref().map(|key| key.text.clone())).collect();
     keys::release(&mut transaction, unused).await?;
@@ -173,44 +172,36 @@ impl<'a> Batch<'a> {
 
     /// Runs the statements that have rows. A single statement is a transaction by itself, and saves the round trips of
     /// begin and commit.
-    async fn write(
-        &self,
-        connection: &mut PgConnection,
-        version: MetadataVersion,
-    ) -> Result<HashSet<ElementKey>, sqlx::Error> {
+    async fn write(&self, connection: &mut PgConnection, basis: Basis) -> Result<HashSet<ElementKey>, sqlx::Error> {
         if self.statements() == 1 {
-            return self.run(connection, version).await;
+            return self.run(connection, basis).await;
         }
         let mut transaction = connection.begin().await?;
-        let written = self.run(&mut transaction, version).await?;
+        let written = self.run(&mut transaction, basis).await?;
         transaction.commit().await?;
         Ok(written)
     }
 
     /// Runs starts before ends, since a batch may contain both for one element's service or state.
-    async fn run(
-        &self,
-        connection: &mut PgConnection,
-        version: MetadataVersion,
-    ) -> Result<HashSet<ElementKey>, sqlx::Error> {
+    async fn run(&self, connection: &mut PgConnection, basis: Basis) -> Result<HashSet<ElementKey>, sqlx::Error> {
         let mut written = HashSet::new();
         macro_rules! run {
-            ($rows:ident, $statement:path $(, $version:expr)?) => {
+            ($rows:ident, $statement:path $(, $basis:expr)?) => {
                 if !self.$rows.is_empty() {
-                    written.extend($statement(&mut *connection, &self.$rows $(, $version)?).await?);
+                    written.extend($statement(&mut *connection, &self.$rows $(, $basis)?).await?);
                 }
             };
         }
-        run!(start_services, services::start_services, version);
-        run!(associate_services, services::associate_services, version);
+        run!(start_services, services::start_services, basis);
+        run!(associate_services, services::associate_services, basis);
         run!(update_expirations, services::update_expirations);
-        run!(start_states, states::start_states, version);
-        run!(transition_states, states::transition_states, version);
-        run!(start_tasks, tasks::start_tasks, version);
-        run!(complete_services, services::complete_services, version);
-        run!(complete_states, states::complete_states, version);
-        run!(complete_tasks, tasks::complete_tasks, version);
-        run!(change_records, records::change_records, version);
+        run!(start_states, states::start_states, basis);
+        run!(transition_states, states::transition_states, basis);
+        run!(start_tasks, tasks::start_tasks, basis);
+        run!(complete_services, services::complete_services, basis);
+        run!(complete_states, states::complete_states, basis);
+        run!(complete_tasks, tasks::complete_tasks, basis);
+        run!(change_records, records::change_records, basis);
         run!(delete_services, services::delete_services);
         Ok(written)
     }

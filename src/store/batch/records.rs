@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::columns::{ElementColumn, key_of};
 use crate::domain::extension::{Change, ChangeRecords, MAX_STORED};
 use crate::domain::ids::ElementKey;
-use crate::domain::metadata::MetadataVersion;
+use crate::store::command::Basis;
 
 /// Changes of records, one entry each. A `patch` is merged into the existing record, or `whole` is inserted if there is
 /// none. `whole` without a patch replaces all records. Without either, all records are deleted.
@@ -44,7 +44,7 @@ impl<'a> Columns<'a> {
 pub(super) async fn change_records(
     connection: &mut PgConnection,
     rows: &[&ChangeRecords],
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let columns = Columns::of(rows);
     let changed = sqlx::query!(
@@ -54,7 +54,8 @@ pub(super) async fn change_records(
           from unnest($1::bigint[], $2::element[], $3::int[], $4::int[], $5::text[], $6::text[])
             as g(service_id, element, element_id, schema_id, patch, whole)
           where $7 = (select metadata_version from deployment)
-            and exists (select from services s where s.service_id = g.service_id)
+            and (not $9 or (select pg_advisory_xact_lock_shared(5329)) is not null)
+            and exists (select from unexpired_services s where s.service_id = g.service_id)
             and case g.element
               when 'service' then true
               when 'state' then exists (
@@ -96,8 +97,9 @@ pub(super) async fn change_records(
         &columns.schema_id,
         &columns.patch as _,
         &columns.whole as _,
-        version.0,
+        basis.version.0,
         i32::try_from(MAX_STORED).unwrap_or(i32::MAX),
+        basis.lifetimes,
     )
     .fetch_all(connection)
     .await?;

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use crate::domain::ids::{Element, ElementKey, StateId};
-use crate::domain::metadata::MetadataVersion;
 use crate::domain::once_only::RecordedEnd;
 use crate::domain::refusal::{OnRecord, Verdict};
 use crate::domain::time::Timestamp;
+use crate::store::command::Basis;
 use crate::store::command::Write;
 
 use super::columns::ElementColumn;
@@ -18,7 +18,7 @@ use super::columns::ElementColumn;
 pub(super) async fn explain(
     connection: &mut PgConnection,
     missing: &[&Write],
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<HashMap<ElementKey, Verdict>, sqlx::Error> {
     if missing.is_empty() {
         return Ok(HashMap::new());
@@ -36,7 +36,7 @@ pub(super) async fn explain(
           d.digest as "digest?", octet_length(x.records::text) as "recorded_bytes?", (select metadata_version from deployment) as "version!"
         from unnest($1::bigint[], $2::element[], $3::int[], $4::int[], $5::int[])
           with ordinality as g(service_id, element, element_id, state_id, schema_id, n)
-        left join services s on s.service_id = g.service_id
+        left join unexpired_services s on s.service_id = g.service_id
         left join states p on p.service_id = g.service_id and p.state_id = g.state_id
         left join tasks t on g.element = 'task' and t.service_id = g.service_id and t.task_id = g.element_id
         left join states o on g.element = 'state' and o.service_id = g.service_id and o.state_id = g.element_id
@@ -44,6 +44,7 @@ pub(super) async fn explain(
           and x.element_id = g.element_id and x.schema_id = g.schema_id
         left join dispositions d
           on d.service_id = g.service_id and d.element = g.element and d.element_id = g.element_id
+            and d.auto_completed is null
         order by g.n"#,
         &service_id,
         &element as _,
@@ -54,7 +55,7 @@ pub(super) async fn explain(
     .fetch_all(connection)
     .await?;
     let verdicts = missing.iter().zip(keys).zip(rows).map(|((write, key), row)| {
-        if row.version != version.0 {
+        if row.version != basis.version.0 {
             return (key, Verdict::Retry);
         }
         let end = row.ended_at.zip(row.digest);

@@ -8,30 +8,53 @@ use super::columns::{EventColumns, ExtensionColumns, key_of};
 use super::statements::{end_columns, insert_ends};
 use crate::domain::completion::Complete;
 use crate::domain::ids::{Element, ElementKey, ServiceId};
-use crate::domain::metadata::MetadataVersion;
 use crate::domain::service::{AssociateService, StartService, UpdateExpiration};
 use crate::domain::time::Timestamp;
+use crate::store::command::Basis;
 use crate::store::values::ValueIds;
+
+/// The columns of starts of services.
+#[derive(Default)]
+struct StartColumns<'a> {
+    events: EventColumns<'a>,
+    extensions: ExtensionColumns<'a>,
+    service_id: Vec<i64>,
+    customer_id: Vec<Option<&'a str>>,
+    contact_key: Vec<Option<&'a str>>,
+    service_type: Vec<Option<i32>>,
+    est_duration: Vec<Option<i64>>,
+    expires_at: Vec<Option<DateTime<Utc>>>,
+    auto_complete_after: Vec<Option<i64>>,
+    idle_at: Vec<Option<DateTime<Utc>>>,
+}
+
+impl<'a> StartColumns<'a> {
+    fn of(rows: &[Row<'a, ServiceId, StartService>]) -> Self {
+        let mut columns = Self::default();
+        for (id, StartService { event, details, extensions }, values) in rows {
+            columns.events.push(event, values);
+            columns.extensions.push(ElementKey::service(*id), extensions);
+            columns.service_id.push(id.0);
+            columns.customer_id.push(details.customer_id.as_deref());
+            columns.contact_key.push(details.contact_key.as_deref());
+            columns.service_type.push(values.kind);
+            columns.est_duration.push(details.est_duration);
+            columns.expires_at.push(details.expires_at.map(Timestamp::to_datetime));
+            columns.auto_complete_after.push(details.auto_complete_after);
+            columns.idle_at.push(details.idle_at.map(Timestamp::to_datetime));
+        }
+        columns
+    }
+}
 
 /// Inserts services, and returns the keys of those that were inserted.
 pub(super) async fn start_services(
     connection: &mut PgConnection,
     rows: &[Row<'_, ServiceId, StartService>],
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
-    let (mut events, mut extensions) = (EventColumns::default(), ExtensionColumns::default());
-    for (id, command, values) in rows {
-        events.push(&command.event, values);
-        extensions.push(ElementKey::service(*id), &command.extensions);
-    }
-    let details = || rows.iter().map(|(_, command, _)| &command.details);
-    let service_id: Vec<_> = rows.iter().map(|(id, ..)| id.0).collect();
-    let customer_id: Vec<_> = details().map(|details| details.customer_id.as_deref()).collect();
-    let contact_key: Vec<_> = details().map(|details| details.contact_key.as_deref()).collect();
-    let service_type: Vec<_> = rows.iter().map(|(.., values)| values.kind).collect();
-    let est_duration: Vec<_> = details().map(|details| details.est_duration).collect();
-    let expires_at: Vec<_> = details().map(|details| details.expires_at.map(Timestamp::to_datetime)).collect();
-    let auto_complete_after: Vec<_> = details().map(|details| details.auto_complete_after).collect();
+    let columns = StartColumns::of(rows);
+    let StartColumns { events, extensions, .. } = &columns;
     let inserted = sqlx::query_scalar!(
         r#"-- start_services
         with started as (
@@ -51,9 +74,14 @@ pub(super) async fn start_services(
           from unnest($17::bigint[], $18::int[], $19::int[], $20::text[])
             as x(service_id, element_id, schema_id, records)
           join started using (service_id)
+        ), entered as (
+          insert into auto_completions (service_id, due_at)
+          select g.service_id, g.due_at from unnest($1::bigint[], $21::timestamptz[]) as g(service_id, due_at)
+          join started using (service_id)
+          where g.due_at is not null
         )
         select service_id from started"#,
-        &service_id,
+        &columns.service_id,
         &events.at,
         &events.session_id as _,
         &events.interaction_id as _,
@@ -62,17 +90,18 @@ pub(super) async fn start_services(
         &events.resource_type as _,
         &events.resource_id as _,
         &events.media_type as _,
-        &customer_id as _,
-        &contact_key as _,
-        &service_type as _,
-        &est_duration as _,
-        &expires_at as _,
-        &auto_complete_after as _,
-        version.0,
+        &columns.customer_id as _,
+        &columns.contact_key as _,
+        &columns.service_type as _,
+        &columns.est_duration as _,
+        &columns.expires_at as _,
+        &columns.auto_complete_after as _,
+        basis.version.0,
         &extensions.service_id,
         &extensions.element_id,
         &extensions.schema_id,
         &extensions.records as _,
+        &columns.idle_at as _,
     )
     .fetch_all(connection)
     .await?;
@@ -90,6 +119,7 @@ struct AssociateColumns<'a> {
     est_duration: Vec<Option<i64>>,
     expires_at: Vec<Option<DateTime<Utc>>>,
     auto_complete_after: Vec<Option<i64>>,
+    idle_at: Vec<Option<DateTime<Utc>>>,
 }
 
 impl<'a> AssociateColumns<'a> {
@@ -105,6 +135,7 @@ impl<'a> AssociateColumns<'a> {
             columns.est_duration.push(command.est_duration);
             columns.expires_at.push(command.expires_at.map(Timestamp::to_datetime));
             columns.auto_complete_after.push(command.auto_complete_after);
+            columns.idle_at.push(command.idle_at.map(Timestamp::to_datetime));
         }
         columns
     }
@@ -112,10 +143,11 @@ impl<'a> AssociateColumns<'a> {
 
 /// Associates services with another customer, replaces the given fields of their start, and replaces the extensions
 /// recorded under the same names by those of the event.
+#[expect(clippy::too_many_lines, reason = "one statement with its parameters")]
 pub(super) async fn associate_services(
     connection: &mut PgConnection,
     rows: &[(&AssociateService, &ValueIds)],
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let columns = AssociateColumns::of(rows);
     let AssociateColumns { events, extensions, .. } = &columns;
@@ -133,7 +165,8 @@ pub(super) async fn associate_services(
             resource_id = coalesce(g.resource_id, s.resource_id), media_type = coalesce(g.media_type, s.media_type),
             service_type = coalesce(g.service_type, s.service_type),
             est_duration = coalesce(g.est_duration, s.est_duration), expires_at = coalesce(g.expires_at, s.expires_at),
-            auto_complete_after = coalesce(g.auto_complete_after, s.auto_complete_after)
+            auto_complete_after = coalesce(g.auto_complete_after, s.auto_complete_after),
+            associated_at = greatest(s.associated_at, g.started_at)
           from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::int[],
             $8::bigint[], $9::int[], $10::text[], $11::bool[], $12::int[], $13::bigint[], $14::timestamptz[],
             $15::bigint[])
@@ -141,6 +174,8 @@ pub(super) async fn associate_services(
               resource_id, media_type, customer_id, timestamp_given, service_type, est_duration, expires_at,
               auto_complete_after)
           where s.service_id = g.service_id and $16 = (select metadata_version from deployment)
+            and (not $22 or (select pg_advisory_xact_lock_shared(5329)) is not null)
+            and exists (select from unexpired_services u where u.service_id = g.service_id)
           returning s.service_id
         ), recorded as (
           insert into extensions (service_id, element, element_id, schema_id, records)
@@ -149,6 +184,12 @@ pub(super) async fn associate_services(
             as x(service_id, element_id, schema_id, records)
           join associated using (service_id)
           on conflict (service_id, element, element_id, schema_id) do update set records = excluded.records
+        ), entered as (
+          insert into auto_completions as a (service_id, due_at)
+          select g.service_id, g.due_at from unnest($1::bigint[], $21::timestamptz[]) as g(service_id, due_at)
+          join associated using (service_id)
+          where g.due_at is not null
+          on conflict (service_id) do update set due_at = least(a.due_at, excluded.due_at)
         )
         select service_id from associated"#,
         &columns.service_id,
@@ -166,11 +207,13 @@ pub(super) async fn associate_services(
         &columns.est_duration as _,
         &columns.expires_at as _,
         &columns.auto_complete_after as _,
-        version.0,
+        basis.version.0,
         &extensions.service_id,
         &extensions.element_id,
         &extensions.schema_id,
         &extensions.records as _,
+        &columns.idle_at as _,
+        basis.lifetimes,
     )
     .fetch_all(connection)
     .await?;
@@ -181,7 +224,7 @@ pub(super) async fn associate_services(
 pub(super) async fn complete_services(
     connection: &mut PgConnection,
     rows: &[(&Complete, &ValueIds)],
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let ends = end_columns(rows);
     let expires_at: Vec<_> = rows
@@ -193,13 +236,13 @@ pub(super) async fn complete_services(
         Element::Service,
         "complete_services",
         "service",
-        "services s on s.service_id = g.service_id",
+        "unexpired_services s on s.service_id = g.service_id",
         "true",
         ends,
-        version,
+        basis,
         ", expiring as (
           update services s set expires_at = e.expires_at
-          from unnest($1::bigint[], $20::timestamptz[]) as e(service_id, expires_at)
+          from unnest($1::bigint[], $21::timestamptz[]) as e(service_id, expires_at)
           join ended using (service_id)
           where s.service_id = e.service_id and e.expires_at is not null
         )",
@@ -218,7 +261,9 @@ pub(super) async fn update_expirations(
         r#"-- update_expirations
         update services s set expires_at = g.expires_at
         from unnest($1::bigint[], $2::timestamptz[]) as g(service_id, expires_at)
-        where s.service_id = g.service_id returning s.service_id"#,
+        where s.service_id = g.service_id
+          and exists (select from unexpired_services u where u.service_id = g.service_id)
+        returning s.service_id"#,
         &service_id,
         &expires_at,
     )
@@ -227,8 +272,7 @@ pub(super) async fn update_expirations(
     Ok(updated.into_iter().map(|service| ElementKey::service(ServiceId(service))).collect())
 }
 
-/// Deletes services with everything that belongs to them. Foreign keys delete their states and tasks. The service's own
-/// row is deleted first: it waits for transactions that write to the service, since these hold a shared lock on it.
+/// Deletes services: they are gone for every caller at once, and their rows are removed in the background.
 pub(super) async fn delete_services(
     connection: &mut PgConnection,
     services: &[ServiceId],
@@ -236,16 +280,10 @@ pub(super) async fn delete_services(
     let service_id: Vec<_> = services.iter().map(|service| service.0).collect();
     let deleted = sqlx::query_scalar!(
         r#"-- delete_services
-        with deleted as (
-          delete from services where service_id = any($1) returning service_id
-        ), without_ends as (
-          delete from dispositions d using deleted where d.service_id = deleted.service_id
-        ), without_extensions as (
-          delete from extensions x using deleted where x.service_id = deleted.service_id
-        ), remembered as (
-          insert into deleted_services (service_id) select service_id from deleted
-        )
-        select service_id from deleted"#,
+        update services s set expires_at = '-infinity'
+        where s.service_id = any($1)
+          and exists (select from unexpired_services u where u.service_id = s.service_id)
+        returning s.service_id"#,
         &service_id,
     )
     .fetch_all(connection)

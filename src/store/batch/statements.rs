@@ -10,10 +10,10 @@ use crate::store::values::ValueIds;
 /// to, if any. Returns the keys of the elements that were inserted.
 ///
 /// Arguments: connection; kind of element; name of the statement; `element`; table; its columns for the identifier, for
-/// the state referred to, and for the type; rows; metadata version.
+/// the state referred to, and for the type; rows; basis.
 macro_rules! insert_starts {
     ($connection:expr, $kind:expr, $name:tt, $element:tt, $table:tt, $id:tt, $state:tt, $type:tt, $starts:expr,
-        $version:expr) => {{
+        $basis:expr) => {{
         let started = sqlx::query!(
             "-- "
                 + $name
@@ -36,7 +36,8 @@ macro_rules! insert_starts {
                 as g(service_id, started_at, session_id, interaction_id, application_type, application_id,
                   resource_type, resource_id, media_type, element_id, state_id, type, est_duration)
               where $14 = (select metadata_version from deployment)
-                and exists (select from services s where s.service_id = g.service_id)
+                and (not $19 or (select pg_advisory_xact_lock_shared(5329)) is not null)
+                and exists (select from unexpired_services s where s.service_id = g.service_id)
                 and (g.state_id is null or exists (
                   select from states p where p.service_id = g.service_id and p.state_id = g.state_id))
               on conflict do nothing
@@ -66,11 +67,12 @@ macro_rules! insert_starts {
             &$starts.state_id as _,
             &$starts.kind as _,
             &$starts.est_duration as _,
-            $version.0,
+            $basis.version.0,
             &$starts.extensions.service_id,
             &$starts.extensions.element_id,
             &$starts.extensions.schema_id,
             &$starts.extensions.records as _,
+            $basis.lifetimes,
         )
         .fetch_all($connection)
         .await?;
@@ -78,13 +80,15 @@ macro_rules! insert_starts {
     }};
 }
 
-/// Inserts the ends of elements that exist and have not ended, and replaces extensions recorded under the same names.
-/// Returns the keys of the elements that ended now.
+/// Inserts the ends of elements that exist and have not ended, or were completed automatically, and replaces extensions
+/// recorded under the same names. Returns the keys of the elements that ended now.
+///
+/// `$20` says whether lifetimes are in use. If so, an end shares the lock of events, and its service must not have expired.
 ///
 /// Arguments: connection; kind of element; name of the statement; `element`; join with the starts; condition; rows;
-/// metadata version; optionally a further CTE with its parameter.
+/// basis; optionally a further CTE with its parameter.
 macro_rules! insert_ends {
-    ($connection:expr, $kind:expr, $name:tt, $element:tt, $join:tt, $condition:tt, $ends:expr, $version:expr
+    ($connection:expr, $kind:expr, $name:tt, $element:tt, $join:tt, $condition:tt, $ends:expr, $basis:expr
         $(, $also:tt, $parameter:expr)?) => {{
         let ended = sqlx::query!(
             "-- " + $name + "
@@ -100,8 +104,18 @@ macro_rules! insert_ends {
                 as g(service_id, element_id, ended_at, session_id, interaction_id, application_type, application_id,
                   resource_type, resource_id, media_type, state_id, disposition, disposition_desc, digest)
               join " + $join + "
-              where $15 = (select metadata_version from deployment) and (" + $condition + ")
-              on conflict do nothing
+              where $15 = (select metadata_version from deployment)
+                and (not $20 or (select pg_advisory_xact_lock_shared(5329)) is not null)
+                and (not $20 or exists (select from unexpired_services u where u.service_id = g.service_id))
+                and (" + $condition + ")
+              on conflict (service_id, element, element_id) do update set
+                ended_at = excluded.ended_at, session_id = excluded.session_id,
+                interaction_id = excluded.interaction_id, application_type = excluded.application_type,
+                application_id = excluded.application_id, resource_type = excluded.resource_type,
+                resource_id = excluded.resource_id, media_type = excluded.media_type, state_id = excluded.state_id,
+                disposition = excluded.disposition, disposition_desc = excluded.disposition_desc,
+                digest = excluded.digest, auto_completed = null
+                where dispositions.auto_completed
               returning service_id, element_id
             ), recorded as (
               insert into extensions (service_id, element, element_id, schema_id, records)
@@ -126,11 +140,12 @@ macro_rules! insert_ends {
             &$ends.disposition as _,
             &$ends.disposition_desc as _,
             &$ends.digest as _,
-            $version.0,
+            $basis.version.0,
             &$ends.extensions.service_id,
             &$ends.extensions.element_id,
             &$ends.extensions.schema_id,
             &$ends.extensions.records as _,
+            $basis.lifetimes,
             $($parameter as _,)?
         )
         .fetch_all($connection)

@@ -7,8 +7,8 @@ use super::columns::{StartColumns, key_of};
 use super::statements::{end_columns, insert_ends, insert_starts};
 use crate::domain::completion::Complete;
 use crate::domain::ids::{Element, ElementKey, StateId};
-use crate::domain::metadata::MetadataVersion;
 use crate::domain::state::{StartState, StateDetails, TransitionState};
+use crate::store::command::Basis;
 use crate::store::values::ValueIds;
 
 /// Inserts states of existing services, if the previous state that they name exists, too. Returns the keys of those
@@ -16,7 +16,7 @@ use crate::store::values::ValueIds;
 pub(super) async fn start_states(
     connection: &mut PgConnection,
     rows: &[Row<'_, StateId, StartState>],
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let mut starts = StartColumns::default();
     for (id, command, values) in rows {
@@ -36,7 +36,7 @@ pub(super) async fn start_states(
         "previous_state_id",
         "state_type",
         starts,
-        version
+        basis
     )
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn start_states(
 pub(super) async fn complete_states(
     connection: &mut PgConnection,
     rows: &[(&Complete, &ValueIds)],
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let ends = end_columns(rows);
     insert_ends!(
@@ -55,7 +55,7 @@ pub(super) async fn complete_states(
         "states s on s.service_id = g.service_id and s.state_id = g.element_id",
         "true",
         ends,
-        version
+        basis
     )
 }
 
@@ -67,16 +67,16 @@ pub(super) async fn complete_states(
 pub(super) async fn transition_states(
     connection: &mut PgConnection,
     rows: &[Row<'_, StateId, TransitionState>],
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let ends: Vec<_> = rows.iter().map(|(_, command, values)| (&command.from, *values)).collect();
-    let ended = complete_states(&mut *connection, &ends, version).await?;
+    let ended = complete_states(&mut *connection, &ends, basis).await?;
     let starts: Vec<_> = rows
         .iter()
         .filter(|(_, command, _)| ended.contains(&command.from.key))
         .map(|(id, command, values)| (*id, &command.to, *values))
         .collect();
-    if !starts.is_empty() && start_states(connection, &starts, version).await?.len() < starts.len() {
+    if !starts.is_empty() && start_states(connection, &starts, basis).await?.len() < starts.len() {
         return Err(sqlx::Error::RowNotFound);
     }
     Ok(ended)

@@ -7,8 +7,8 @@ use super::columns::{StartColumns, key_of};
 use super::statements::{end_columns, insert_ends, insert_starts};
 use crate::domain::completion::Complete;
 use crate::domain::ids::{Element, ElementKey, TaskId};
-use crate::domain::metadata::MetadataVersion;
 use crate::domain::task::{StartTask, TaskDetails};
+use crate::store::command::Basis;
 use crate::store::values::ValueIds;
 
 /// Inserts tasks of existing services, if the state that they name exists, too. Returns the keys of those that were
@@ -16,7 +16,7 @@ use crate::store::values::ValueIds;
 pub(super) async fn start_tasks(
     connection: &mut PgConnection,
     rows: &[Row<'_, TaskId, StartTask>],
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let mut starts = StartColumns::default();
     for (id, command, values) in rows {
@@ -36,7 +36,7 @@ pub(super) async fn start_tasks(
         "state_id",
         "task_type",
         starts,
-        version
+        basis
     )
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn start_tasks(
 pub(super) async fn complete_tasks(
     connection: &mut PgConnection,
     rows: &[(&Complete, &ValueIds)],
-    version: MetadataVersion,
+    basis: Basis,
 ) -> Result<Vec<ElementKey>, sqlx::Error> {
     let ends = end_columns(rows);
     insert_ends!(
@@ -56,6 +56,6 @@ pub(super) async fn complete_tasks(
         "g.state_id is null or g.state_id = t.state_id or t.state_id is null and exists (
           select from states s where s.service_id = g.service_id and s.state_id = g.state_id)",
         ends,
-        version
+        basis
     )
 }

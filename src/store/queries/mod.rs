@@ -192,7 +192,7 @@ async fn one_of_service(snapshot: &mut PgConnection, key: ElementKey) -> Result<
 async fn expect_service(snapshot: &mut PgConnection, id: ServiceId) -> Result<(), StoreError> {
     let exists = sqlx::query_scalar!(
         r#"-- service_exists
-        select exists (select from services where service_id = $1) as "exists!""#,
+        select exists (select from unexpired_services where service_id = $1) as "exists!""#,
         id.0
     )
     .fetch_one(snapshot)

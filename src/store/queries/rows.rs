@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 
 /// Selects the columns that the three tables share, and those of the end.
 macro_rules! select {
-    ($name:literal, $id:literal, $own:literal, $element:literal, $table:literal) => {
+    ($name:literal, $id:literal, $own:literal, $element:literal, $table:literal, $condition:literal) => {
         concat!(
             "-- ",
             $name,
@@ -30,7 +30,7 @@ macro_rules! select {
               s.media_type, d.ended_at, d.session_id as end_session_id, d.interaction_id as end_interaction_id,
               d.application_type as end_application_type, d.application_id as end_application_id,
               d.resource_type as end_resource_type, d.resource_id as end_resource_id,
-              d.media_type as end_media_type, d.disposition, d.disposition_desc
+              d.media_type as end_media_type, d.disposition, d.disposition_desc, d.auto_completed
             from ",
             $table,
             " s
@@ -40,7 +40,8 @@ macro_rules! select {
             "' and d.element_id = ",
             $id,
             "
-            where "
+            where ",
+            $condition
         )
     };
 }
@@ -50,14 +51,16 @@ const SERVICES: &str = select!(
     "0",
     "s.service_type as kind, null::int as state_id, s.customer_id, s.contact_key",
     "service",
-    "services"
+    "unexpired_services",
+    ""
 );
 const STATES: &str = select!(
     "query_states",
     "s.state_id",
     "s.state_type as kind, s.previous_state_id as state_id, null::text as customer_id, null::text as contact_key",
     "state",
-    "states"
+    "states",
+    "exists (select from unexpired_services u where u.service_id = s.service_id) and "
 );
 const TASKS: &str = select!(
     "query_tasks",
@@ -65,7 +68,8 @@ const TASKS: &str = select!(
     "s.task_type as kind, coalesce(s.state_id, d.state_id) as state_id, null::text as customer_id,
      null::text as contact_key",
     "task",
-    "tasks"
+    "tasks",
+    "exists (select from unexpired_services u where u.service_id = s.service_id) and "
 );
 
 /// A service, state or task with its end. Values are identifiers of `business_attribute_values`.
@@ -98,6 +102,7 @@ pub(super) struct ElementRow {
     end_media_type: Option<i32>,
     disposition: Option<i32>,
     disposition_desc: Option<String>,
+    auto_completed: Option<bool>,
 }
 
 impl ElementRow {
@@ -149,6 +154,7 @@ impl ElementRow {
             est_duration: self.est_duration,
             started,
             completed: completed.map(|event| (event, outcome)),
+            auto_completed: self.auto_completed.is_some(),
             extensions,
         }
     }

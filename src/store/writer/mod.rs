@@ -240,24 +240,16 @@ fn answer(writes: &[Write], callers: Vec<Caller>, answers: Vec<Answer>) {
 }
 
 /// Divides waiting commands, in order, into the next batch and the rest. A batch has one command per element and per
-/// idempotency key, and a limited size. A command that stands alone goes after all earlier ones and before all later
-/// ones.
-fn divide(mut waiting: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
-    let after = match waiting.iter().position(|job| job.write.command.stands_alone()) {
-        Some(0) => waiting.split_off(1),
-        Some(at) => waiting.split_off(at),
-        None => Vec::new(),
-    };
+/// idempotency key, and a limited size.
+fn divide(waiting: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
     let mut keys = HashSet::with_capacity(waiting.len());
     let mut idempotency_keys = HashSet::new();
     let (mut bytes, mut full) = (0, false);
-    let (batch, mut later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|job| {
+    waiting.into_iter().partition(|job| {
         bytes += job.write.command.bytes();
         full |= bytes > BATCH_BYTES && !keys.is_empty();
         // The key is taken even if the command has to wait, so that a third one cannot overtake it.
         let first = keys.insert(job.write.command.key());
         job.write.key.as_ref().is_none_or(|key| idempotency_keys.insert(key.text.clone())) && first && !full
-    });
-    later.extend(after);
-    (batch, later)
+    })
 }

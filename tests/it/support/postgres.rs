@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use context_services::domain::clock::SystemClock;
 use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings};
-use context_services::store::{Store, StoreSettings, WriterSettings};
+use context_services::store::{LifetimeSettings, Store, StoreSettings, WriterSettings};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Executor};
 use tempfile::TempDir;
@@ -81,6 +81,7 @@ pub(crate) fn settings(database: PgConnectOptions) -> StoreSettings {
         database,
         pool_size: 4,
         open_extensions: false,
+        lifetimes: LifetimeSettings::default(),
         map_names: false,
         writer: WriterSettings { batch: 64, queue: 512, writers: 1 },
     }

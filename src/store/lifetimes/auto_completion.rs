@@ -1,0 +1,276 @@
+//! Automatic completion: services in which nothing has happened for a while are ended, with all that is open in them.
+//!
+//! No event moves a deadline. A service that may end by itself has a row in `auto_completions`, which is looked at when
+//! it is due: what happened last in the service then says whether it is idle, or when to look again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use metrics::{counter, describe_counter};
+use sqlx::{PgConnection, PgPool};
+use tracing::info;
+
+use super::{BEFORE_ALL, Pace, wait_for_events};
+use crate::background::{Failure, Job, Next};
+use crate::domain::clock::Clock;
+use crate::domain::lifetime::{Idleness, LastEvent};
+use crate::domain::time::Timestamp;
+
+const COMPLETED: &str = "context_services_auto_completed_total";
+
+/// How far a pass goes back that follows a restart with the same setting: other nodes may have started services without
+/// it shortly before.
+const RECENT: TimeDelta = TimeDelta::days(1);
+
+/// Ends idle services.
+pub(in crate::store) struct CompleteIdleServices {
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    /// `AUTO_COMPLETE_AFTER`, in seconds.
+    setting: Option<i64>,
+    pace: Pace,
+    entering: Entering,
+}
+
+/// The pass that enters services that were started without the setting.
+enum Entering {
+    NotBegun,
+    After(DateTime<Utc>, i64),
+    Done,
+}
+
+impl CompleteIdleServices {
+    pub(in crate::store) fn new(pool: PgPool, clock: Arc<dyn Clock>, setting: Option<TimeDelta>) -> Self {
+        describe_counter!(COMPLETED, "Services that were ended since nothing happened in them.");
+        counter!(COMPLETED).increment(0);
+        let setting = setting.map(|after| after.num_seconds());
+        Self { pool, clock, setting, pace: Pace::new(), entering: Entering::NotBegun }
+    }
+
+    /// Looks at the services that are due. Returns their number.
+    async fn look(&mut self) -> Result<usize, sqlx::Error> {
+        let now = self.clock.now();
+        let due = due_auto_completions(&self.pool, now, self.pace.size()).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let mut connection = self.pool.acquire().await?;
+        let judged = self.judge(&mut connection, &due, now).await?;
+        reschedule(&mut connection, &judged).await?;
+        let idle: Vec<_> = judged.iter().filter(|(_, idle)| *idle == Idleness::Idle).map(|(id, _)| *id).collect();
+        drop(connection);
+        if !idle.is_empty() {
+            self.complete(&idle, now).await?;
+        }
+        Ok(due.len())
+    }
+
+    async fn judge(
+        &self,
+        connection: &mut PgConnection,
+        services: &[i64],
+        now: Timestamp,
+    ) -> Result<Vec<(i64, Idleness)>, sqlx::Error> {
+        let events = last_events(connection, services, self.setting).await?;
+        Ok(events
+            .into_iter()
+            .map(|(service, last)| (service, last.map_or(Idleness::Never, |last| last.judge(now))))
+            .collect())
+    }
+
+    /// Ends those services that are still idle when no event is being written: an event that was acknowledged before
+    /// always counts.
+    async fn complete(&self, services: &[i64], now: Timestamp) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        wait_for_events(&mut transaction).await?;
+        let judged = self.judge(&mut transaction, services, now).await?;
+        let idle: Vec<_> = judged.iter().filter(|(_, idle)| *idle == Idleness::Idle).map(|(id, _)| *id).collect();
+        complete_idle_services(&mut transaction, &idle, now).await?;
+        transaction.commit().await?;
+        counter!(COMPLETED).increment(idle.len() as u64);
+        Ok(())
+    }
+
+    /// Enters open services that may end by themselves under the setting. Returns whether there are more of them.
+    async fn enter(&mut self) -> Result<bool, sqlx::Error> {
+        let (after, after_id) = match self.entering {
+            Entering::Done => return Ok(false),
+            Entering::After(after, id) => (after, id),
+            Entering::NotBegun => (self.begin_entering().await?, i64::MIN),
+        };
+        let now = self.clock.now().to_datetime();
+        let last = match self.setting {
+            Some(setting) => {
+                enter_open_services(&self.pool, (after, after_id), (now, setting), self.pace.size()).await?
+            }
+            None => None,
+        };
+        if let Some((at, id)) = last {
+            self.entering = Entering::After(at, id);
+            return Ok(true);
+        }
+        sqlx::query!("-- finish_entering\nupdate deployment set auto_complete_after = $1", self.setting)
+            .execute(&self.pool)
+            .await?;
+        self.entering = Entering::Done;
+        Ok(false)
+    }
+
+    /// The start from which on services are entered: of all, where the setting has changed.
+    async fn begin_entering(&self) -> Result<DateTime<Utc>, sqlx::Error> {
+        let known = sqlx::query_scalar!("-- begin_entering\nselect auto_complete_after from deployment")
+            .fetch_one(&self.pool)
+            .await?;
+        if known == self.setting {
+            return Ok(self.clock.now().to_datetime() - RECENT);
+        }
+        info!(auto_complete_after = self.setting, "AUTO_COMPLETE_AFTER has changed: all open services are looked at");
+        Ok(BEFORE_ALL)
+    }
+}
+
+impl Job for CompleteIdleServices {
+    const NAME: &'static str = "complete_idle_services";
+    const INTERVAL: Duration = Duration::from_millis(500);
+    const DEADLINE: Option<Duration> = Some(Duration::from_secs(600));
+
+    async fn run(&mut self) -> Result<Next, Failure> {
+        let start = Instant::now();
+        let looked_at = self.look().await?;
+        let entered = self.enter().await?;
+        let pause = self.pace.after(start.elapsed());
+        Ok(if looked_at > 0 || entered { Next::After(pause) } else { Next::Scheduled })
+    }
+}
+
+async fn due_auto_completions(pool: &PgPool, now: Timestamp, limit: i64) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "-- due_auto_completions
+        select service_id from auto_completions where due_at <= $1 order by due_at, service_id limit $2",
+        now.to_datetime(),
+        limit
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// What happened last in services; `None` where a service has ended or is gone, or does not end by itself.
+async fn last_events(
+    connection: &mut PgConnection,
+    services: &[i64],
+    setting: Option<i64>,
+) -> Result<Vec<(i64, Option<LastEvent>)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"-- last_events
+        select g.service_id as "service_id!", coalesce(s.auto_complete_after, $2) as after_s,
+          case when s.service_id is not null and d.service_id is null
+            then greatest(s.started_at, s.associated_at, states.last, tasks.last, ends.last) end as last_at
+        from unnest($1::bigint[]) as g(service_id)
+        left join unexpired_services s on s.service_id = g.service_id
+        left join dispositions d on d.service_id = g.service_id and d.element = 'service' and d.element_id = 0
+        left join lateral (select max(started_at) as last from states where service_id = g.service_id) states on true
+        left join lateral (select max(started_at) as last from tasks where service_id = g.service_id) tasks on true
+        left join lateral (select max(ended_at) as last from dispositions where service_id = g.service_id) ends on true"#,
+        services,
+        setting
+    )
+    .fetch_all(connection)
+    .await?;
+    let event = |at: Option<DateTime<Utc>>, after: Option<i64>| {
+        Some(LastEvent { at: Timestamp::cut(at?), auto_complete_after: after? })
+    };
+    Ok(rows.into_iter().map(|row| (row.service_id, event(row.last_at, row.after_s))).collect())
+}
+
+/// Forgets services that do not end by themselves any more, and looks at the others again when they are due.
+async fn reschedule(connection: &mut PgConnection, judged: &[(i64, Idleness)]) -> Result<(), sqlx::Error> {
+    let (mut never, mut later, mut due_at) = (Vec::new(), Vec::new(), Vec::new());
+    for (service, idleness) in judged {
+        match idleness {
+            Idleness::Idle => {}
+            Idleness::Never => never.push(*service),
+            Idleness::Until(at) => {
+                later.push(*service);
+                due_at.push(at.to_datetime());
+            }
+        }
+    }
+    sqlx::query!(
+        "-- reschedule_auto_completions
+        with forgotten as (
+          delete from auto_completions where service_id = any($1)
+        )
+        update auto_completions a set due_at = g.due_at
+        from unnest($2::bigint[], $3::timestamptz[]) as g(service_id, due_at)
+        where a.service_id = g.service_id",
+        &never,
+        &later,
+        &due_at
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Ends services and all that is open in them.
+async fn complete_idle_services(
+    transaction: &mut PgConnection,
+    services: &[i64],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "-- complete_idle_services
+        with done as (
+          delete from auto_completions where service_id = any($1)
+        )
+        insert into dispositions (service_id, element, element_id, ended_at, digest, auto_completed)
+        select o.service_id, o.element, o.element_id, $2, '', true
+        from (
+          select g.service_id, 'service'::element as element, 0 as element_id from unnest($1::bigint[]) as g(service_id)
+          union all
+          select s.service_id, 'state', s.state_id from states s where s.service_id = any($1)
+          union all
+          select t.service_id, 'task', t.task_id from tasks t where t.service_id = any($1)
+        ) o
+        order by o.service_id, o.element, o.element_id
+        on conflict do nothing",
+        services,
+        now.to_datetime()
+    )
+    .execute(transaction)
+    .await
+    .map(drop)
+}
+
+/// Enters the open services of a step through all services, in the order of their start. Returns the last service looked at.
+async fn enter_open_services(
+    pool: &PgPool,
+    (after, after_id): (DateTime<Utc>, i64),
+    (now, setting): (DateTime<Utc>, i64),
+    limit: i64,
+) -> Result<Option<(DateTime<Utc>, i64)>, sqlx::Error> {
+    let last = sqlx::query!(
+        "-- enter_open_services
+        with step as (
+          select service_id, started_at, auto_complete_after from services
+          where (started_at, service_id) > ($1, $2) order by started_at, service_id limit $3
+        ), entered as (
+          insert into auto_completions as a (service_id, due_at)
+          select s.service_id, least(s.started_at, $4) + coalesce(s.auto_complete_after, $5) * interval '1 second'
+          from step s
+          where not exists (
+            select from dispositions d where d.service_id = s.service_id and d.element = 'service' and d.element_id = 0)
+          on conflict (service_id) do update set due_at = least(a.due_at, excluded.due_at)
+        )
+        select started_at, service_id from step order by started_at desc, service_id desc limit 1",
+        after,
+        after_id,
+        limit,
+        now,
+        setting
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(last.map(|last| (last.started_at, last.service_id)))
+}

@@ -1,0 +1,62 @@
+//! Lifetimes: services expire and are removed, end by themselves when nothing happens in them, and are purged on demand
+//! (docs/api.md §7).
+//!
+//! All that goes takes one way. A service whose `expires_at` is not after the *horizon* has expired: no query, event,
+//! report or view sees it any more. [`horizon`] moves the horizon, for all nodes alike. Delete Service and purges set
+//! `expires_at` to minus infinity, which every horizon covers. [`removal`] takes the rows of expired services off the disk.
+//!
+//! Automatic completion is apart from that: [`auto_completion`] looks from time to time at services that may be idle.
+
+mod auto_completion;
+mod horizon;
+mod pace;
+mod purges;
+mod removal;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+
+use super::{Store, StoreError};
+
+pub(super) use auto_completion::CompleteIdleServices;
+pub(super) use horizon::AdvanceHorizon;
+pub(super) use pace::Pace;
+pub(super) use purges::RunPurges;
+pub(super) use removal::{MeasureRemoval, RemoveServices};
+
+/// How long services live, and when they end by themselves, where they do not say so of their own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LifetimeSettings {
+    /// How long a service lives after its start; `None`: for ever.
+    pub service_ttl: Option<TimeDelta>,
+    /// How long after its last event a service ends by itself; `None`: never.
+    pub auto_complete_after: Option<TimeDelta>,
+}
+
+/// The advisory lock that every event shares until it is committed, once lifetimes are in use. Whoever holds it alone
+/// knows that no event is being written.
+///
+/// The statements that write events name this number, too.
+pub(super) const EVENTS_LOCK: i64 = 5329;
+
+/// Before every moment that an event can name.
+pub(super) const BEFORE_ALL: DateTime<Utc> =
+    DateTime::from_timestamp(-200_000_000_000, 0).expect("it is within chrono's range");
+
+impl Store {
+    /// Notes that lifetimes are in use, for every node. An event that was validated without knowing it is not written: the
+    /// version of the metadata keeps it back.
+    pub(super) async fn use_lifetimes(&self) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("-- use_lifetimes\nupdate deployment set lifetimes = true").execute(&mut *transaction).await?;
+        self.commit_metadata(transaction).await
+    }
+}
+
+/// Waits until the events that are being written are committed, and keeps others waiting until the transaction ends.
+async fn wait_for_events(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("-- wait_for_events\nselect pg_advisory_xact_lock($1)", EVENTS_LOCK)
+        .execute(transaction)
+        .await
+        .map(drop)
+}
