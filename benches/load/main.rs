@@ -7,6 +7,7 @@
 mod bounds;
 mod client;
 mod journey;
+mod lifetimes;
 mod machine;
 mod report;
 mod server;
@@ -27,7 +28,7 @@ const SECONDS: f64 = 3.0;
 /// Rounds of each comparison. The machine's speed varies over time, so compared runs alternate.
 const ROUNDS: usize = 3;
 /// The parts of a whole run, in order, unless `BENCH_ONLY` names others.
-const PARTS: &str = "rounds,sweep,open,overload,storage";
+const PARTS: &str = "rounds,sweep,open,overload,storage,lifetimes";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -45,8 +46,9 @@ async fn main() -> Result<()> {
             }
             "log" => bench.log().await?,
             "storage" => bench.storage().await?,
+            "lifetimes" => bench.lifetimes().await?,
             "settings" => bench.settings().await?,
-            other => bail!("BENCH_ONLY: expected some of {PARTS},conversation,log,settings, found {other}"),
+            other => bail!("BENCH_ONLY: expected some of {PARTS},conversation,log,lifetimes,settings, found {other}"),
         }
     }
     bench.report.finish()

@@ -173,6 +173,17 @@ impl World {
     /// completion.
     #[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
     pub(crate) async fn audit(&self, acknowledged: &[(i64, Element, i32)], before: (i64, f64)) -> Result<f64> {
+        let found = self.found(acknowledged).await?;
+        let ((before, wal_before), (after, wal_after)) = (before, self.recorded().await?);
+        let count = acknowledged.len();
+        ensure!(found == count, "{count} completions acknowledged, {found} of them in the database");
+        let added = usize::try_from(after - before)?;
+        ensure!(added == count, "{count} completions acknowledged, {added} in the database");
+        Ok((wal_after - wal_before) / count as f64)
+    }
+
+    /// The acknowledged completions that are in the database.
+    pub(crate) async fn found(&self, acknowledged: &[(i64, Element, i32)]) -> Result<usize> {
         let services: Vec<i64> = acknowledged.iter().map(|(service, ..)| *service).collect();
         let elements: Vec<&str> = acknowledged.iter().map(|(_, element, _)| element.singular()).collect();
         let ids: Vec<i32> = acknowledged.iter().map(|(.., id)| *id).collect();
@@ -185,15 +196,7 @@ impl World {
         .bind(&ids)
         .fetch_one(&mut self.sql().await?)
         .await?;
-        let ((before, wal_before), (after, wal_after)) = (before, self.recorded().await?);
-        let acknowledged = i64::try_from(services.len())?;
-        ensure!(found == acknowledged, "{acknowledged} completions acknowledged, {found} of them in the database");
-        ensure!(
-            after - before == acknowledged,
-            "{acknowledged} completions acknowledged, {} in the database",
-            after - before
-        );
-        Ok((wal_after - wal_before) / acknowledged as f64)
+        Ok(usize::try_from(found)?)
     }
 
     /// Bytes on disk, indexes included, of the start of a task and of its end without an extension.
