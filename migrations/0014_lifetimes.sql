@@ -81,7 +81,6 @@ create table purges (
 );
 create index purges_running on purges (purge_id) where ended_at is null;
 comment on table purges is 'Purges, running and done. Any node carries on with one whose node has died.';
-comment on column purges.purge_id is 'Drawn from purge_id_seq.';
 comment on column purges.started_at is 'When it was accepted.';
 comment on column purges.ended_at is 'When the last of its services was out of sight; null: it is running.';
 comment on column purges.before is 'Services that started before this moment are purged.';
@@ -240,3 +239,22 @@ join extension_schemas e on e.schema_id = x.schema_id and e.deleted_at is null
 cross join lateral jsonb_array_elements(
   case when jsonb_typeof(x.records) = 'array' then x.records else jsonb_build_array(x.records) end
 ) with ordinality as r(record, record_number);
+
+-- The columns of views mean what those of their tables do.
+do $$
+declare
+  of_view record;
+begin
+  for of_view in
+    select v.relname as view_name, a.attname as column_name, col_description(t.oid, ta.attnum) as meaning
+    from (values ('unexpired_services', 'services'), ('expired_services', 'services'), ('unexpired_extensions', 'extensions'))
+      as pair(view_name, table_name)
+    join pg_class v on v.oid = pair.view_name::regclass
+    join pg_class t on t.oid = pair.table_name::regclass
+    join pg_attribute a on a.attrelid = v.oid and a.attnum > 0
+    join pg_attribute ta on ta.attrelid = t.oid and ta.attname = a.attname
+  loop
+    execute format('comment on column %I.%I is %L', of_view.view_name, of_view.column_name, of_view.meaning);
+  end loop;
+end $$;
+comment on column purges.purge_id is 'Drawn from purge_id_seq.';

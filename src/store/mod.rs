@@ -95,6 +95,7 @@ pub struct Store {
     jobs: Jobs,
     removal: Waker,
     purges: Waker,
+    lifetimes_switch: tokio::sync::Mutex<()>,
     deleted_schemas: Waker,
 }
 
@@ -145,6 +146,7 @@ impl Store {
             jobs,
             removal,
             purges,
+            lifetimes_switch: tokio::sync::Mutex::default(),
         };
         if service_ttl.is_some() || auto_complete_after.is_some() {
             store.use_lifetimes().await.map_err(StartError::Lifetimes)?;

@@ -57,7 +57,9 @@ fn promised(name: &str) -> Option<Role> {
         | "delete_extension_schema"
         | "change_server_mode"
         | "define_business_attribute"
-        | "remove_business_attribute" => Some(Role::Administrator),
+        | "remove_business_attribute"
+        | "purge_services"
+        | "get_purge" => Some(Role::Administrator),
         _ if ["start_", "complete_", "transition_", "associate_", "update_", "merge_", "delete_"]
             .iter()
             .any(|verb| name.starts_with(verb)) =>
@@ -77,7 +79,8 @@ async fn every_operation_asks_for_its_role_and_a_refusal_writes_nothing() {
     }
     for (name, method, template) in OPERATIONS {
         let path = template.replace("{elements}", "tasks").replace("{name}", "Survey").replace(['{', '}'], "");
-        let path = path.replace("service_id", "1").replace("task_id", "1").replace("state_id", "1");
+        let path =
+            path.replace("service_id", "1").replace("task_id", "1").replace("state_id", "1").replace("purge_id", "1");
         let method: Method = method.to_uppercase().parse().unwrap();
         for prefix in ["", "/genesys/1/cs"] {
             for (role, caller) in &callers {

@@ -61,8 +61,8 @@ async fn the_views_show_a_journey_with_names_durations_and_outcomes() {
         json!([
             {"service_id": service, "task_id": task, "state_id": state, "task_type": "survey", "status": "completed",
              "duration_ms": 47754, "est_duration_s": 45, "disposition": "10", "disposition_name": "10",
-             "disposition_desc": "SUCCESS", "start_media_type": "voice", "end_interaction_id": "0000CSS0FXZUP6UR"},
-            {"service_id": service, "task_id": task + 1, "status": "active"}
+             "disposition_desc": "SUCCESS", "start_media_type": "voice", "end_interaction_id": "0000CSS0FXZUP6UR", "auto_completed": false},
+            {"service_id": service, "task_id": task + 1, "status": "active", "auto_completed": false}
         ])
     );
     let services: Value = app.value("select to_jsonb(s) - 'started' from reporting.services s").await;

@@ -157,7 +157,7 @@ async fn deleting_a_service_leaves_nothing_of_it_and_all_of_its_neighbour() {
     app.get(&paths[1]).await.is(200);
     let counts = "select concat_ws(',', (select count(*) from services), (select count(*) from states),
         (select count(*) from tasks), (select count(*) from dispositions), (select count(*) from extensions))";
-    assert_eq!(app.value::<String>(counts).await, "1,1,1,3,2");
+    until("its rows are removed", async || app.value::<String>(counts).await == "1,1,1,3,2").await;
 }
 
 #[tokio::test]
@@ -182,16 +182,20 @@ async fn what_is_not_yet_committed_when_a_service_is_deleted_does_not_outlive_it
     let app = TestApp::spawn().await;
     let path = app.a_task_path().await;
     app.post(&format!("{path}/end"), &json!({})).await.is(204);
+    // A first deletion turns lifetimes on, and waits for all events that are being written.
+    let first = app.a_service().await;
+    app.delete(&format!("/services/{first}")).await.is(200);
     // Another node has executed the statement of an end, but has not committed yet.
     let mut connection = app.sql().await;
     let mut transaction = sqlx::Connection::begin(&mut connection).await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock_shared(5329)").execute(&mut *transaction).await.unwrap();
     let copy = "create temporary table late on commit drop as select * from dispositions";
     sqlx::query(copy).execute(&mut *transaction).await.unwrap();
     sqlx::query("update late set element_id = 99").execute(&mut *transaction).await.unwrap();
     sqlx::query("insert into dispositions select * from late").execute(&mut *transaction).await.unwrap();
     app.delete("/services/1").await.is(200);
-    let is_seen = "select seen_at is not null from deleted_services";
-    until("the deletion is seen", async || app.value::<bool>(is_seen).await).await;
+    let is_removed = "select not exists (select from services) and exists (select from deleted_services)";
+    until("the service is removed", async || app.value::<bool>(is_removed).await).await;
     transaction.commit().await.unwrap();
     nothing_is_left(&app).await;
 }

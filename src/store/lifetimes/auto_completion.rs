@@ -42,7 +42,7 @@ enum Entering {
 
 impl CompleteIdleServices {
     pub(in crate::store) fn new(pool: PgPool, clock: Arc<dyn Clock>, setting: Option<TimeDelta>) -> Self {
-        describe_counter!(COMPLETED, "Services that were ended since nothing happened in them.");
+        describe_counter!(COMPLETED, "Idle services that were completed automatically.");
         counter!(COMPLETED).increment(0);
         let setting = setting.map(|after| after.num_seconds());
         Self { pool, clock, setting, pace: Pace::new(), entering: Entering::NotBegun }

@@ -46,8 +46,18 @@ pub(super) const BEFORE_ALL: DateTime<Utc> =
 impl Store {
     /// Notes that lifetimes are in use, for every node. An event that was validated without knowing it is not written: the
     /// version of the metadata keeps it back.
+    ///
+    /// This happens once in the life of a deployment. The locks wait for the events that are being written without knowing
+    /// it.
     pub(super) async fn use_lifetimes(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.lifetimes_switch.lock().await;
+        if self.metadata.current().lifetimes {
+            return Ok(());
+        }
         let mut transaction = self.pool.begin().await?;
+        sqlx::query!("-- lock_elements\nlock table services, states, tasks, dispositions, extensions in share mode")
+            .execute(&mut *transaction)
+            .await?;
         sqlx::query!("-- use_lifetimes\nupdate deployment set lifetimes = true").execute(&mut *transaction).await?;
         self.commit_metadata(transaction).await
     }
