@@ -60,10 +60,9 @@ impl CompleteIdleServices {
         reschedule(&mut connection, &judged).await?;
         let idle: Vec<_> = judged.iter().filter(|(_, idle)| *idle == Idleness::Idle).map(|(id, _)| *id).collect();
         drop(connection);
-        if !idle.is_empty() {
-            self.complete(&idle, now).await?;
-        }
-        Ok(due.len())
+        let completed = idle.is_empty() || self.complete(&idle, now).await?;
+        // Services that could not be completed now are looked at again, but not at once.
+        Ok(if completed { due.len() } else { 0 })
     }
 
     async fn judge(
@@ -80,16 +79,18 @@ impl CompleteIdleServices {
     }
 
     /// Ends those services that are still idle when no event is being written: an event that was acknowledged before
-    /// always counts.
-    async fn complete(&self, services: &[i64], now: Timestamp) -> Result<(), sqlx::Error> {
+    /// always counts. Returns false if an event is being written for long.
+    async fn complete(&self, services: &[i64], now: Timestamp) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        wait_for_events(&mut transaction).await?;
+        if !wait_for_events(&mut transaction).await? {
+            return Ok(false);
+        }
         let judged = self.judge(&mut transaction, services, now).await?;
         let idle: Vec<_> = judged.iter().filter(|(_, idle)| *idle == Idleness::Idle).map(|(id, _)| *id).collect();
         complete_idle_services(&mut transaction, &idle, now).await?;
         transaction.commit().await?;
         counter!(COMPLETED).increment(idle.len() as u64);
-        Ok(())
+        Ok(true)
     }
 
     /// Enters open services that may end by themselves under the setting. Returns whether there are more of them.

@@ -39,6 +39,9 @@ pub struct LifetimeSettings {
 /// The statements that write events name this number, too.
 pub(super) const EVENTS_LOCK: i64 = 5329;
 
+/// PostgreSQL's code for a lock that was not granted in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// Before every moment that an event can name.
 pub(super) const BEFORE_ALL: DateTime<Utc> =
     DateTime::from_timestamp(-200_000_000_000, 0).expect("it is within chrono's range");
@@ -64,9 +67,18 @@ impl Store {
 }
 
 /// Waits until the events that are being written are committed, and keeps others waiting until the transaction ends.
-async fn wait_for_events(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query!("-- wait_for_events\nselect pg_advisory_xact_lock($1)", EVENTS_LOCK)
-        .execute(transaction)
-        .await
-        .map(drop)
+/// Returns false if that takes longer than 100 ms: new events queue behind the request for the lock, so it is given up
+/// and made again later. The transaction is then of no more use.
+async fn wait_for_events(transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query!("-- limit_the_wait\nset local lock_timeout = 100").execute(&mut *transaction).await?;
+    let locked = sqlx::query!("-- wait_for_events\nselect pg_advisory_xact_lock($1)", EVENTS_LOCK);
+    match locked.execute(transaction).await {
+        Ok(_) => Ok(true),
+        Err(error)
+            if error.as_database_error().and_then(|error| error.code()).as_deref() == Some(LOCK_NOT_AVAILABLE) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -189,7 +189,8 @@ async fn remove_services(transaction: &mut PgConnection, services: &[i64]) -> Re
     Ok(rows.try_into().unwrap_or_default())
 }
 
-/// Removes ends and extensions of services that were removed before. Returns the number of services that are done.
+/// Removes ends and extensions of services that were removed before. Returns the number of services that are done: 0 if an
+/// event is being written for long.
 async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
     let services = sqlx::query_scalar!(
         "-- services_with_remains\nselect service_id from deleted_services order by service_id limit $1",
@@ -201,7 +202,9 @@ async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
         return Ok(0);
     }
     let mut barrier = pool.begin().await?;
-    wait_for_events(&mut barrier).await?;
+    if !wait_for_events(&mut barrier).await? {
+        return Ok(0);
+    }
     barrier.commit().await?;
     let rows = sqlx::query_scalar!(
         r#"-- remove_remains
