@@ -29,7 +29,7 @@ bench: postgres ## run the benchmarks, which take minutes
 chaos: postgres ## inject faults under load, CHAOS_CYCLES times (200), and check that nothing is lost; needs root and strace
 	$(CARGO) bench --locked --bench chaos
 
-libraries: ## pack, install and test the client libraries, against a service that is killed all the time
+libraries: ## pack, install and test the client libraries against a service that is repeatedly killed
 	.ci/libraries
 
 check: ## check formatting, lints and documentation, as .ci/run does
@@ -54,6 +54,6 @@ postgres:
 browser:
 	@.ci/browser
 
-# What the client examples need: Python, and Node with the TypeScript compiler.
+# Installs Python, Node and the TypeScript compiler, for the client examples, if they are not installed.
 clients:
 	@.ci/clients
