@@ -1,4 +1,4 @@
-# An index of commands. `make run` and `make test` do all of their set-up themselves.
+# The commands of the project. `make run`, `make demo` and `make test` install what they need.
 
 SHELL := /bin/bash
 CARGO := cargo
@@ -6,53 +6,54 @@ export SQLX_OFFLINE ?= true
 
 .PHONY: help run demo test bench chaos check sqlx openapi psql postgres browser clients libraries
 
-help: ## show this list
+help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: postgres ## build and start the service on 127.0.0.1:8080; data stay in ./data
+run: postgres ## build and start the service on 127.0.0.1:8080, with data in ./data
 	$(CARGO) build --release --locked
 	exec target/release/context-services
 
-demo: postgres ## the same with a demo world, on 127.0.0.1:8090; data stay in ./data-demo
-	$(CARGO) build --release --locked
-	BIND_ADDRESS=$${BIND_ADDRESS:-127.0.0.1:8090} exec target/release/context-services demo
+# Built like the tests, with whose dependencies the demo calls the service.
+demo: postgres ## build and start the service with a demo world on 127.0.0.1:8090, with data in ./data-demo
+	$(CARGO) build --locked --bin context-services --example demo
+	exec target/debug/examples/demo
 
-test: postgres browser clients ## run every test
+test: postgres browser clients ## run all tests
 	$(CARGO) test --locked
 
-bench: postgres ## measure the service and what bounds it; takes minutes
+bench: postgres ## run the benchmarks, which take minutes
 	$(CARGO) build --release --locked --features floor
 	cp target/release/context-services target/release/context-services-floor
 	$(CARGO) bench --locked --bench load
 
-chaos: postgres ## break everything under load, CHAOS_CYCLES times (200), and see that nothing is lost; as root, with strace
+chaos: postgres ## inject faults under load, CHAOS_CYCLES times (200), and check that nothing is lost; needs root and strace
 	$(CARGO) bench --locked --bench chaos
 
-libraries: ## pack, install and test the client libraries, against a service that is killed all the time
+libraries: ## pack, install and test the client libraries against a service that is repeatedly killed
 	.ci/libraries
 
-check: ## formatter, lints and documentation, as in .ci/run
+check: ## check formatting, lints and documentation, as .ci/run does
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 
-sqlx: postgres ## renew .sqlx/ after a query or migration has changed
+sqlx: postgres ## regenerate .sqlx/ after a change of a query or migration
 	.ci/sqlx
 
-openapi: postgres ## renew openapi.json after a route has changed
+openapi: postgres ## regenerate openapi.json after a change of a route, body or error
 	UPDATE_OPENAPI=1 $(CARGO) test --locked --test it the_committed_document_is_the_generated_one
 
-psql: ## open the embedded database of a running service
+psql: ## open the embedded database of a running service in psql
 	psql -h "$${DATA_DIR:-$$PWD/data}/postgres/run" -U context_services context_services
 
-# An installed PostgreSQL server: nothing to do where one is found, or where DATABASE_URL names another.
+# Installs PostgreSQL if it is not installed.
 postgres:
 	@.ci/postgres
 
-# The same of a browser with its driver, for the tests of the pages.
+# Installs a browser and its driver, for the tests of pages, if they are not installed.
 browser:
 	@.ci/browser
 
-# What the client examples need: Python, and Node with the TypeScript compiler.
+# Installs Python, Node and the TypeScript compiler, for the client examples, if they are not installed.
 clients:
 	@.ci/clients

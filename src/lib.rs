@@ -3,7 +3,6 @@
 //! Dependencies point one way only: [`http`] → [`store`] → [`domain`].
 
 pub mod background;
-pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod log;

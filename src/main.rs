@@ -1,4 +1,4 @@
-//! The program: reads its settings, starts the log, and runs the service or another command.
+//! The program: reads the settings, starts the log, and runs the service or a subcommand.
 
 use std::io::{Write, stderr};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use context_services::settings::{Command, Settings};
 use context_services::{log, startup, users};
 use tracing::error;
 
-/// Requests are many small allocations on one thread that are freed on another.
+/// Requests make many small allocations on one thread and free them on another, which mimalloc is good at.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
         Ok(()) => {}
         Err(error) if error.not_found() => {}
         Err(error) => {
-            return refuse(&format!("the file .env does not parse: {error}"));
+            return refuse(&format!("cannot parse the file .env: {error}"));
         }
     }
     let settings = Settings::of_process();
@@ -26,11 +26,11 @@ async fn main() -> ExitCode {
         Ok(log) => log,
         Err(error) => return refuse(&format!("{error:#}")),
     };
-    let done = match settings.command.clone() {
+    let result = match settings.command.clone() {
         Some(Command::User(command)) => users::run(&settings, &command).await,
-        Some(Command::Demo) | None => startup::run(settings).await,
+        None => startup::run(settings).await,
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");

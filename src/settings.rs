@@ -1,4 +1,4 @@
-//! Every setting, as an environment variable and a flag; `--help` is the reference.
+//! The settings, as flags and environment variables. `--help` is the reference for operators.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,12 +19,12 @@ use crate::store::{LifetimeSettings, StoreSettings, WriterSettings};
 
 /// Keeps the context of customer journeys: services, states and tasks, over PostgreSQL.
 ///
-/// Without a subcommand it serves. Each option can be given as a flag, as an environment variable, or in a file `.env`
-/// in the current directory; the first of these that is there wins.
+/// Without a subcommand, runs the service. Each option can be given as a flag, as an environment variable, or in a file
+/// `.env` in the current directory, in this order of precedence.
 #[derive(Debug, Clone, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Settings {
-    /// HTTP.
+    /// The HTTP server.
     #[command(flatten)]
     pub http: HttpArgs,
     /// The database.
@@ -36,217 +36,217 @@ pub struct Settings {
     /// Extensions and business attributes.
     #[command(flatten)]
     pub metadata: MetadataArgs,
-    /// Lifetimes.
+    /// Lifetimes of services.
     #[command(flatten)]
     pub lifetimes: LifetimeArgs,
-    /// Who may call.
+    /// Access control.
     #[command(flatten)]
     pub access: AccessArgs,
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
-    /// What to do instead of serving.
+    /// The subcommand; without one, the service runs.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// How long services live.
+/// Settings of the lifetimes of services.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Lifetimes")]
 pub struct LifetimeArgs {
-    /// Seconds after its start at which a service without a lifetime of its own is deleted. Also holds for services that
-    /// exist already. Default: never
+    /// Time after its start at which a service without a lifetime of its own is deleted, in seconds. It also applies to
+    /// existing services [default: never]
     #[arg(long, env, value_parser = clap::value_parser!(i64).range(1..=LONGEST))]
     pub service_ttl: Option<i64>,
-    /// Seconds after its last event at which an open service is completed automatically, unless it has its own
-    /// `auto_complete_after`. Default: never
+    /// Time after its last event at which an open service is completed, in seconds, unless it has an `auto_complete_after`
+    /// of its own [default: never]
     #[arg(long, env, value_parser = clap::value_parser!(i64).range(1..=LONGEST))]
     pub auto_complete_after: Option<i64>,
 }
 
-/// The most seconds of a lifetime: a hundred years.
+/// The maximum lifetime in seconds: a hundred years.
 const LONGEST: i64 = 100 * 366 * 24 * 60 * 60;
 
-/// What else the program does.
+/// A subcommand.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Adds, lists and removes those who may call the service
+    /// Add, list and remove the users of the service
     #[command(subcommand)]
     User(UserCommand),
-    /// Serves a demo world: hotel bookings of the last day, and some that go on. Its data are kept apart from others, in
-    /// an embedded PostgreSQL in `DATA_DIR-demo`
-    Demo,
 }
 
-/// What is done with users.
+/// A subcommand of `user`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum UserCommand {
-    /// Adds a password or token, and prints it. A user may have several, and they need not have the same role
+    /// Add a password or token and print it. A user may have several, each with its own role
     Add(AddUser),
-    /// Lists all credentials: number, user, kind, role
+    /// List all credentials: ID, user, kind and role
     List,
-    /// Removes a user, or one credential of it
+    /// Remove a user, or one of its credentials
     Remove {
-        /// The user
+        /// Name of the user
         name: String,
-        /// The number of the credential; all of the user, if not given
+        /// ID of a credential. Without it, all credentials of the user are removed
         #[arg(long)]
         id: Option<i32>,
     },
 }
 
-/// The password or token to be added.
+/// The credential to add.
 #[derive(Debug, Clone, Args)]
 pub struct AddUser {
-    /// The user: 1 to 64 characters without colons
+    /// Name of the user: 1 to 64 characters, no colons
     pub name: String,
-    /// reader (queries), writer (lifecycle events and extensions, too) or administrator (everything)
+    /// Role: reader (queries), writer (also lifecycle events and extensions) or administrator (everything)
     #[arg(long)]
     pub role: Role,
-    /// Add a bearer token rather than a password for HTTP Basic
+    /// Add a bearer token instead of a password for HTTP Basic
     #[arg(long)]
     pub token: bool,
-    /// Read the password from the first line of standard input instead of making one up
+    /// Read the password from the first line of standard input instead of generating one
     #[arg(long, conflicts_with = "token")]
     pub password_stdin: bool,
 }
 
-/// How requests are taken.
+/// Settings of the HTTP server.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "HTTP")]
 pub struct HttpArgs {
-    /// Where to listen; port 0 takes a free one, and the log says which
+    /// Address and port to listen on. Port 0 selects a free port, which is logged
     #[arg(long, env, default_value = "127.0.0.1:8080")]
     pub bind_address: SocketAddr,
-    /// The most bytes of a request's body; more is 413
+    /// Maximum size of a request body, in bytes. Larger requests are answered with 413
     #[arg(long, env, default_value_t = 1024 * 1024, value_parser = at_least_one)]
     pub max_body_bytes: usize,
-    /// Threads that take requests; as many as there are cores, if not given
+    /// Number of HTTP worker threads [default: number of CPU cores]
     #[arg(long, env, value_parser = at_least_one)]
     pub http_workers: Option<usize>,
-    /// Seconds that the head of a request may take to arrive, and its body; more is 408
+    /// Maximum time to receive the head of a request, and again for its body, in seconds. Slower requests are answered
+    /// with 408
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub request_timeout: u64,
-    /// Seconds that a connection may be without a request
+    /// Time after which an idle connection is closed, in seconds
     #[arg(long, env, default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..))]
     pub keep_alive: u64,
-    /// The most connections at a time; more wait to be accepted
+    /// Maximum number of open connections. Further ones wait to be accepted
     #[arg(long, env, default_value_t = 8192, value_parser = at_least_one)]
     pub max_connections: usize,
-    /// Seconds that requests may go on after the service is told to stop
+    /// Time that requests in progress have to finish on shutdown, in seconds
     #[arg(long, env, default_value_t = 30)]
     pub shutdown_timeout: u64,
 }
 
-/// Where the data are.
+/// Settings of the database.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// The PostgreSQL to use, as postgres://user:password@host:port/database; without it the embedded one
+    /// PostgreSQL database to use: postgres://user:password@host:port/database [default: the embedded PostgreSQL]
     #[arg(long, env, hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
-    /// Where the embedded PostgreSQL keeps its data
+    /// Data directory of the embedded PostgreSQL. It is created if it does not exist
     #[arg(long, env, default_value = "./data")]
     pub data_dir: PathBuf,
-    /// Where the embedded PostgreSQL's binaries are; else they are found on PATH or under /usr/lib/postgresql/*/bin
+    /// Absolute path of the directory with the programs of the embedded PostgreSQL, such as `initdb` [default: found on PATH
+    /// or under /usr/lib/postgresql/*/bin]
     #[arg(long, env)]
     pub postgres_bin_dir: Option<PathBuf>,
-    /// The most connections for queries and metadata; each writer has one more of its own
+    /// Maximum number of database connections for queries and metadata. Each writer has another one of its own
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub database_connections: u32,
 }
 
-/// How events are gathered into transactions.
+/// Settings of group commit.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Group commit")]
 pub struct WriterArgs {
-    /// The most events in one transaction
+    /// Maximum number of events per transaction
     #[arg(long, env, default_value_t = 128, value_parser = at_least_one)]
     pub write_batch: usize,
-    /// The most events waiting for each writer; more is 503 overloaded
+    /// Maximum number of events waiting per writer. Further ones are answered with 503 (overloaded)
     #[arg(long, env, default_value_t = 2048, value_parser = at_least_one)]
     pub write_queue: usize,
-    /// Writers, each with a connection of its own
+    /// Number of writers, each with its own database connection. All events of a service go through the same writer
     #[arg(long, env, default_value_t = 1, value_parser = at_least_one)]
     pub writers: usize,
 }
 
-/// What extensions need, and how values of business attributes are read.
+/// Settings of extensions and business attributes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Metadata")]
 pub struct MetadataArgs {
-    /// Whether an extension needs a schema; `optional`: a name without one is stored as sent
+    /// Whether extensions need a schema
     #[arg(long, env, value_enum, default_value_t = ExtensionSchemas::Required)]
     pub extension_schemas: ExtensionSchemas,
-    /// Read values of business attributes as their names rather than their numbers: `true` or `false`
+    /// Whether responses contain the names of business attribute values instead of their numbers: `true` or `false`
     #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set)]
     pub map_names: bool,
 }
 
-/// Whether extensions need a schema.
+/// The policy for extensions without a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExtensionSchemas {
-    /// They do.
+    /// Extensions without a schema are refused.
     Required,
-    /// A name without one is stored as sent.
+    /// Extensions without a schema are stored as sent.
     Optional,
 }
 
-/// Who may call.
+/// Settings of access control.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Access")]
 pub struct AccessArgs {
-    /// Whether callers must say who they are: `required`, or `none`. If not given: none on a loopback address, and on
-    /// any other the service does not start
+    /// Whether callers must authenticate: `required` or `none` [default: none on a loopback address; on any other address the
+    /// service refuses to start without this setting]
     #[arg(long, env, value_enum)]
     pub authentication: Option<Authentication>,
-    /// Names by which the service may be called, without port, comma separated. If not given: those of this machine
-    /// for itself where authentication is none on a loopback address, else any
+    /// Host names accepted in requests, comma-separated, without ports [default: `localhost`, `127.0.0.1` and `[::1]` on a
+    /// loopback address without authentication; any otherwise]
     #[arg(long, env, value_delimiter = ',')]
     pub allowed_hosts: Vec<String>,
-    /// Requests a second of each user, or of each address without authentication; more is 429. If not given: no limit
+    /// Maximum number of requests per second for each user, or for each client address without authentication. Further ones
+    /// are answered with 429 [default: no limit]
     #[arg(long, env)]
     pub rate_limit: Option<NonZeroU32>,
-    /// The certificate chain for TLS, PEM; read again on SIGHUP
+    /// PEM file with the TLS certificate chain. It is reloaded on SIGHUP [default: no TLS]
     #[arg(long, env, requires = "tls_key")]
     pub tls_certificate: Option<PathBuf>,
-    /// The private key of the certificate, PEM
+    /// PEM file with the private key of the TLS certificate. It is reloaded on SIGHUP
     #[arg(long, env, requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
 }
 
-/// Whether callers must say who they are.
+/// Whether callers must authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Authentication {
-    /// They need not.
+    /// Everyone has full access.
     None,
-    /// By password or token.
+    /// Callers need a password or token.
     Required,
 }
 
-/// What is logged, and how.
+/// Settings of the log.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Log")]
 pub struct LogArgs {
-    /// `text` for people, `json` for machines
+    /// Format of the log: `text`, or `json` with one object per line
     #[arg(long, env, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// error, warn, info, debug or trace; or a list such as `info,sqlx=debug`. A line per request is at info, or
-    /// higher where the request failed
+    /// Level of the log: error, warn, info, debug or trace, or a list by module such as `info,sqlx=debug`. Requests are logged
+    /// at info, with a 4xx status at warn, and with a 5xx status at error
     #[arg(long, env, default_value = "info", value_parser = log_level)]
     pub log_level: String,
 }
 
-/// The forms of the log.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
-    /// For machines.
+    /// JSON, one object per line.
     Json,
 }
 
-/// Where a database is. Never shown, since it may hold a password.
+/// The URL of a database. `Debug` hides it, since it may contain a password.
 #[derive(Clone)]
 pub struct DatabaseUrl(String);
 
@@ -263,12 +263,12 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// How to connect; none where the setting is there and empty.
+    /// The connection options, or `None` if the setting is empty.
     fn options(&self) -> Result<Option<PgConnectOptions>, &'static str> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        // The parser takes any scheme, and its error may repeat the password.
+        // The parser accepts any scheme, and its errors may contain the password.
         let is_postgres = self.0.starts_with("postgres://") || self.0.starts_with("postgresql://");
         let options = self.0.parse().ok().filter(|_| is_postgres);
         options.map(Some).ok_or("DATABASE_URL: expected postgres://user:password@host:port/database")
@@ -285,10 +285,10 @@ fn log_level(text: &str) -> Result<String, String> {
 }
 
 impl Settings {
-    /// The settings of this process. Ends it with a message where they are not valid, or where only help was asked for.
+    /// Reads the settings of this process. Exits with a message if they are invalid, or after printing help.
     pub fn of_process() -> Self {
         let settings = Self::parse();
-        // Without a subcommand it serves, and then it must be clear to whom.
+        // Only the service itself needs a decision on access; subcommands do not.
         let access = if settings.command.is_none() { settings.access().map(drop) } else { Ok(()) };
         if let Err(error) = settings.external_database().map(drop).and(access) {
             <Self as CommandFactory>::command().error(ErrorKind::ValueValidation, error).exit();
@@ -296,46 +296,38 @@ impl Settings {
         settings
     }
 
-    /// Whether callers must say who they are. Where anybody on the network could call, it must have been decided.
+    /// Whether callers must authenticate. An address other than loopback requires an explicit setting.
     fn authentication(&self) -> Result<bool, &'static str> {
         match self.access.authentication {
-            Some(decided) => Ok(decided == Authentication::Required),
+            Some(setting) => Ok(setting == Authentication::Required),
             None if self.http.bind_address.ip().is_loopback() => Ok(false),
             None => Err("BIND_ADDRESS is not a loopback address: set AUTHENTICATION=required and add users \
-                         (context-services user add), or AUTHENTICATION=none to let in everybody who can reach it"),
+                         (context-services user add), or AUTHENTICATION=none to give full access to anyone who can reach it"),
         }
     }
 
     fn access(&self) -> Result<AccessSettings, &'static str> {
         let authentication = self.authentication()?;
-        let only_here = !authentication && self.http.bind_address.ip().is_loopback();
+        let local_only = !authentication && self.http.bind_address.ip().is_loopback();
         let mut hosts = self.access.allowed_hosts.clone();
-        if hosts.is_empty() && only_here {
+        if hosts.is_empty() && local_only {
             hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
         }
         Ok(AccessSettings { authentication, hosts, rate_limit: self.access.rate_limit })
     }
 
-    /// The external database, if one is given.
+    /// The connection options of the external database, if one is configured.
     pub fn external_database(&self) -> Result<Option<PgConnectOptions>, &'static str> {
         self.database.database_url.as_ref().map_or(Ok(None), DatabaseUrl::options)
     }
 
     /// The embedded server's settings.
     pub fn embedded(&self) -> EmbeddedSettings {
-        let mut data_dir = self.database.data_dir.clone();
-        if self.plays_demo() {
-            data_dir.as_mut_os_string().push("-demo");
-        }
-        EmbeddedSettings { data_dir, bin_dir: self.database.postgres_bin_dir.clone() }
+        let DatabaseArgs { data_dir, postgres_bin_dir, .. } = &self.database;
+        EmbeddedSettings { data_dir: data_dir.clone(), bin_dir: postgres_bin_dir.clone() }
     }
 
-    /// Whether the demo world is to be served.
-    pub fn plays_demo(&self) -> bool {
-        matches!(self.command, Some(Command::Demo))
-    }
-
-    /// The store's settings, on a database.
+    /// The store's settings, with the connection options of its database.
     pub fn store(&self, database: PgConnectOptions) -> StoreSettings {
         let WriterArgs { write_batch: batch, write_queue: queue, writers } = self.writer;
         StoreSettings {

@@ -1,4 +1,4 @@
-//! The life of the process: open the database, serve, and close everything in order when told to stop.
+//! The life cycle of the process: open the database, serve requests, and shut down in order.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::background::{Failure, Job, Jobs, Next};
-use crate::demo;
 use crate::domain::clock::SystemClock;
 use crate::http::{self, AccessSettings, Tls};
 use crate::log;
@@ -20,18 +19,17 @@ use crate::postgres::{EmbeddedPostgres, NAME};
 use crate::settings::Settings;
 use crate::store::Store;
 
-/// Runs the service until it is told to stop by SIGTERM or SIGINT, or cannot go on.
+/// Runs the service until SIGTERM or SIGINT, or until it fails.
 pub async fn run(settings: Settings) -> Result<()> {
     http::install_metrics();
     log::describe();
-    // Taken before anything is opened, so that a second start on the same address touches nothing.
-    let signals = Signals::take()?;
+    let signals = Signals::register()?;
+    // Binds the address before anything is opened, so that a second process on the same address changes nothing.
     let address = settings.http.bind_address;
     let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
     let jobs = Jobs::new(Arc::new(SystemClock));
-    // The demo never plays on a database that it has not made.
     let external = settings.external_database().map_err(anyhow::Error::msg)?;
-    if let Some(database) = external.filter(|_| !settings.plays_demo()) {
+    if let Some(database) = external {
         return serve(&settings, (listener, signals), database, &jobs).await;
     }
     let embedded =
@@ -45,17 +43,17 @@ pub async fn run(settings: Settings) -> Result<()> {
     served
 }
 
-/// Connections that may come at once: the kernel drops those beyond, and their clients try again after a second. It allows
-/// no more than `net.core.somaxconn` itself.
+/// The listen backlog: the number of connections that may wait to be accepted. The kernel drops further ones, and their
+/// clients retry after a second. It is limited by `net.core.somaxconn`.
 const BACKLOG: u32 = 4096;
 
-/// How long requests are still taken when the service is told to stop, each as the last on its connection: who has sent one
-/// on an open connection, or is about to, is not cut off.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// The time for which requests are still accepted during shutdown, each as the last on its connection, so that clients
+/// with open connections are not cut off.
+const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restart need not wait until the connections of the last run are forgotten.
+    // Allows a restart while connections of the previous process are in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
@@ -98,30 +96,24 @@ async fn serve(
     let address = listener.local_addr()?;
     let http = settings.http()?;
     let (tls, access) = (http.tls.clone(), http.access.clone());
-    if settings.plays_demo() && (tls.is_some() || access.authentication) {
-        bail!("the demo calls without a password and without TLS: leave AUTHENTICATION and TLS_CERTIFICATE away");
-    }
     let draining = CancellationToken::new();
     let server = http::serve(listener, web::Data::clone(&store), http, draining.clone())?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     let scheme = if tls.is_some() { "https" } else { "http" };
     info!(
-        "listening on {scheme}://{address} (journeys: {scheme}://{address}/journey, the API: {scheme}://{address}/docs/)"
+        "listening on {scheme}://{address} (journeys: {scheme}://{address}/journey, API: {scheme}://{address}/docs/)"
     );
-    say_who_may_call(&access, &store);
-    if settings.plays_demo() {
-        actix_web::rt::spawn(demo::play(format!("http://{address}"), Arc::new(SystemClock)));
-    }
+    warn_about_access(&access, &store);
     jobs.start(http::Upkeep);
     let stopped = tokio::select! {
-        signal = signals.told_to_stop(tls) => signal.map(|name| info!("stopping on {name}: requests that run are finished")),
+        signal = signals.shutdown_signal(tls) => signal.map(|name| info!("received {name}: finishing the requests in progress")),
         failed = store.failed() => Err(failed.into()),
         failed = jobs.failed() => Err(failed.into()),
     };
     if stopped.is_ok() {
         draining.cancel();
-        tokio::time::sleep(FAREWELL).await;
+        tokio::time::sleep(DRAIN_GRACE).await;
     }
     handle.stop(true).await;
     serving.await?.context("the HTTP server failed")?;
@@ -130,20 +122,20 @@ async fn serve(
     if stopped.is_ok() {
         info!("stopped");
     } else {
-        warn!("stopped, since the service could not go on");
+        warn!("stopped after a failure");
     }
     stopped
 }
 
-fn say_who_may_call(access: &AccessSettings, store: &Store) {
+fn warn_about_access(access: &AccessSettings, store: &Store) {
     if !access.authentication {
-        warn!("no authentication: everybody who can reach the address may do everything");
+        warn!("authentication is off: anyone who can reach the address has full access");
     } else if store.credentials().is_empty() {
-        warn!("nobody may call yet: add users with `context-services user add`");
+        warn!("there are no users yet: add them with `context-services user add`");
     }
 }
 
-/// What the process is told from outside. Taken before anything is opened, so that nothing is told in vain.
+/// The signals that the process handles. They are registered before anything is opened, so that none is lost.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -151,7 +143,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn take() -> Result<Self> {
+    fn register() -> Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -159,24 +151,25 @@ impl Signals {
         })
     }
 
-    /// Waits until the process is told to stop, and says by what. At each SIGHUP, which means nothing else, the
-    /// certificate is read again.
-    async fn told_to_stop(mut self, tls: Option<Arc<Tls>>) -> Result<&'static str> {
+    /// Waits for SIGTERM or SIGINT and returns its name. Reloads the TLS certificate on each SIGHUP meanwhile.
+    async fn shutdown_signal(mut self, tls: Option<Arc<Tls>>) -> Result<&'static str> {
         loop {
             tokio::select! {
                 Some(()) = self.terminate.recv() => return Ok("SIGTERM"),
                 Some(()) = self.interrupt.recv() => return Ok("SIGINT"),
-                Some(()) = self.hangup.recv() => renew_certificate(tls.as_deref()),
-                else => bail!("signals can no longer be received"),
+                Some(()) = self.hangup.recv() => reload_certificate(tls.as_deref()),
+                else => bail!("can no longer receive signals"),
             }
         }
     }
 }
 
-fn renew_certificate(tls: Option<&Tls>) {
+fn reload_certificate(tls: Option<&Tls>) {
     match tls.map(Tls::read_again) {
-        Some(Ok(())) => info!("the certificate was read again"),
-        Some(Err(error)) => warn!("the old certificate stays in use: {:#}", anyhow::Error::from(error)),
-        None => info!("SIGHUP: there is no certificate to be read again"),
+        Some(Ok(())) => info!("reloaded the TLS certificate"),
+        Some(Err(error)) => {
+            warn!("cannot reload the TLS certificate, keeping the old one: {:#}", anyhow::Error::from(error));
+        }
+        None => info!("received SIGHUP: no TLS certificate is configured"),
     }
 }

@@ -28,5 +28,5 @@ pub mod service;
 pub mod state;
 pub mod task;
 pub mod time;
-pub mod timeline;
+pub mod time_step;
 pub mod violation;

@@ -1,7 +1,7 @@
 //! Reports: their scope and their rows, which aggregate the services of a period.
 
 use super::time::Timestamp;
-use super::timeline::step_of;
+use super::time_step;
 
 /// The length of the default period in milliseconds.
 const DEFAULT_PERIOD: i64 = 24 * 60 * 60 * 1000;
@@ -29,7 +29,7 @@ impl Period {
 
     /// The length of a bucket in milliseconds: a round step of at least a second.
     pub fn bucket(self) -> i64 {
-        step_of(((self.to.millis() - self.from.millis()) / BUCKETS).max(1000))
+        time_step::at_least(((self.to.millis() - self.from.millis()) / BUCKETS).max(1000))
     }
 
     /// The start of the first bucket. It is a whole multiple of the bucket's length, so it may lie before the period.

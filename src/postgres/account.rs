@@ -1,4 +1,4 @@
-//! The account that the server runs as: PostgreSQL refuses to be root.
+//! The account that runs the server. PostgreSQL refuses to run as root.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -10,22 +10,23 @@ use nix::unistd::{Gid, Uid, User, geteuid};
 
 use super::{EmbeddedError, file_error};
 
-/// Who the server runs as.
+/// The account of the server.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Account {
-    /// Whoever runs this process.
+    /// The account of this process.
     Own,
-    /// Somebody else, since this process is root.
+    /// Another account, because this process runs as root.
     Other {
-        /// The user.
+        /// The user ID.
         uid: u32,
-        /// Its group.
+        /// The group ID.
         gid: u32,
     },
 }
 
 impl Account {
-    /// Whoever owns the server's directory, if there is one; else an unprivileged account where this process is root.
+    /// This process's account, unless it is root. For root: the owner of the server's directory `home` if that exists,
+    /// or else `postgres` or `nobody`.
     pub(super) fn of_owner(home: &Path) -> Result<Self, EmbeddedError> {
         if !geteuid().is_root() {
             return Ok(Self::Own);
@@ -41,24 +42,24 @@ impl Account {
         Ok(Self::Other { uid: uid.as_raw(), gid: gid.as_raw() })
     }
 
-    /// Gives a file or directory to the account.
+    /// Makes the account the owner of a file or directory.
     pub(super) fn own(self, path: &Path) -> Result<(), EmbeddedError> {
         match self {
             Self::Own => Ok(()),
             Self::Other { uid, gid } => {
-                chown(path, Some(uid), Some(gid)).map_err(|source| file_error("hand over", path, source))
+                chown(path, Some(uid), Some(gid)).map_err(|source| file_error("change the owner of", path, source))
             }
         }
     }
 
-    /// Whether the account can reach what is in a directory, which its parents may prevent.
+    /// Whether the account can enter a directory, including all of its parents.
     pub(super) fn can_enter(self, directory: &Path) -> bool {
         let mut command = Command::new("test");
         command.arg("-x").arg(directory).current_dir("/");
         self.run("test", &mut command).is_ok()
     }
 
-    /// Runs a program as the account and waits for it.
+    /// Runs a program as the account and waits for its end. Fails with its output if it does.
     pub(super) fn run(self, program: &'static str, command: &mut Command) -> Result<(), EmbeddedError> {
         if let Self::Other { uid, gid } = self {
             command.uid(uid).gid(gid);

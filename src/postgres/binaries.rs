@@ -1,23 +1,23 @@
-//! Where an installed PostgreSQL keeps its programs.
+//! Location of the programs of an installed PostgreSQL.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::EmbeddedError;
 
-/// The directories of installed versions, as Debian has them.
+/// Debian's directory of installed versions.
 const VERSIONS: &str = "/usr/lib/postgresql";
 
-/// A directory with `initdb`, `pg_ctl` and `postgres`; none: they are on `PATH`.
+/// The directory with `initdb`, `pg_ctl` and `postgres`; `None` if they are on `PATH`.
 #[derive(Debug, Clone)]
 pub(super) struct Binaries(Option<PathBuf>);
 
 impl Binaries {
-    /// Finds them: where the setting says, else on `PATH`, else the newest of the installed versions. Data that exist
-    /// need their own major version, which is preferred unless the setting says otherwise.
+    /// Finds the programs: in the directory `setting` if given, or else on `PATH`, or else of the newest installed version.
+    /// Existing data need programs of their own major version `version`, which then come before `PATH`.
     pub(super) fn find(setting: Option<&Path>, version: Option<&str>) -> Result<Self, EmbeddedError> {
         let candidates = match (setting, version) {
-            // The programs run in other directories than this one.
+            // Absolute, because the programs run with other working directories.
             (Some(directory), _) => directory.canonicalize().into_iter().map(Some).collect(),
             (None, Some(version)) => vec![Some(Path::new(VERSIONS).join(version).join("bin")), None],
             (None, None) => std::iter::once(None).chain(installed().into_iter().map(Some)).collect(),
@@ -25,7 +25,7 @@ impl Binaries {
         candidates.into_iter().map(Self).find(Self::work).ok_or(EmbeddedError::NotInstalled)
     }
 
-    /// A program, ready for its arguments.
+    /// A command that runs a program, without arguments yet.
     pub(super) fn command(&self, program: &str) -> Command {
         Command::new(self.0.as_ref().map_or_else(|| PathBuf::from(program), |directory| directory.join(program)))
     }
@@ -37,7 +37,7 @@ impl Binaries {
     }
 }
 
-/// The installed versions, the newest first.
+/// The program directories of all installed versions, newest first.
 fn installed() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(VERSIONS).into_iter().flatten().flatten();
     let versioned = |entry: std::fs::DirEntry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path()));

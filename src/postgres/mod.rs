@@ -1,4 +1,4 @@
-//! The embedded PostgreSQL: an installed server run on a data directory of our own, reachable only through a Unix
+//! The embedded PostgreSQL: an installed server that runs on its own data directory and is reachable only through a Unix
 //! socket in a private directory.
 
 mod account;
@@ -16,78 +16,77 @@ use sqlx::{ConnectOptions, Connection};
 use account::Account;
 use binaries::Binaries;
 
-/// The role, and the database, that the embedded server has for the service.
+/// The name of the service's role and of its database in the embedded server.
 pub const NAME: &str = "context_services";
 
-/// Unix sockets' paths are shorter than this on Linux.
+/// The length that the path of a Unix socket must stay below on Linux, in bytes.
 const SOCKET_PATH_LIMIT: usize = 108;
 
-/// Where data go whose directory the account of PostgreSQL cannot enter.
+/// The directory for data if PostgreSQL's account cannot enter the configured one.
 const ELSEWHERE: &str = "/var/lib/context-services";
 
-/// Where the server's data and binaries are.
+/// The locations of the server's data and programs.
 #[derive(Debug, Clone)]
 pub struct EmbeddedSettings {
-    /// The directory that holds all data; made if it is not there.
+    /// The data directory, created if it does not exist.
     pub data_dir: PathBuf,
-    /// Where `initdb` and `pg_ctl` are; searched for if not given.
+    /// The directory of `postgres`, `initdb` and `pg_ctl`; found automatically if not given.
     pub bin_dir: Option<PathBuf>,
 }
 
-/// Why the embedded server does not run.
+/// The reason why the embedded server does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// No binaries.
+    /// PostgreSQL's programs were not found.
     #[error(
-        "found no PostgreSQL server: not in POSTGRES_BIN_DIR, on PATH, or under /usr/lib/postgresql/*/bin; install one \
+        "no PostgreSQL server found in POSTGRES_BIN_DIR, on PATH or under /usr/lib/postgresql/*/bin; install one \
          (Debian: apt-get install postgresql) or set DATABASE_URL"
     )]
     NotInstalled,
-    /// Another process has the data directory.
+    /// Another process has locked the data directory.
     #[error("another context-services is using the data directory {}", .0.display())]
     InUse(PathBuf),
-    /// The path of the socket does not fit.
+    /// The path of the socket is too long.
     #[error("the data directory's path is too long for a Unix socket: {} has {} bytes", .0.display(), .0.as_os_str().len())]
     PathTooLong(PathBuf),
-    /// Root has nobody to run the server as.
+    /// This process is root, and there is no account to run the server as.
     #[error("PostgreSQL does not run as root, and there is neither an account `postgres` nor `nobody` to run it as")]
     NoAccount,
     /// A program of PostgreSQL failed.
     #[error("{program} failed: {output}")]
     Program {
-        /// Which.
+        /// The name of the program.
         program: &'static str,
-        /// What it said.
+        /// Its output.
         output: String,
     },
-    /// A file or directory.
+    /// An operation on a file or directory failed.
     #[error("cannot {action} {}", path.display())]
     File {
-        /// What was tried.
+        /// The operation, as a verb.
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// The server runs, but does not let us in.
+    /// The server runs, but its database cannot be created.
     #[error("cannot set up the database of the embedded server")]
     Database(#[source] sqlx::Error),
 }
 
-/// A running embedded server. It goes on running if this is dropped; [`stop`](Self::stop) stops it.
+/// A running embedded server. Dropping this does not stop the server; [`stop`](Self::stop) does.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     home: Home,
     binaries: Binaries,
     account: Account,
-    /// Held as long as the data directory is ours.
+    /// Held for as long as this process uses the data directory.
     _lock: File,
 }
 
 impl EmbeddedPostgres {
-    /// Starts the server, on data that are made if they are not there. A server that a killed process left behind is
-    /// stopped first.
+    /// Starts the server and creates its data if there are none. First stops a server that a killed process left running.
     pub async fn start(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
         let version = Home(settings.data_dir.join("postgres")).version();
         let binaries = Binaries::find(settings.bin_dir.as_deref(), version.as_deref())?;
@@ -98,7 +97,7 @@ impl EmbeddedPostgres {
         let home = Home::prepare(&data_dir, &account)?;
         let server = Self { home, binaries, account, _lock: lock };
         server.initialize()?;
-        // Asked of pg_ctl, since the number in an old file may be another process's by now.
+        // `pg_ctl` decides, because the process ID in an old file may belong to another process by now.
         if server.is_running() {
             server.stop()?;
         }
@@ -108,35 +107,34 @@ impl EmbeddedPostgres {
         Ok(server)
     }
 
-    /// How to connect to the server that another process runs on the same data.
+    /// Connection options for a server that another process runs on the same data.
     pub fn running(settings: &EmbeddedSettings) -> Result<PgConnectOptions, EmbeddedError> {
         let home = absolute(&settings.data_dir.join("postgres"))?;
         Ok(PgConnectOptions::new_without_pgpass().socket(Home(home).socket_dir()).username(NAME))
     }
 
-    /// How to connect to a database of this server.
+    /// Connection options for a database of this server.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().socket(self.home.socket_dir()).username(NAME).database(database)
     }
 
-    /// The directory with the socket: `psql -h` takes it.
+    /// The directory of the socket, for `psql -h`.
     pub fn socket_dir(&self) -> PathBuf {
         self.home.socket_dir()
     }
 
-    /// Starts the server on data that are there already.
+    /// Starts the server on existing data.
     pub fn start_again(&self) -> Result<(), EmbeddedError> {
         self.pg_ctl(&["-w", "-t", "120", "-l", "../server.log", "start"])
     }
 
-    /// Whether the server's first process is there.
+    /// Whether the server's main process exists.
     pub fn is_alive(&self) -> bool {
         let pid_file = fs::read_to_string(self.home.data().join("postmaster.pid")).unwrap_or_default();
         pid_file.lines().next().is_some_and(|pid| Path::new("/proc").join(pid.trim()).exists())
     }
 
-    /// Stops the server, after what runs in it is cancelled, and waits until it has stopped. One that has died is
-    /// stopped already.
+    /// Cancels running statements, stops the server, and waits until it has stopped. Does nothing if the server has died.
     pub fn stop(&self) -> Result<(), EmbeddedError> {
         if !self.is_alive() {
             return Ok(());
@@ -148,8 +146,8 @@ impl EmbeddedPostgres {
         self.pg_ctl(&["status"]).is_ok()
     }
 
-    /// Whether this build of PostgreSQL has a setting's value.
-    fn takes(&self, setting: &str) -> bool {
+    /// Whether this build of PostgreSQL supports a setting, given as `name=value`.
+    fn supports(&self, setting: &str) -> bool {
         let mut command = self.binaries.command("postgres");
         command.args(["-D", ".", "-c", setting, "-C", "wal_compression"]).current_dir(self.home.data());
         self.account.run("postgres", &mut command).is_ok()
@@ -161,7 +159,7 @@ impl EmbeddedPostgres {
         self.account.run("pg_ctl", command.current_dir(self.home.data()))
     }
 
-    /// Makes the data beside their place and moves them there, so that they are whole or not there at all.
+    /// Creates the data in a temporary directory and renames it, so that they are either complete or absent.
     fn initialize(&self) -> Result<(), EmbeddedError> {
         if self.home.data().exists() {
             return Ok(());
@@ -186,7 +184,7 @@ impl EmbeddedPostgres {
             fs::write(&main, text).map_err(|source| file_error("write", &main, source))?;
         }
         let socket_dir = self.home.socket_dir().display().to_string().replace('\'', "''");
-        let compression = if self.takes("wal_compression=lz4") { "lz4" } else { "on" };
+        let compression = if self.supports("wal_compression=lz4") { "lz4" } else { "on" };
         let buffers = memory::shared_buffers_mb();
         let text = format!(
             "{SETTINGS}shared_buffers = {buffers}MB\nwal_compression = {compression}\n\
@@ -196,24 +194,25 @@ impl EmbeddedPostgres {
         self.account.own(&own)
     }
 
-    /// Creates a database, unless it is there.
+    /// Creates a database unless it exists.
     pub async fn create_database(&self, name: &str) -> Result<(), sqlx::Error> {
         let mut connection: PgConnection = self.connect_options("postgres").connect().await?;
-        let there: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+        let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
             .bind(name)
             .fetch_one(&mut connection)
             .await?;
-        if !there {
+        if !exists {
             sqlx::query(&format!("create database \"{}\"", name.replace('"', "\"\""))).execute(&mut connection).await?;
         }
         connection.close().await
     }
 }
 
-/// What the embedded server runs with, beside PostgreSQL's defaults; durability stays as it is by default, on. Queries
-/// keep the plans of a small table until autovacuum has seen it grow.
+/// The embedded server's settings where they differ from PostgreSQL's defaults. Durability stays on, as by default.
+/// Autovacuum runs often, because queries keep the plans of a small table until it has seen the table grow.
 const SETTINGS: &str = "\
-# Written by context-services at every start: change postgresql.conf below its include of this file instead.
+# Overwritten by context-services at every start. To change a setting, add it to postgresql.conf below the include of
+# this file.
 listen_addresses = ''
 max_connections = 200
 unix_socket_permissions = 0700
@@ -223,7 +222,7 @@ autovacuum_naptime = 10s
 jit = off
 ";
 
-/// The server's own directory: `data`, the socket's `run`, and `server.log`.
+/// The server's directory, with `data`, `run` for the socket, and `server.log`.
 #[derive(Debug)]
 struct Home(PathBuf);
 
@@ -231,17 +230,17 @@ impl Home {
     fn prepare(data_dir: &Path, account: &Account) -> Result<Self, EmbeddedError> {
         let place = data_dir.join("postgres");
         if !place.exists() && !account.can_enter(data_dir) {
-            // A name of its own each time: who deletes the link wants to begin anew.
+            // A new name each time, because a user who deletes the link wants to start from scratch.
             let elsewhere = PathBuf::from(ELSEWHERE).join(uuid::Uuid::now_v7().simple().to_string());
             tracing::warn!(
-                "the account that runs PostgreSQL cannot enter {}: its data go to {}, and {} leads there",
+                "the account that runs PostgreSQL cannot enter {}: storing data in {}, with a link to it from {}",
                 data_dir.display(),
                 elsewhere.display(),
                 place.display()
             );
             make_dir(Path::new(ELSEWHERE), 0o755)?;
             make_dir(&elsewhere, 0o700)?;
-            symlink(&elsewhere, &place).map_err(|source| file_error("make the link", &place, source))?;
+            symlink(&elsewhere, &place).map_err(|source| file_error("create the link", &place, source))?;
         }
         make_dir(&place, 0o700)?;
         account.own(&place)?;
@@ -260,7 +259,7 @@ impl Home {
         self.0.join("run")
     }
 
-    /// The major version that the data are of, if there are any.
+    /// The major version of existing data.
     fn version(&self) -> Option<String> {
         fs::read_to_string(self.data().join("PG_VERSION")).ok().map(|version| version.trim().to_owned())
     }
@@ -268,7 +267,7 @@ impl Home {
 
 fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
     let path = data_dir.join("lock");
-    let file = File::create(&path).map_err(|source| file_error("make", &path, source))?;
+    let file = File::create(&path).map_err(|source| file_error("create", &path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(EmbeddedError::InUse(data_dir.to_owned())),
@@ -278,7 +277,7 @@ fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
 
 fn make_dir(path: &Path, mode: u32) -> Result<(), EmbeddedError> {
     let created = DirBuilder::new().recursive(true).mode(mode).create(path);
-    created.map_err(|source| file_error("make the directory", path, source))
+    created.map_err(|source| file_error("create the directory", path, source))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, EmbeddedError> {

@@ -43,7 +43,7 @@ async fn a_journey_is_found_by_customer_contact_key_and_service() {
         assert!(page(&app, &format!("/journey?{query}")).await.contains(&format!("/journey/services/{anonymous}\"")));
     }
     for query in ["q=00k7", "q=00K7&by=contact_key", "q=9999", "q=%00", "q=99999999999999999999"] {
-        assert!(page(&app, &format!("/journey?{query}")).await.contains("Nothing is on record"), "{query}");
+        assert!(page(&app, &format!("/journey?{query}")).await.contains("No journey found"), "{query}");
     }
     let start = page(&app, "/journey").await;
     assert!(start.contains("/journey?by=customer&amp;q=00K7") && start.contains("q=pin+77"), "{start}");
@@ -160,7 +160,7 @@ async fn journeys_of_any_size_are_drawn() {
     let service = app.a_service().await;
     let path = format!("/services/{service}");
     let html = page(&app, "/journey?q=00K7").await;
-    assert!(html.contains("No state and no task has started yet"), "{html}");
+    assert!(html.contains("No states or tasks yet"), "{html}");
     let mut millis = 0;
     for number in 0..120 {
         let body = json!({"task_type": format!("step {number}")});
@@ -172,7 +172,7 @@ async fn journeys_of_any_size_are_drawn() {
     let html = page(&app, "/journey?q=00K7").await;
     assert_eq!(html.matches("class=\"bar element task none\"").count(), 120);
     assert!(html.contains("120 states and tasks as a table") && html.contains(&format!("{millis} ms")), "{html}");
-    assert!(html.contains("nothing is written beside them"));
+    assert!(html.contains("Too many tasks to label"));
     for broken in [" x=\"-", "width=\"-", "height=\"-"] {
         assert!(!html.contains(broken), "{broken}");
     }

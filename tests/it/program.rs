@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::support::postgres::open_directory;
-use crate::support::program::{Program, output};
+use crate::support::program::{Program, example, output};
 
 /// A raw connection to the program.
 fn connect(program: &Program) -> TcpStream {
@@ -211,7 +211,7 @@ async fn sigterm_lets_a_running_request_finish() {
     // Once the server answers on a later connection, it has accepted this one.
     assert_eq!(program.get("/health/live").await.0, 200);
     program.signal("TERM");
-    program.line_with("stopping on SIGTERM");
+    program.line_with("received SIGTERM");
     stream.write_all(second.as_bytes()).unwrap();
     let answer = read(&mut stream);
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
@@ -263,16 +263,28 @@ async fn the_writer_is_measured() {
 async fn the_demo_keeps_its_data_apart_from_others() {
     let directory = open_directory();
     let data_dir = directory.path().join("data");
-    // The demo must not touch the database of the settings.
+    // The demo writes to neither of these, nor to the database that a file .env names.
     let settings = [("DATA_DIR", data_dir.to_str().unwrap()), ("DATABASE_URL", "postgres://u@127.0.0.1:1/x")];
-    let mut program = Program::start_with_arguments(&settings, &["demo"]);
-    program.line_with("the demo world is there, with 320 services");
-    assert!(!data_dir.exists() && directory.path().join("data-demo/postgres").exists());
+    std::fs::write(directory.path().join(".env"), "DATABASE_URL=postgres://u@127.0.0.1:1/y").unwrap();
+    let mut demo = example("demo", &settings);
+    let mut program = Program::spawn(demo.current_dir(directory.path()));
+    program.line_with("The demo world is ready, with 320 services:");
+    let addresses = ["journey", "dashboard"].map(|page| format!("{}/{page}", program.url));
+    for address in &addresses {
+        program.line_with(address);
+    }
+    let cluster = directory.path().join("data-demo/postgres/data");
+    assert!(!data_dir.exists() && cluster.join("postmaster.pid").exists());
     let stops = program.get("/reports/stops").await.1;
     let services: i64 = stops["rows"].as_array().unwrap().iter().map(|row| row["services"].as_i64().unwrap()).sum();
     assert!(services >= 320, "{stops}");
     let page = reqwest::get(format!("{}/journey", program.url)).await.unwrap().text().await.unwrap();
     assert!(page.contains("Hotel booking"), "{page}");
+    program.stop();
+    assert!(!cluster.join("postmaster.pid").exists(), "PostgreSQL has stopped");
+
+    let mut program = Program::spawn(&mut demo);
+    program.line_with("The demo world of an earlier run is ready:");
     program.stop();
 }
 
@@ -320,7 +332,7 @@ fn a_failed_start_is_explained_in_one_line() {
     let long = format!("{data_dir}/{}", "x".repeat(120));
     let cases: [(&[(&str, &str)], &str); 4] = [
         (&[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")], "cannot reach the database"),
-        (&[("DATA_DIR", data_dir), ("POSTGRES_BIN_DIR", "/nowhere")], "found no PostgreSQL server"),
+        (&[("DATA_DIR", data_dir), ("POSTGRES_BIN_DIR", "/nowhere")], "no PostgreSQL server found"),
         (&[("DATA_DIR", &long)], "too long for a Unix socket"),
         (&[("DATA_DIR", data_dir), ("BIND_ADDRESS", &taken_address)], "cannot listen on"),
     ];

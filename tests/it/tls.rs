@@ -53,13 +53,13 @@ fn a_certificate_is_used_and_another_one_after_sighup() {
 
     let second = certificate(directory.path());
     program.signal("HUP");
-    program.line_with("the certificate was read again");
+    program.line_with("reloaded the TLS certificate");
     assert!(get(&program, "/health/ready", &second).unwrap().starts_with("HTTP/1.1 200"));
     get(&program, "/health/ready", &first).unwrap_err();
 
     std::fs::write(path("tls.key"), "nonsense").unwrap();
     program.signal("HUP");
-    program.line_with("the old certificate stays in use");
+    program.line_with("cannot reload the TLS certificate");
     assert!(get(&program, "/health/ready", &second).unwrap().starts_with("HTTP/1.1 200"));
     program.stop();
 }

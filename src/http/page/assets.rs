@@ -1,4 +1,4 @@
-//! The files that pages need. They are in the binary, and their addresses change with what is in them.
+//! Static files of the pages. They are compiled into the binary, and their addresses contain a hash of their content.
 
 use std::sync::LazyLock;
 
@@ -7,14 +7,14 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::super::problem::{Code, Problem};
 
-/// Name, type and text of each file.
+/// The name, content type and text of each file.
 const FILES: [(&str, &str, &str); 3] = [
     ("page.css", "text/css; charset=utf-8", include_str!("assets/page.css")),
     ("page.js", "text/javascript; charset=utf-8", include_str!("assets/page.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 
-/// Changes with the content of any file, so that browsers may keep them for good.
+/// A hash of all files, so that browsers may cache each address forever.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hasher = blake3::Hasher::new();
     for (_, _, text) in FILES {
@@ -23,17 +23,17 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     hasher.finalize().to_hex()[..12].to_owned()
 });
 
-/// Where a file is.
+/// The address of a file.
 pub(super) fn address(name: &str) -> String {
     format!("/assets/{}/{name}", *VERSION)
 }
 
-/// A file of the pages.
+/// Serves a static file.
 pub(in crate::http) async fn get_asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (version, name) = (request.match_info().query("version"), request.match_info().query("name"));
     let file = FILES.into_iter().find(|(known, ..)| *known == name && version == *VERSION);
     let Some((_, kind, text)) = file else {
-        return Err(Problem::new(Code::NotFound, "there is no such file here"));
+        return Err(Problem::new(Code::NotFound, "no such file"));
     };
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))

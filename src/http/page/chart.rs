@@ -1,65 +1,65 @@
-//! Charts in plain SVG. Places along the width are shares of it, heights are pixels: charts grow with the window, their
-//! text does not.
+//! Charts in plain SVG. Horizontal positions are percentages and heights are pixels, so that charts grow with the window
+//! while their text keeps its size.
 
 use maud::{Markup, html};
 
-use super::words;
+use super::format;
 use crate::domain::report::{ActivityRow, DurationRow};
 
-/// Heights of a chart over time, in pixels: of the columns, and of what was open.
+/// The heights of the two parts of a chart over time, in pixels: columns of starts and ends, and the area of open services.
 const COLUMNS: i64 = 130;
 const OPEN: i64 = 70;
 
-/// Where a chart over time begins, in thousandths of its width: before it stand the numbers of its scale.
+/// The left edge of a chart over time, in thousandths of a percent of the width. The numbers of the scale are to its left.
 const LEFT: i64 = 12_000;
 
-/// Times that are written below a chart.
+/// The maximum number of time labels below a chart.
 const TIMES: usize = 6;
 
-/// A bar in segments.
+/// A labelled bar.
 pub(super) struct Row {
-    /// What the bar is of.
+    /// The name.
     pub(super) label: String,
-    /// What kind of thing that is.
+    /// A remark after the name.
     pub(super) note: String,
-    /// Its parts, the first at the left.
+    /// The parts of the bar, from left to right.
     pub(super) segments: Vec<Segment>,
 }
 
 /// A part of a bar.
 pub(super) struct Segment {
-    /// What it stands for.
+    /// The meaning.
     pub(super) text: String,
-    /// The class of its colour.
+    /// The colour's class.
     pub(super) class: &'static str,
-    /// Its size.
+    /// The size.
     pub(super) count: i64,
 }
 
-/// A number with its thousands apart.
+/// A number with thousands separators.
 pub(super) fn number(number: i64) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join("\u{202f}")
 }
 
-/// A share of a width.
+/// Thousandths of a percent as an SVG length.
 pub(super) fn share(thousandths: i64) -> String {
     format!("{}.{:03}%", thousandths / 1000, thousandths % 1000)
 }
 
-/// `value` of `whole`, in thousandths of a percent.
+/// `value / whole`, in thousandths of a percent.
 fn part(value: i64, whole: i64) -> i64 {
     i64::try_from(i128::from(value) * 100_000 / i128::from(whole.max(1))).unwrap_or(100_000)
 }
 
-/// Bars below one another, in proportion to the largest; at most `drawn` of them.
-pub(super) fn bars(rows: &[Row], drawn: usize) -> Markup {
+/// A bar chart of the first `limit` rows, scaled to the largest of all rows.
+pub(super) fn bars(rows: &[Row], limit: usize) -> Markup {
     let total = |row: &Row| row.segments.iter().map(|segment| segment.count).sum::<i64>();
     let largest = rows.iter().map(total).max().unwrap_or_default();
     html! {
         ul class="rows" {
-            @for row in rows.iter().take(drawn) {
+            @for row in rows.iter().take(limit) {
                 li {
                     span class="name" { (row.label) " " span class="quiet" { (row.note) } }
                     (bar(row, largest))
@@ -67,7 +67,7 @@ pub(super) fn bars(rows: &[Row], drawn: usize) -> Markup {
                 }
             }
         }
-        (left_out(rows.len(), drawn))
+        (omitted(rows.len(), limit))
     }
 }
 
@@ -94,26 +94,26 @@ fn bar(row: &Row, largest: i64) -> Markup {
     }
 }
 
-fn left_out(rows: usize, drawn: usize) -> Markup {
+fn omitted(rows: usize, limit: usize) -> Markup {
     html! {
-        @if rows > drawn { p class="quiet" { "And " (rows - drawn) " more in the table." } }
+        @if rows > limit { p class="quiet" { (rows - limit) " more in the table." } }
     }
 }
 
-/// Half, nine tenths and 99 hundredths of durations, on a scale on which each doubling is as wide as any other.
-pub(super) fn ranges(rows: &[DurationRow], drawn: usize) -> Markup {
-    let rows_drawn = &rows[..rows.len().min(drawn)];
-    let lowest = rows_drawn.iter().map(|row| doublings(row.p50_ms)).min().unwrap_or_default();
-    let highest = rows_drawn.iter().map(|row| doublings(row.p99_ms)).max().unwrap_or_default();
-    // Room for the dots at both ends.
+/// A chart of the duration percentiles of the first `limit` rows, on a logarithmic scale.
+pub(super) fn ranges(rows: &[DurationRow], limit: usize) -> Markup {
+    let shown = &rows[..rows.len().min(limit)];
+    let lowest = shown.iter().map(|row| doublings(row.p50_ms)).min().unwrap_or_default();
+    let highest = shown.iter().map(|row| doublings(row.p99_ms)).max().unwrap_or_default();
+    // Leaves room for the dots at both ends.
     let place = |millis: i64| 2_000 + part(doublings(millis) - lowest, highest - lowest) * 96 / 100;
     html! {
         ul class="rows ranges" {
             li class="quiet" aria-hidden="true" {
                 span {} span {} @for head in ["p50", "p90", "p99"] { span class="number" { (head) } }
             }
-            @for row in rows_drawn {
-                @let (p50, p90, p99) = (words::brief(row.p50_ms), words::brief(row.p90_ms), words::brief(row.p99_ms));
+            @for row in shown {
+                @let (p50, p90, p99) = (format::brief(row.p50_ms), format::brief(row.p90_ms), format::brief(row.p99_ms));
                 li {
                     span class="name" { (row.task_type.as_deref().unwrap_or("none given")) }
                     svg width="100%" height="20" role="img" aria-label=(format!("p50 {p50}, p90 {p90}, p99 {p99}")) {
@@ -127,12 +127,12 @@ pub(super) fn ranges(rows: &[DurationRow], drawn: usize) -> Markup {
                 }
             }
         }
-        p class="quiet" { "Dot: p50, thick line: to p90, thin line: to p99. Each doubling is as wide as any other." }
-        (left_out(rows.len(), drawn))
+        p class="quiet" { "Large dot: p50. Thick line: to p90. Thin line and small dot: p99. The scale is logarithmic." }
+        (omitted(rows.len(), limit))
     }
 }
 
-/// How often 1 is doubled to get there, in thousandths; in between in proportion.
+/// The binary logarithm in thousandths, interpolated linearly between powers of two.
 fn doublings(millis: i64) -> i64 {
     let millis = millis.max(1);
     let whole = i64::from(millis.ilog2());
@@ -140,7 +140,8 @@ fn doublings(millis: i64) -> i64 {
     whole * 1000 + i64::try_from(i128::from(millis - power) * 1000 / i128::from(power)).unwrap_or(0)
 }
 
-/// Columns of what started and ended, and below them what was open.
+/// A chart of services over time: columns of starts and ends, and an area of open services below. `step` is the length of
+/// a bucket in milliseconds.
 pub(super) fn over_time(rows: &[ActivityRow], step: i64) -> Markup {
     let count = i64::try_from(rows.len()).unwrap_or(1).max(1);
     let width = (100_000 - LEFT) / count;
@@ -153,13 +154,13 @@ pub(super) fn over_time(rows: &[ActivityRow], step: i64) -> Markup {
         ul class="legend" aria-label="Legend" {
             li { span class="chip c6" { "started" } } li { span class="chip c1" { "ended" } } li { span class="chip open" { "open" } }
         }
-        svg class="over-time" width="100%" height=(open_base + 26) role="img" aria-label="Services over time; the table has the numbers" {
+        svg class="over-time" width="100%" height=(open_base + 26) role="img" aria-label="Services over time; see the table for the numbers" {
             (level(10, most)) (level(base, 0)) (level(open_base - OPEN, most_open)) (level(open_base, 0))
             @for (at, row) in rows.iter().enumerate() {
                 @let (started, ended) = (height(row.started, most, COLUMNS), height(row.ended, most, COLUMNS));
                 @let open = height(row.open, most_open, OPEN);
                 g {
-                    title { (words::formatted(row.start, "%-d %b %H:%M:%S")) ": " (row.started) " started, " (row.ended) " ended, " (row.open) " open" }
+                    title { (format::formatted(row.start, "%-d %b %H:%M:%S")) ": " (row.started) " started, " (row.ended) " ended, " (row.open) " open" }
                     rect class="hit" x=(share(place(at))) width=(share(width)) y="10" height=(open_base - 10) {}
                     rect class="segment c6" x=(share(place(at) + width / 10)) width=(share(width * 4 / 10)) y=(base - started) height=(started) {}
                     rect class="segment c1" x=(share(place(at) + width / 2)) width=(share(width * 4 / 10)) y=(base - ended) height=(ended) {}
@@ -174,7 +175,7 @@ pub(super) fn over_time(rows: &[ActivityRow], step: i64) -> Markup {
     }
 }
 
-/// A line of a scale, with its number.
+/// A horizontal grid line with its number.
 fn level(y: i64, value: i64) -> Markup {
     html! {
         line class="grid" x1=(share(LEFT)) x2="100%" y1=(y) y2=(y) {}
@@ -183,16 +184,16 @@ fn level(y: i64, value: i64) -> Markup {
 }
 
 fn time(row: &ActivityRow, step: i64) -> String {
-    let form = match step {
+    let format = match step {
         ..60_000 => "%H:%M:%S",
         60_000..3_600_000 => "%H:%M",
         3_600_000..86_400_000 => "%-d %b %H:%M",
         _ => "%-d %b %Y",
     };
-    words::formatted(row.start, form)
+    format::formatted(row.start, format)
 }
 
-/// The next number that a scale ends at: one or two digits and zeros.
+/// The smallest round number of at least `value`, for the end of a scale.
 fn round(value: i64) -> i64 {
     let power = 10_i64.pow(value.max(1).ilog10());
     [1, 2, 4, 5, 6, 8].into_iter().map(|digit| digit * power).find(|round| *round >= value).unwrap_or(power * 10)
@@ -210,13 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_their_thousands_apart() {
+    fn numbers_have_thousands_separators() {
         assert_eq!(number(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(number(12), "12");
     }
 
     #[test]
-    fn a_doubling_is_as_wide_as_any_other() {
+    fn the_scale_of_durations_is_logarithmic() {
         assert_eq!(doublings(0), 0);
         assert_eq!(doublings(1024) - doublings(512), 1000);
         assert_eq!(doublings(3), 1500);

@@ -1,4 +1,4 @@
-//! The dashboard: what comes of services, for a period and a type of services.
+//! The dashboard: activity, outcomes and durations of services in a period, for all service types or one.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
@@ -7,19 +7,19 @@ use super::super::extract::from_path;
 use super::super::problem::Problem;
 use super::super::query::Parameters;
 use super::super::reports::backwards;
+use super::figures::{self, Figures};
 use super::layout::{self, Here};
-use super::words;
-use super::{chart, figures};
-use crate::domain::report::{ActivityRow, DurationRow, OutcomeRow, Period, Scope, StopRow};
+use super::{chart, format};
+use crate::domain::report::{ActivityRow, Period, Scope};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
-/// Types that the form offers; others can be typed.
-const OFFERED: i64 = 200;
+/// The maximum number of service types that the form suggests; any other can be typed.
+const SUGGESTED: i64 = 200;
 
 const HOUR: i64 = 60 * 60 * 1000;
 
-/// Name in the address, label, and length in milliseconds of the periods that end now.
+/// Periods that end now: the name in the address, the label, and the length in milliseconds.
 const PERIODS: [(&str, &str, i64); 4] = [
     ("hour", "last hour", HOUR),
     ("day", "last 24 hours", 24 * HOUR),
@@ -27,13 +27,13 @@ const PERIODS: [(&str, &str, i64); 4] = [
     ("month", "last 30 days", 30 * 24 * HOUR),
 ];
 
-/// The period that is shown unless another is asked for.
-const USUAL: &str = "day";
+/// The default period.
+const DEFAULT: &str = "day";
 
-/// The period between the moments of the form.
+/// The period given by the form's two times.
 const CHOSEN: &str = "chosen";
 
-/// What the dashboard is asked for.
+/// The query of the dashboard.
 pub(in crate::http) struct DashboardInQuery {
     period: String,
     from: Option<Timestamp>,
@@ -46,8 +46,8 @@ impl DashboardInQuery {
         let mut parameters = Parameters::of(request)?;
         let asked = parameters.one("period")?.filter(|period| !period.is_empty());
         let (from, to) = (minute(&mut parameters, "from")?, minute(&mut parameters, "to")?);
-        let usual = if from.is_some() || to.is_some() { CHOSEN } else { USUAL };
-        let period = asked.unwrap_or_else(|| usual.to_owned());
+        let default = if from.is_some() || to.is_some() { CHOSEN } else { DEFAULT };
+        let period = asked.unwrap_or_else(|| default.to_owned());
         if period != CHOSEN && !PERIODS.iter().any(|(name, ..)| *name == period) {
             return Err(Problem::invalid_query("period", "expected hour, day, week, month or chosen".to_owned()));
         }
@@ -66,21 +66,12 @@ impl DashboardInQuery {
 
 from_path!(DashboardInQuery, request => DashboardInQuery::read(request));
 
-/// A moment as forms send it, in UTC and to the minute or second: `2026-02-05T09:11`.
+/// A moment as forms send it, in UTC with a precision of minutes or seconds: `2026-02-05T09:11`.
 fn minute(parameters: &mut Parameters, name: &str) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = parameters.one(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
     let read = ["Z", ":00Z", ""].into_iter().find_map(|rest| Timestamp::parse(&format!("{text}{rest}")));
     let expected = || Problem::invalid_query(name, "expected a date and time such as 2026-02-05T09:11".to_owned());
     read.map(Some).ok_or_else(expected)
-}
-
-/// All figures of the dashboard.
-pub(super) struct Figures {
-    pub(super) scope: Scope,
-    pub(super) activity: Vec<ActivityRow>,
-    pub(super) outcomes: Vec<OutcomeRow>,
-    pub(super) durations: Vec<DurationRow>,
-    pub(super) stops: Vec<StopRow>,
 }
 
 /// The dashboard.
@@ -89,7 +80,7 @@ pub(in crate::http) async fn get_dashboard_page(
     asked: DashboardInQuery,
 ) -> Result<HttpResponse, Problem> {
     let scope = asked.scope(store.now())?;
-    let types = store.list_service_types(OFFERED).await?;
+    let types = store.list_service_types(SUGGESTED).await?;
     let figures = Figures {
         activity: store.report_activity(&scope).await?,
         outcomes: store.report_outcomes(&scope).await?,
@@ -112,8 +103,8 @@ pub(in crate::http) async fn get_dashboard_page(
 }
 
 fn form(asked: &DashboardInQuery, scope: &Scope, types: &[String]) -> Markup {
-    let local = |at: Timestamp| words::formatted(at, "%Y-%m-%dT%H:%M");
-    let periods = PERIODS.iter().map(|(name, label, _)| (*name, *label)).chain([(CHOSEN, "between two moments")]);
+    let local = |at: Timestamp| format::formatted(at, "%Y-%m-%dT%H:%M");
+    let periods = PERIODS.iter().map(|(name, label, _)| (*name, *label)).chain([(CHOSEN, "custom period")]);
     html! {
         form class="choice" action="/dashboard" method="get" {
             div class="fields" {
@@ -140,7 +131,7 @@ fn form(asked: &DashboardInQuery, scope: &Scope, types: &[String]) -> Markup {
                 button type="submit" { "Show" }
             }
             p class="quiet" {
-                (words::moment(second(scope.period.from))) " to " (words::moment(second(scope.period.to))) " UTC"
+                (format::moment(second(scope.period.from))) " to " (format::moment(second(scope.period.to))) " UTC"
             }
         }
     }
@@ -150,7 +141,7 @@ fn second(at: Timestamp) -> Timestamp {
     Timestamp::from_millis(at.millis().div_euclid(1000) * 1000)
 }
 
-/// The period in four numbers.
+/// Four totals of the period.
 fn totals(figures: &Figures) -> Markup {
     let sum = |count: fn(&ActivityRow) -> i64| figures.activity.iter().map(count).sum::<i64>();
     let open = figures.activity.last().map_or(0, |row| row.open);

@@ -1,4 +1,4 @@
-//! All that is recorded of one service, state or task: both events, the disposition, and the extensions as tables.
+//! The page of one service, state or task: its two events, the disposition, and the extensions as tables.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 use super::super::extract::{ServicePath, StatePath, TaskPath};
 use super::super::problem::Problem;
 use super::super::query::NoParameters;
-use super::journey::{address_of, address_of_service};
+use super::format::{self, Outcome};
 use super::layout::{self, Here};
-use super::words::{self, Outcome};
+use super::links;
 use crate::domain::element::Lifecycle;
 use crate::domain::event::Event;
 use crate::domain::extension::SchemaDefinition;
@@ -21,19 +21,19 @@ use crate::domain::query::View;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
-/// An element as its page shows it.
+/// The content of the page of an element.
 struct Shown<'a> {
     element: Element,
     id: i64,
     service: ServiceId,
     lifecycle: &'a Lifecycle,
-    /// What it has that the others have not.
+    /// Facts that only this kind of element has.
     own: Vec<(&'static str, Markup)>,
     schemas: Vec<SchemaDefinition>,
     now: Timestamp,
 }
 
-/// What is recorded of a service.
+/// The page of a service.
 pub(in crate::http) async fn get_service_page(
     store: web::Data<Store>,
     ServicePath(id): ServicePath,
@@ -42,13 +42,13 @@ pub(in crate::http) async fn get_service_page(
     let service = store.get_service(id, &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::Service).await?;
     let mut own = Vec::new();
-    own.extend(service.customer_id.as_ref().map(|customer| ("Customer", link(&address_of(&service), customer))));
+    own.extend(service.customer_id.as_ref().map(|customer| ("Customer", link(&links::journey_of(&service), customer))));
     own.extend(service.contact_key.as_ref().map(|key| ("Contact key", html! { (key) })));
     let lifecycle = &service.lifecycle;
     Ok(page(&Shown { element: Element::Service, id: id.0, service: id, lifecycle, own, schemas, now: store.now() }))
 }
 
-/// What is recorded of a state.
+/// The page of a state.
 pub(in crate::http) async fn get_state_page(
     store: web::Data<Store>,
     StatePath(service, id): StatePath,
@@ -56,12 +56,16 @@ pub(in crate::http) async fn get_state_page(
 ) -> Result<HttpResponse, Problem> {
     let state = store.get_state(service, id, &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::State).await?;
-    let own = state.previous_state_id.map(|previous| ("After", link_to_state(service, previous))).into_iter().collect();
+    let own = state
+        .previous_state_id
+        .map(|previous| ("Previous state", link_to_state(service, previous)))
+        .into_iter()
+        .collect();
     let lifecycle = &state.lifecycle;
     Ok(page(&Shown { element: Element::State, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }))
 }
 
-/// What is recorded of a task.
+/// The page of a task.
 pub(in crate::http) async fn get_task_page(
     store: web::Data<Store>,
     TaskPath(service, id): TaskPath,
@@ -69,7 +73,7 @@ pub(in crate::http) async fn get_task_page(
 ) -> Result<HttpResponse, Problem> {
     let task = store.get_task(service, id, &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::Task).await?;
-    let own = task.state_id.map(|state| ("In", link_to_state(service, state))).into_iter().collect();
+    let own = task.state_id.map(|state| ("State", link_to_state(service, state))).into_iter().collect();
     let lifecycle = &task.lifecycle;
     Ok(page(&Shown { element: Element::Task, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }))
 }
@@ -84,15 +88,15 @@ fn link_to_state(service: ServiceId, state: StateId) -> Markup {
 
 fn page(shown: &Shown<'_>) -> HttpResponse {
     let word = shown.element.singular();
-    let kind = words::kind(shown.lifecycle, word);
+    let kind = format::kind(shown.lifecycle, word);
     let live = shown.lifecycle.completed.is_none();
     let main = html! {
-        p class="back" { a href=(address_of_service(shown.service)) { "← Time line of service " (shown.service) } }
+        p class="back" { a href=(links::journey_of_service(shown.service)) { "← Time line of service " (shown.service) } }
         article id="element" data-live[live] {
             header {
                 p class="quiet over" { (word) " " (shown.id) }
                 h1 { (kind) }
-                // Without a colour, since that depends on what else is on a page.
+                // No colour: the colours of outcomes depend on the other elements of a page.
                 span class="chip none" { (Outcome::of(shown.lifecycle).text) }
             }
             (facts(shown))
@@ -102,7 +106,7 @@ fn page(shown: &Shown<'_>) -> HttpResponse {
                 (extension(name, records, schema))
             }
             @if shown.lifecycle.extensions.is_empty() {
-                p class="quiet" { "No extension is attached." }
+                p class="quiet" { "No extensions." }
             }
         }
     };
@@ -120,15 +124,15 @@ fn facts(shown: &Shown<'_>) -> Markup {
             }
             @for (name, text) in &shown.own { (fact(name, text)) }
             @match lifecycle.duration() {
-                Some(millis) => { (fact("Duration", &html! { (words::duration(millis)) })) }
-                None => { (fact("Open for", &html! { (words::duration(so_far.max(0))) })) }
+                Some(millis) => { (fact("Duration", &html! { (format::duration(millis)) })) }
+                None => { (fact("Open for", &html! { (format::duration(so_far.max(0))) })) }
             }
             @if let Some(seconds) = lifecycle.est_duration {
-                (fact("Estimated", &html! { (words::duration(seconds.saturating_mul(1000))) }))
+                (fact("Estimated", &html! { (format::duration(seconds.saturating_mul(1000))) }))
             }
             @if let Some(outcome) = outcome {
-                (fact("Disposition", &html! { (outcome.value.as_ref().map_or_else(|| "none given".to_owned(), words::value)) }))
-                @if let Some(text) = &outcome.description { (fact("In words", &html! { (text) })) }
+                (fact("Disposition", &html! { (outcome.value.as_ref().map_or_else(|| "none given".to_owned(), format::value)) }))
+                @if let Some(text) = &outcome.description { (fact("Description", &html! { (text) })) }
             }
         }
     }
@@ -138,10 +142,10 @@ fn fact(name: &str, text: &Markup) -> Markup {
     html! { div { dt { (name) } dd { (text) } } }
 }
 
-/// The name of a field of events, and how it is read.
+/// The label of an event's field, and its getter.
 type Field = (&'static str, fn(&Event) -> Option<String>);
 
-/// The start event and the end event, side by side.
+/// A table of the start and end events, side by side.
 fn events(lifecycle: &Lifecycle) -> Markup {
     let end = lifecycle.completed.as_ref().map(|(event, _)| event);
     let fields: [Field; 7] = [
@@ -162,8 +166,8 @@ fn events(lifecycle: &Lifecycle) -> Markup {
                     tbody {
                         tr {
                             th scope="row" { "Time (UTC)" }
-                            td { (words::exact(lifecycle.started.timestamp)) }
-                            td { @if let Some(end) = end { (words::exact(end.timestamp)) } @else { "not yet" } }
+                            td { (format::exact(lifecycle.started.timestamp)) }
+                            td { @if let Some(end) = end { (format::exact(end.timestamp)) } @else { "not yet" } }
                         }
                         @for (name, field) in fields {
                             @let (start, end) = (field(&lifecycle.started), end.and_then(field));
@@ -183,12 +187,12 @@ fn events(lifecycle: &Lifecycle) -> Markup {
 }
 
 fn text_of(value: Option<&LongOrString>) -> Option<String> {
-    value.map(words::value)
+    value.map(format::value)
 }
 
 type Record<'a> = BTreeMap<String, &'a RawValue>;
 
-/// The records of one extension, as a table with a row for each.
+/// A table of an extension's records, one row per record. A single record is shown as name and value pairs.
 fn extension(name: &str, records: &RawValue, schema: Option<&SchemaDefinition>) -> Markup {
     let many = serde_json::from_str::<Vec<Record<'_>>>(records.get());
     let records = many.or_else(|_| serde_json::from_str(records.get()).map(|one| vec![one])).unwrap_or_default();
@@ -203,7 +207,7 @@ fn extension(name: &str, records: &RawValue, schema: Option<&SchemaDefinition>) 
     let label = format!("Records of {name}");
     html! {
         section class="extension" aria-label=(format!("Extension {name}")) {
-            h2 { (name) " " span class="quiet" { "extension, " (words::count(records.len(), "record", "records")) } }
+            h2 { (name) " " span class="quiet" { "extension, " (format::count(records.len(), "record", "records")) } }
             div class="scroll" tabindex="0" role="group" aria-label=(label) {
                 @match records.as_slice() {
                     [] => { p class="quiet" { "The list is empty." } }
@@ -225,7 +229,7 @@ fn extension(name: &str, records: &RawValue, schema: Option<&SchemaDefinition>) 
     }
 }
 
-/// A value as it was sent: a string as its text, all else as JSON.
+/// A value as it was sent: a string as text, anything else as JSON.
 fn text(value: Option<&RawValue>) -> Markup {
     let Some(value) = value else { return html! { span class="quiet" { "–" } } };
     let text = serde_json::from_str::<String>(value.get());

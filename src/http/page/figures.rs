@@ -1,21 +1,28 @@
-//! The panels of the dashboard: each is a chart, the table behind it, and the same as CSV.
+//! The panels of the dashboard: each has a chart, its data as a table, and a link to the same data as CSV.
 
 use maud::{Markup, html};
 
 use super::chart::{self, Row, Segment};
-use super::dashboard::Figures;
-use super::journey::chip;
-use super::words::{self, Outcome, colour};
-use crate::domain::report::{OutcomeRow, Scope, StopRow};
+use super::format::{self, Outcome, chip, colour};
+use crate::domain::report::{ActivityRow, DurationRow, OutcomeRow, Scope, StopRow};
 
-/// Rows of a chart; the table has all of them.
-const DRAWN: usize = 24;
+/// The maximum number of rows in a chart; the table has all of them.
+const CHART_ROWS: usize = 24;
 
-/// What stands in the place of a type or disposition that was not given.
+/// The placeholder for a missing type or disposition.
 const NONE: &str = "none given";
 
-/// A panel: what it shows, the report behind it, and its table.
-fn panel(scope: &Scope, (name, title, about): (&str, &str, &str), drawn: &Markup, table: &Markup) -> Markup {
+/// The figures of the dashboard: one report per panel.
+pub(super) struct Figures {
+    pub(super) scope: Scope,
+    pub(super) activity: Vec<ActivityRow>,
+    pub(super) outcomes: Vec<OutcomeRow>,
+    pub(super) durations: Vec<DurationRow>,
+    pub(super) stops: Vec<StopRow>,
+}
+
+/// A panel with its chart and table. `name` is the name of the report, for the link to its CSV.
+fn panel(scope: &Scope, (name, title, about): (&str, &str, &str), chart: &Markup, table: &Markup) -> Markup {
     let period = [("from", scope.period.from.to_string()), ("to", scope.period.to.to_string())];
     let kind = scope.service_type.clone().map(|kind| ("service_type", kind));
     let parameters: Vec<_> = period.into_iter().chain(kind).chain([("format", "csv".to_owned())]).collect();
@@ -27,7 +34,7 @@ fn panel(scope: &Scope, (name, title, about): (&str, &str, &str), drawn: &Markup
                 a class="csv" href=(csv) download aria-label=(format!("{title} as CSV")) { "CSV" }
             }
             p class="quiet" { (about) }
-            (drawn)
+            (chart)
             details {
                 summary { "As a table" }
                 div class="scroll" tabindex="0" role="group" aria-label=(format!("Table: {title}")) { table { (table) } }
@@ -44,44 +51,44 @@ fn named(text: Option<&String>) -> &str {
     text.map_or(NONE, String::as_str)
 }
 
-/// Services that started, ended and were open, over time.
+/// The panel of services started, ended and open over time.
 pub(super) fn activity(figures: &Figures) -> Markup {
     let rows = &figures.activity;
-    let step = words::duration(figures.scope.period.bucket());
+    let step = format::duration(figures.scope.period.bucket());
     let quiet = rows.iter().all(|row| row.started == 0 && row.ended == 0 && row.open == 0);
-    let drawn = if quiet { nothing() } else { chart::over_time(rows, figures.scope.period.bucket()) };
+    let plot = if quiet { nothing() } else { chart::over_time(rows, figures.scope.period.bucket()) };
     let table = html! {
         thead { tr {
             th scope="col" { "From" } th scope="col" class="number" { "Started" } th scope="col" class="number" { "Ended" }
             th scope="col" class="number" { "Open at the end" }
         } }
         tbody { @for row in rows { tr {
-            td { (words::moment(row.start)) }
+            td { (format::moment(row.start)) }
             td class="number" { (row.started) } td class="number" { (row.ended) } td class="number" { (row.open) }
         } } }
     };
-    let about = format!("Services that started and ended in each {step}, and those that were open at its end.");
-    panel(&figures.scope, ("activity", "Services over time", &about), &drawn, &table)
+    let about = format!("Services started and ended in each interval of {step}, and services open at its end.");
+    panel(&figures.scope, ("activity", "Services over time", &about), &plot, &table)
 }
 
-/// How elements of each type ended.
+/// The panel of outcomes by element type.
 pub(super) fn outcomes(figures: &Figures) -> Markup {
     let rows = &figures.outcomes;
     let mut seen: Vec<_> = rows.iter().map(|row| outcome(row.disposition.as_ref())).collect();
     seen.sort();
     seen.dedup();
-    words::tell_apart(&mut seen);
+    format::assign_colours(&mut seen);
     let of_types = rows.chunk_by(|a, b| (&a.element, &a.kind) == (&b.element, &b.kind));
-    let drawn: Vec<_> = of_types.map(|rows| outcomes_of_type(rows, &seen)).collect();
-    let drawn = html! {
-        @if drawn.is_empty() { (nothing()) } @else {
-            (chart::bars(&drawn, DRAWN))
-            ul class="legend" aria-label="Legend" { @for one in seen.iter().take(DRAWN) { li { (chip(one)) } } }
+    let plot: Vec<_> = of_types.map(|rows| outcomes_of_type(rows, &seen)).collect();
+    let plot = html! {
+        @if plot.is_empty() { (nothing()) } @else {
+            (chart::bars(&plot, CHART_ROWS))
+            ul class="legend" aria-label="Legend" { @for one in seen.iter().take(CHART_ROWS) { li { (chip(one)) } } }
         }
     };
     let table = html! {
         thead { tr {
-            th scope="col" { "Of" } th scope="col" { "Type" } th scope="col" { "Disposition" }
+            th scope="col" { "Element" } th scope="col" { "Type" } th scope="col" { "Disposition" }
             th scope="col" class="number" { "Ended" }
         } }
         tbody { @for row in rows { tr {
@@ -89,8 +96,8 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
             td class="number" { (row.ended) }
         } } }
     };
-    let about = "What ended in the period, by its type and disposition.";
-    panel(&figures.scope, ("outcomes", "Outcomes", about), &drawn, &table)
+    let about = "Elements that ended in the period, by type and disposition.";
+    panel(&figures.scope, ("outcomes", "Outcomes", about), &plot, &table)
 }
 
 fn outcome(disposition: Option<&String>) -> Outcome {
@@ -112,10 +119,10 @@ fn outcomes_of_type(rows: &[OutcomeRow], seen: &[Outcome]) -> Row {
     }
 }
 
-/// How long tasks took.
+/// The panel of task durations.
 pub(super) fn durations(figures: &Figures) -> Markup {
     let rows = &figures.durations;
-    let drawn = if rows.is_empty() { nothing() } else { chart::ranges(rows, DRAWN) };
+    let plot = if rows.is_empty() { nothing() } else { chart::ranges(rows, CHART_ROWS) };
     let table = html! {
         thead { tr {
             th scope="col" { "Task type" }
@@ -125,15 +132,15 @@ pub(super) fn durations(figures: &Figures) -> Markup {
             td { (named(row.task_type.as_ref())) }
             td class="number" { (row.tasks) }
             @for millis in [row.p50_ms, row.p90_ms, row.p99_ms, row.longest_ms] {
-                td class="number" { (words::duration(millis)) }
+                td class="number" { (format::duration(millis)) }
             }
         } } }
     };
-    let about = "Of tasks that ended in the period: half took at most p50, nine of ten p90, 99 of 100 p99.";
-    panel(&figures.scope, ("durations", "Durations of tasks", about), &drawn, &table)
+    let about = "Tasks that ended in the period: 50 % took at most p50, 90 % at most p90, 99 % at most p99.";
+    panel(&figures.scope, ("durations", "Task durations", about), &plot, &table)
 }
 
-/// Where services stopped, or stand.
+/// The panel of the last step that services reached.
 pub(super) fn stops(figures: &Figures) -> Markup {
     let rows = &figures.stops;
     let mut places: Vec<Vec<&StopRow>> = Vec::new();
@@ -143,10 +150,10 @@ pub(super) fn stops(figures: &Figures) -> Markup {
             None => places.push(vec![row]),
         }
     }
-    let drawn: Vec<_> = places.iter().map(|place| stops_at(place)).collect();
-    let drawn = html! {
-        @if drawn.is_empty() { (nothing()) } @else {
-            (chart::bars(&drawn, DRAWN))
+    let plot: Vec<_> = places.iter().map(|place| stops_at(place)).collect();
+    let plot = html! {
+        @if plot.is_empty() { (nothing()) } @else {
+            (chart::bars(&plot, CHART_ROWS))
             ul class="legend" aria-label="Legend" {
                 @for outcome in [ENDED, OPEN] { li { (chip(&Outcome { text: outcome.0.to_owned(), class: outcome.1 })) } }
             }
@@ -154,21 +161,20 @@ pub(super) fn stops(figures: &Figures) -> Markup {
     };
     let table = html! {
         thead { tr {
-            th scope="col" { "Last" } th scope="col" { "Type" } th scope="col" { "Services are" }
+            th scope="col" { "Last step" } th scope="col" { "Type" } th scope="col" { "Status" }
             th scope="col" class="number" { "Services" }
         } }
         tbody { @for row in rows { tr {
-            td { (row.last.as_deref().unwrap_or("nothing")) }
+            td { (row.last.as_deref().unwrap_or("none")) }
             td { @if row.last.is_some() { (named(row.kind.as_ref())) } }
             td { (row.status) } td class="number" { (row.services) }
         } } }
     };
-    let about =
-        "The state or task that started last in services that started in the period: where they ended, or stand.";
-    panel(&figures.scope, ("stops", "Where services stop", about), &drawn, &table)
+    let about = "The last state or task of each service that started in the period: where the service ended, or where it is now.";
+    panel(&figures.scope, ("stops", "Where services stop", about), &plot, &table)
 }
 
-/// Text and colour of services that have ended, and of those that have not.
+/// The text and colour of ended services, and of open ones.
 const ENDED: (&str, &str) = ("ended after it", "c6");
 const OPEN: (&str, &str) = ("open at it", "open");
 
@@ -177,7 +183,7 @@ fn stops_at(place: &[&StopRow]) -> Row {
     let segments = [(ENDED, count("completed")), (OPEN, count("active"))];
     let segment = |((text, class), count): ((&str, &'static str), i64)| Segment { text: text.to_owned(), class, count };
     Row {
-        label: if place[0].last.is_some() { named(place[0].kind.as_ref()) } else { "before any step" }.to_owned(),
+        label: if place[0].last.is_some() { named(place[0].kind.as_ref()) } else { "no step" }.to_owned(),
         note: place[0].last.clone().unwrap_or_default(),
         segments: segments.into_iter().filter(|(_, count)| *count > 0).map(segment).collect(),
     }

@@ -1,38 +1,38 @@
-//! A lane of the time line: the bars of one service, and where they and what is written on them stand.
+//! A lane of the time line: the bars of one service, with the layout of bars and labels.
 
 use std::collections::HashMap;
 
 use maud::{Markup, html};
 
+use super::axis::{Axis, WHOLE, rows};
 use super::chart::share;
-use super::words::{self, Outcome};
+use super::format::{self, Outcome};
 use crate::domain::element::{ByStatus, Lifecycle, Service};
 use crate::domain::ids::StateId;
 use crate::domain::time::Timestamp;
-use crate::domain::timeline::{Axis, WHOLE, rows};
 
-/// The share of the width before the axis and that of the axis, in thousandths of a percent. What is left has room for
-/// what is written behind the last bars.
+/// The left margin and the width of the axis, in thousandths of a percent of the picture's width. The rest is room for
+/// labels to the right of the last bars.
 const LEFT: i64 = 1_000;
 const WIDTH: i64 = 85_000;
 
-/// Parts of the axis that a pixel takes where the picture is as narrow as it gets (`.sheet` in `page.css`): what does
-/// not overlap there overlaps nowhere.
-const PARTS_PER_PIXEL: i64 = WHOLE * 100_000 / WIDTH / 760;
+/// Axis units per pixel at the picture's minimum width (`.sheet` in `page.css`). Labels that do not overlap at this width
+/// do not overlap at any other.
+const UNITS_PER_PIXEL: i64 = WHOLE * 100_000 / WIDTH / 760;
 
-/// Where the picture ends, in parts of the axis.
+/// The right edge of the picture, in axis units.
 const EDGE: i64 = (100_000 - LEFT) * WHOLE / WIDTH;
 
-/// The least that a bar takes, so that one of milliseconds can be seen and pointed at.
-const LEAST: i64 = 4 * PARTS_PER_PIXEL;
+/// The minimum width of a bar in axis units, so that even the shortest can be seen and pointed at.
+const MIN_WIDTH: i64 = 4 * UNITS_PER_PIXEL;
 
-/// The most characters that are written on or beside a bar.
+/// The maximum length of a label, in characters.
 const LABEL: usize = 44;
 
-/// From this many rows of tasks on, nothing is written beside the bars.
+/// The number of task rows from which labels are omitted and rows are compact.
 const DENSE: usize = 14;
 
-/// A service, state or task as it is drawn.
+/// The bar of a service, state or task.
 pub(super) struct Bar {
     pub(super) element: &'static str,
     pub(super) id: i64,
@@ -42,9 +42,9 @@ pub(super) struct Bar {
     pub(super) outcome: Outcome,
     pub(super) description: Option<String>,
     pub(super) from: Timestamp,
-    /// The end; the present while it is open.
+    /// The end, or the present if it is open.
     pub(super) to: Timestamp,
-    /// Milliseconds until then.
+    /// Milliseconds from start to end.
     pub(super) duration: i64,
 }
 
@@ -59,9 +59,9 @@ impl Bar {
             element,
             id,
             href,
-            kind: words::kind(lifecycle, element),
+            kind: format::kind(lifecycle, element),
             of_state: None,
-            // Where it is a part of the outcome, it need not be said twice.
+            // Omitted if the outcome already starts with it.
             description: description.filter(|text| !text.is_empty() && !outcome.text.starts_with(text.as_str())),
             outcome,
             from,
@@ -74,26 +74,26 @@ impl Bar {
         self.outcome.class == "open"
     }
 
-    /// What is written on or beside it.
+    /// The visible label.
     fn label(&self) -> String {
-        let duration = words::duration(self.duration);
-        words::short(&format!("{} · {} · {duration}", self.kind, self.outcome.text), LABEL)
+        let duration = format::duration(self.duration);
+        format::truncated(&format!("{} · {} · {duration}", self.kind, self.outcome.text), LABEL)
     }
 
-    /// All that a look at it tells, in words.
+    /// The full description, for the tooltip and screen readers.
     fn description(&self) -> String {
         let of_state = self.of_state.as_ref().map(|state| format!(" in {state}")).unwrap_or_default();
-        let duration = words::duration(self.duration);
+        let duration = format::duration(self.duration);
         let outcome = match &self.description {
             Some(text) => format!("{}: {text}", self.outcome.text),
             None => self.outcome.text.clone(),
         };
-        let from = words::formatted(self.from, "%H:%M:%S");
+        let from = format::formatted(self.from, "%H:%M:%S");
         format!("{}: {} {}{of_state}, {outcome}, {duration} from {from}", self.kind, self.element, self.id)
     }
 }
 
-/// The service itself, then its states, then its tasks, each in the order of their starts.
+/// The bars of a service: the service itself, then its states, then its tasks, each ordered by start.
 pub(super) fn bars(service: &Service, now: Timestamp) -> Vec<Bar> {
     let href = format!("/journey/services/{}", service.service_id);
     let itself = Bar::of(&service.lifecycle, ("service", service.service_id.0), href.clone(), now);
@@ -118,7 +118,7 @@ pub(super) fn bars(service: &Service, now: Timestamp) -> Vec<Bar> {
     std::iter::once(itself).chain(states).chain(tasks).collect()
 }
 
-/// When something is done: the tasks; the states where there are none, or the service itself.
+/// The intervals of activity: those of the tasks, or of the states without tasks, or of the service without either.
 pub(super) fn busy(bars: &[Bar]) -> impl Iterator<Item = (Timestamp, Timestamp)> {
     let is_there = |element: &&str| bars.iter().any(|bar| bar.element == *element);
     let finest = ["task", "state", "service"].into_iter().find(is_there).unwrap_or_default();
@@ -129,12 +129,12 @@ fn both<T>(elements: &ByStatus<T>) -> impl Iterator<Item = &T> {
     elements.completed.iter().flatten().chain(elements.active.iter().flatten())
 }
 
-/// A place on the axis as a share of the picture's width.
+/// The horizontal position of a point of the axis, as an SVG length.
 pub(super) fn percent(at: i64) -> String {
     share(LEFT + at * WIDTH / WHOLE)
 }
 
-/// A bar with its place.
+/// A bar with its position and that of its label.
 struct Placed<'a> {
     bar: &'a Bar,
     start: i64,
@@ -143,49 +143,49 @@ struct Placed<'a> {
     label: Label,
 }
 
-/// Where the text of a bar stands.
+/// The position of a label relative to its bar.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Label {
     Inside,
-    Behind,
-    Before,
-    Nowhere,
+    Right,
+    Left,
+    Hidden,
 }
 
 impl<'a> Placed<'a> {
     fn new(axis: &Axis, bar: &'a Bar) -> Self {
         let start = axis.at(bar.from);
-        let end = axis.at(bar.to).max(start + LEAST);
+        let end = axis.at(bar.to).max(start + MIN_WIDTH);
         let text = bar.label();
         let width = width_of(&text);
         let label = if width <= end - start {
             Label::Inside
         } else if end + width <= EDGE || start < width {
-            Label::Behind
+            Label::Right
         } else {
-            Label::Before
+            Label::Left
         };
         Self { bar, start, end, text, label }
     }
 
-    /// What the bar and its text take.
+    /// The stretch that the bar takes together with its label.
     fn stretch(&self) -> (i64, i64) {
         let width = width_of(&self.text);
         match self.label {
-            Label::Behind => (self.start, self.end + width),
-            Label::Before => (self.start - width, self.end),
-            Label::Inside | Label::Nowhere => (self.start, self.end),
+            Label::Right => (self.start, self.end + width),
+            Label::Left => (self.start - width, self.end),
+            Label::Inside | Label::Hidden => (self.start, self.end),
         }
     }
 }
 
-/// The room that a text takes at the least, in parts of the axis. Characters outside of Latin may be as wide as two.
+/// The estimated width of a label in axis units. East Asian characters are about twice as wide as Latin ones.
 fn width_of(label: &str) -> i64 {
     let pixels: i64 = label.chars().map(|character| if character < '\u{2e80}' { 7 } else { 13 }).sum();
-    (pixels + 16) * PARTS_PER_PIXEL
+    (pixels + 16) * UNITS_PER_PIXEL
 }
 
-/// The picture of a lane: the service as a thin line, below it the rows of its states, then those of its tasks.
+/// The picture of a lane: the service as a thin line, then rows of states, then rows of tasks.
 pub(super) fn lane(axis: &Axis, bars: &[Bar]) -> Markup {
     let of =
         |element: &str| bars.iter().filter(|bar| bar.element == element).map(|bar| Placed::new(axis, bar)).collect();
@@ -195,7 +195,7 @@ pub(super) fn lane(axis: &Axis, bars: &[Bar]) -> Markup {
     let dense = task_count >= DENSE;
     if dense {
         for task in &mut tasks {
-            task.label = Label::Nowhere;
+            task.label = Label::Hidden;
         }
         (task_rows, task_count) = rows(tasks.iter().map(Placed::stretch));
     }
@@ -207,16 +207,16 @@ pub(super) fn lane(axis: &Axis, bars: &[Bar]) -> Markup {
         svg class="bars" width="100%" height=(height) role="group" aria-label="States and tasks" {
             (background(axis))
             @if let Some(service) = bars.first() { (line(axis, service)) }
-            @for (placed, row) in states.iter().zip(&state_rows) { (drawn(placed, states_at(*row), 22, false)) }
-            @for (placed, row) in tasks.iter().zip(&task_rows) { (drawn(placed, tasks_at(*row), task_height, dense)) }
+            @for (placed, row) in states.iter().zip(&state_rows) { (draw(placed, states_at(*row), 22, false)) }
+            @for (placed, row) in tasks.iter().zip(&task_rows) { (draw(placed, tasks_at(*row), task_height, dense)) }
         }
         @if dense {
-            p class="quiet" { "So many tasks that nothing is written beside them: choose one, or read the table." }
+            p class="quiet" { "Too many tasks to label: select one, or see the table." }
         }
     }
 }
 
-/// Lines at the ticks, and what is cut out.
+/// The grid lines at the ticks, and the cuts.
 fn background(axis: &Axis) -> Markup {
     html! {
         g aria-hidden="true" {
@@ -225,7 +225,7 @@ fn background(axis: &Axis) -> Markup {
             }
             @for cut in axis.cuts() {
                 rect class="cut" x=(percent(cut.start)) width=(share((cut.end - cut.start) * WIDTH / WHOLE)) y="0" height="100%" {
-                    title { (words::duration(cut.millis)) " without events are cut out here" }
+                    title { (format::duration(cut.millis)) " without events are omitted here" }
                 }
             }
         }
@@ -240,22 +240,22 @@ fn line(axis: &Axis, service: &Bar) -> Markup {
     }
 }
 
-fn drawn(placed: &Placed<'_>, y: usize, height: usize, dense: bool) -> Markup {
+fn draw(placed: &Placed<'_>, y: usize, height: usize, dense: bool) -> Markup {
     let Placed { bar, start, end, text, label } = placed;
     let (x, dx, anchor) = match label {
-        Label::Before => (*start, "-6", "end"),
-        Label::Behind => (*end, "6", "start"),
-        Label::Inside | Label::Nowhere => (*start, "9", "start"),
+        Label::Left => (*start, "-6", "end"),
+        Label::Right => (*end, "6", "start"),
+        Label::Inside | Label::Hidden => (*start, "9", "start"),
     };
     html! {
-        // So many stops of the keyboard would be in the way: the table has the same links.
+        // Dense bars are not tab stops, which would be too many; the table has the same links.
         a class={ "bar element " (bar.element) " " (bar.outcome.class) } href=(bar.href) aria-label=(bar.description())
             tabindex=[dense.then_some("-1")] {
             rect class="body" x=(percent(*start)) width=(share((end - start) * WIDTH / WHOLE)) y=(y) height=(height) rx="4" {}
             @if *label == Label::Inside {
                 rect class="edge" x=(percent(*start)) width="4" y=(y) height=(height) rx="2" {}
             }
-            @if *label != Label::Nowhere {
+            @if *label != Label::Hidden {
                 text x=(percent(x)) dx=(dx) y=(y + 15) text-anchor=(anchor) { (text) }
             }
         }

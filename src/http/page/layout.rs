@@ -1,4 +1,4 @@
-//! What stands around every page.
+//! The frame of every page: head, navigation, and error pages.
 
 use actix_web::HttpResponse;
 use actix_web::ResponseError;
@@ -8,26 +8,26 @@ use maud::{DOCTYPE, Markup, html};
 use super::super::problem::Problem;
 use super::assets;
 
-/// The type of pages.
+/// The content type of pages.
 pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// The pages that the head of each page leads to.
+/// The entry of the navigation that is marked as current.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Here {
     /// None of them.
     Nowhere,
-    /// The journey of a customer.
+    /// Journeys.
     Journey,
     /// The dashboard.
     Dashboard,
 }
 
-/// 200 with a page.
+/// A response with status 200 and a page.
 pub(super) fn answer(title: &str, here: Here, main: &Markup) -> HttpResponse {
     HttpResponse::Ok().content_type(HTML).body(page(title, here, main).into_string())
 }
 
-/// What went wrong, for a person.
+/// A problem as a page.
 pub(super) fn problem_page(problem: &Problem) -> Markup {
     let main = html! {
         section class="notice" {
@@ -55,7 +55,7 @@ fn page(title: &str, here: Here, main: &Markup) -> Markup {
                 script src=(assets::address("page.js")) defer {}
             }
             body {
-                a class="skip" href="#main" { "Skip to the content" }
+                a class="skip" href="#main" { "Skip to content" }
                 header class="top" {
                     a class="brand" href="/journey" {
                         img src=(assets::address("icon.svg")) alt="" width="22" height="22";

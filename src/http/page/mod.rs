@@ -1,18 +1,20 @@
-//! Pages for people: a customer's journey, and the dashboard. They are rendered here, whole, and ask nothing of a
-//! browser but to show them; a small script refreshes what is open and shows details in place.
+//! HTML pages: customer journeys and the dashboard. The server renders whole pages, which work without scripts; a small
+//! script refreshes open items and shows details in place.
 //!
-//! What applications sent is text on them, never markup: every page is built by `maud`, which escapes it.
+//! Data from applications appears as text, never as markup: `maud` builds every page and escapes all values.
 
 mod assets;
+mod axis;
 mod chart;
 mod dashboard;
 mod element;
 mod figures;
+mod format;
 mod journey;
 mod lane;
 mod layout;
+mod links;
 mod timeline;
-mod words;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
@@ -29,8 +31,7 @@ pub(super) use dashboard::get_dashboard_page;
 pub(super) use element::{get_service_page, get_state_page, get_task_page};
 pub(super) use journey::get_journey_page;
 
-/// Nothing from elsewhere, and nothing that stands in the page itself: what should get through as markup finds no script
-/// that would run.
+/// The content security policy: nothing from other origins, and nothing inline, so that injected markup cannot run scripts.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -40,13 +41,13 @@ const HEADERS: [(HeaderName, &str); 3] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
-/// A page, or a file that pages need, under a name for the log.
+/// The resource of a page or static file. `name` is its name in the log.
 pub(super) fn at(path: &str, name: &str, route: Route) -> impl HttpServiceFactory + use<> {
     web::resource(path).name(name).guard(guard::Get()).wrap(from_fn(frame)).route(route)
 }
 
-/// What all pages have in common: their headers, and that a problem is a page too. Pages are queries, and so closed in
-/// maintenance.
+/// The middleware of all pages: sets their headers, and renders problems as pages. Like queries, pages are unavailable
+/// in maintenance mode.
 async fn frame(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

@@ -1,24 +1,24 @@
-//! The time line: one lane for each service, with its states and tasks as bars on an axis that all lanes share.
+//! The time line: one lane per service, with its states and tasks as bars on a shared axis.
 //!
-//! Bars are links in plain SVG. Their places are shares of the width, so that the picture grows with the window while
-//! its text does not.
+//! Bars are links in plain SVG. Horizontal positions are percentages, so that the picture grows with the window while its
+//! text keeps its size.
 
 use maud::{Markup, html};
 
-use super::journey::{address_of_service, chip};
+use super::axis::{Axis, Tick};
+use super::format::{self, chip};
 use super::lane::{self, Bar, bars, lane, percent};
-use super::words;
+use super::links;
 use crate::domain::element::Service;
 use crate::domain::time::Timestamp;
-use crate::domain::timeline::{Axis, Tick};
 
-/// From this many milliseconds between ticks on, they are days.
+/// The tick interval in milliseconds from which labels are dates.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// The time line of services, which come in the order of their starts.
+/// The time line of services, which must be ordered by start.
 pub(super) fn timeline(services: &[Service], now: Timestamp) -> Markup {
     let mut of_services: Vec<_> = services.iter().map(|service| (service, bars(service, now))).collect();
-    words::tell_apart(of_services.iter_mut().flat_map(|(_, bars)| bars).map(|bar| &mut bar.outcome));
+    format::assign_colours(of_services.iter_mut().flat_map(|(_, bars)| bars).map(|bar| &mut bar.outcome));
     let moments = of_services.iter().flat_map(|(_, bars)| bars.iter().flat_map(|bar| [bar.from, bar.to]));
     let busy = of_services.iter().flat_map(|(_, bars)| lane::busy(bars));
     let Some(axis) = Axis::over(moments, busy) else { return html! {} };
@@ -39,7 +39,7 @@ pub(super) fn timeline(services: &[Service], now: Timestamp) -> Markup {
     }
 }
 
-/// What the colours mean, for those outcomes that are there.
+/// The legend: the colours of the outcomes shown, and the kinds of bars.
 fn legend(of_services: &[(&Service, Vec<Bar>)], axis: &Axis) -> Markup {
     let mut outcomes: Vec<_> = of_services.iter().flat_map(|(_, bars)| bars).map(|bar| bar.outcome.clone()).collect();
     outcomes.sort();
@@ -49,20 +49,20 @@ fn legend(of_services: &[(&Service, Vec<Bar>)], axis: &Axis) -> Markup {
             @for outcome in outcomes { li { (chip(&outcome)) } }
             li class="quiet" { span class="sample state" {} "state" }
             li class="quiet" { span class="sample task" {} "task" }
-            @if axis.cuts().next().is_some() { li class="quiet" { span class="sample gap" {} "time without events, cut short" } }
+            @if axis.cuts().next().is_some() { li class="quiet" { span class="sample gap" {} "time without events (shortened)" } }
         }
     }
 }
 
-/// The times at the axis.
+/// The labels of the ticks.
 fn scale(axis: &Axis) -> Markup {
-    let form = match axis.step() {
+    let format = match axis.step() {
         ..1000 => "%H:%M:%S%.3f",
         1000..60_000 => "%H:%M:%S",
         60_000..DAY => "%H:%M",
         _ => "%-d %b",
     };
-    let day = |tick: &Tick| words::formatted(tick.moment, if axis.step() < DAY { "%-d %b" } else { "%Y" });
+    let day = |tick: &Tick| format::formatted(tick.moment, if axis.step() < DAY { "%-d %b" } else { "%Y" });
     let ticks = axis.ticks();
     let days: Vec<_> = ticks.iter().map(day).collect();
     html! {
@@ -71,7 +71,7 @@ fn scale(axis: &Axis) -> Markup {
                 @if at == 0 || days[at] != days[at - 1] {
                     text class="day" x=(percent(tick.at)) y="14" { (days[at]) }
                 }
-                text x=(percent(tick.at)) y="32" { (words::formatted(tick.moment, form)) }
+                text x=(percent(tick.at)) y="32" { (format::formatted(tick.moment, format)) }
             }
         }
     }
@@ -85,30 +85,30 @@ fn head(service: &Service, itself: &Bar, now: Timestamp) -> Markup {
         div class="lane-head" {
             h2 {
                 a class="element" href=(format!("/journey/services/{}", service.service_id)) {
-                    (words::kind(lifecycle, "service"))
+                    (format::kind(lifecycle, "service"))
                 }
             }
             (chip(&itself.outcome))
             span class="quiet" {
-                @if lifecycle.completed.is_some() { "took " } @else { "for " }
-                (words::duration(so_far)) ", from " (words::moment(started)) " · "
-                a href=(address_of_service(service.service_id)) { "service " (service.service_id) " alone" }
+                @if lifecycle.completed.is_some() { "took " } @else { "open for " }
+                (format::duration(so_far)) ", started " (format::moment(started)) " · "
+                a href=(links::journey_of_service(service.service_id)) { "service " (service.service_id) " only" }
             }
         }
     }
 }
 
-/// The same as the lane, for those who read rather than look, or look for something.
+/// The content of the lane as a table, for screen readers and for searching.
 fn table(service: &Service, bars: &[Bar]) -> Markup {
     let steps = bars.len() - 1;
     html! {
         @if steps > 0 {
             details id=(format!("table-{}", service.service_id)) {
-                summary { (words::count(steps, "state or task", "states and tasks")) " as a table" }
+                summary { (format::count(steps, "state or task", "states and tasks")) " as a table" }
                 div class="scroll" tabindex="0" role="group" aria-label="States and tasks" {
                     table {
                         thead { tr {
-                            th scope="col" { "What" } th scope="col" { "Of state" } th scope="col" { "Started" }
+                            th scope="col" { "Element" } th scope="col" { "State" } th scope="col" { "Started" }
                             th scope="col" class="number" { "Duration" } th scope="col" { "Disposition" }
                         } }
                         tbody { @for bar in &bars[1..] { (row(bar)) } }
@@ -116,7 +116,7 @@ fn table(service: &Service, bars: &[Bar]) -> Markup {
                 }
             }
         } @else {
-            p class="quiet" { "No state and no task has started yet." }
+            p class="quiet" { "No states or tasks yet." }
         }
     }
 }
@@ -126,8 +126,8 @@ fn row(bar: &Bar) -> Markup {
         tr {
             td { a class="element" href=(bar.href) { (bar.kind) } " " span class="quiet" { (bar.element) " " (bar.id) } }
             td { (bar.of_state.as_deref().unwrap_or_default()) }
-            td { (words::exact(bar.from)) }
-            td class="number" { (words::duration(bar.duration)) @if bar.is_open() { " so far" } }
+            td { (format::exact(bar.from)) }
+            td class="number" { (format::duration(bar.duration)) @if bar.is_open() { " so far" } }
             td { (chip(&bar.outcome)) @if let Some(text) = &bar.description { " " (text) } }
         }
     }

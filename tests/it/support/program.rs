@@ -1,5 +1,6 @@
 //! The program as a separate process.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;
@@ -24,7 +25,19 @@ pub(crate) struct Program {
 
 /// The program with these settings alone. It does not inherit the environment of this process.
 pub(crate) fn command(settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_context-services"));
+    isolated(env!("CARGO_BIN_EXE_context-services"), settings)
+}
+
+/// An example of this package, with settings as in [`command`].
+pub(crate) fn example(name: &str, settings: &[(&str, &str)]) -> Command {
+    let service = Path::new(env!("CARGO_BIN_EXE_context-services"));
+    let program = service.with_file_name("examples").join(name);
+    assert!(program.exists(), "`cargo test --test` does not build examples: run `cargo build --example {name}` first");
+    isolated(program, settings)
+}
+
+fn isolated(program: impl AsRef<OsStr>, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).current_dir("/");
     command.env("BIND_ADDRESS", "127.0.0.1:0").envs(settings.iter().copied());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -49,12 +62,12 @@ impl Program {
 
     /// Starts it with settings and waits until it listens.
     pub(crate) fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::start_with_arguments(settings, &[])
+        Self::spawn(&mut command(settings))
     }
 
-    /// Starts it with settings and arguments and waits until it listens.
-    pub(crate) fn start_with_arguments(settings: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let mut child = command(settings).args(arguments).spawn().unwrap();
+    /// Starts a program that runs the service, and waits until it listens.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {

@@ -1,17 +1,18 @@
-// What the pages do beyond links: refresh what is open, show details in place, and tell of a bar what it is. All of it
-// asks the server for the same pages that the links lead to.
+// Enhances the pages: refreshes open items, shows details in a dialog, and shows tooltips of bars. It fetches the same
+// pages that the links lead to.
 'use strict';
 
-const EVERY = 2000;
+// The refresh interval, in milliseconds.
+const INTERVAL = 2000;
 
 const page = async (address) => {
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error(String(answer.status));
-  return new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(String(response.status));
+  return new DOMParser().parseFromString(await response.text(), 'text/html');
 };
 
-// Puts the newer of two versions of an element in place, and leaves open what the reader has opened.
-const renew = (old, fresh) => {
+// Replaces an element with a newer version. Keeps open tables, the scroll position and the focus.
+const replace = (old, fresh) => {
   const open = new Set([...old.querySelectorAll('details[open]')].map((one) => one.id));
   for (const one of fresh.querySelectorAll('details')) one.open = open.has(one.id);
   const focus = old.contains(document.activeElement) && document.activeElement.getAttribute('href');
@@ -31,7 +32,7 @@ const refresh = async () => {
     const old = document.querySelector('main > [data-live]');
     if (old) {
       const fresh = (await page(location.href)).getElementById(old.id);
-      if (fresh) renew(old, fresh);
+      if (fresh) replace(old, fresh);
     }
     const detail = dialog?.open && dialog.querySelector('[data-live]');
     if (detail && shown) {
@@ -39,14 +40,14 @@ const refresh = async () => {
       if (fresh) detail.replaceWith(fresh);
     }
   } catch {
-    // The server is away for a moment: the next round tries again.
+    // The server is unavailable; the next refresh tries again.
   } finally {
-    setTimeout(refresh, EVERY);
+    setTimeout(refresh, INTERVAL);
   }
 };
-setTimeout(refresh, EVERY);
+setTimeout(refresh, INTERVAL);
 
-// Details in place of the page that the link leads to; with a modifier key the link stays a link.
+// Shows details in a dialog instead of following the link, unless a modifier key is held.
 document.addEventListener('click', async (event) => {
   const link = event.target.closest?.('#journey a.element');
   if (!link || !dialog || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -66,7 +67,7 @@ dialog?.addEventListener('click', (event) => {
   if (event.target === dialog) dialog.close();
 });
 
-// Who changes a moment of the dashboard's period means it.
+// Changing one of the dashboard's two times selects the custom period.
 for (const moment of document.querySelectorAll('.moments input')) {
   moment.addEventListener('change', () => (document.getElementById('period').value = 'chosen'));
 }
@@ -76,7 +77,7 @@ const tip = document.getElementById('tip');
 const hide = () => {
   if (tip) tip.hidden = true;
 };
-const tell = (event) => {
+const show = (event) => {
   const bar = event.target.closest?.('a.bar');
   if (!tip || !bar) return hide();
   tip.textContent = bar.getAttribute('aria-label');
@@ -87,8 +88,8 @@ const tell = (event) => {
   const below = place.bottom + 8;
   tip.style.top = `${below + tip.offsetHeight > innerHeight ? place.top - tip.offsetHeight - 8 : below}px`;
 };
-document.addEventListener('mouseover', tell);
-document.addEventListener('focusin', tell);
+document.addEventListener('mouseover', show);
+document.addEventListener('focusin', show);
 document.addEventListener('focusout', hide);
 document.addEventListener('scroll', hide, true);
 document.addEventListener('keydown', (event) => {

@@ -1,18 +1,18 @@
-//! What the applications of the demo world agree on: values with names, and what they attach.
+//! Metadata of the demo world: business attributes and extension schemas.
 
 use anyhow::{Result, bail};
-use awc::http::Method;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::client::Client;
 
-/// Defines everything; false if it was there already.
-pub(super) async fn define(client: &Client) -> Result<bool> {
+/// Defines all metadata. Returns `false` if an earlier run has defined it.
+pub(crate) async fn define(client: &Client) -> Result<bool> {
     for (name, attribute) in attributes() {
         let (status, text) =
             client.send(Method::PUT, &format!("/metadata/business-attributes/{name}"), &attribute).await?;
         if status >= 300 {
-            bail!("{name}: {text}");
+            bail!("cannot define the business attribute {name}: status {status}: {text}");
         }
     }
     let mut new = false;
@@ -21,7 +21,7 @@ pub(super) async fn define(client: &Client) -> Result<bool> {
         match client.send(Method::POST, &path, &schema).await? {
             (201, _) => new = true,
             (409, _) => {}
-            (_, text) => bail!("{path}: {text}"),
+            (status, text) => bail!("POST {path}: status {status}: {text}"),
         }
     }
     Ok(new)

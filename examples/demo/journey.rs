@@ -1,17 +1,17 @@
-//! One customer's journey: what happens in it, and how it is reported.
+//! A customer's journey: its random course, and reporting it to the service.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
+use context_services::domain::time::Timestamp;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::client::Client;
-use crate::domain::time::Timestamp;
 
 const MINUTE: i64 = 60_000;
 
-/// Customers; they come again.
+/// The customers, each with several journeys.
 const CUSTOMERS: [&str; 40] = [
     "ada", "amir", "anna", "ben", "carla", "chen", "diego", "dora", "elif", "emil", "eva", "farid", "femke", "george",
     "greta", "hana", "hugo", "ines", "ivan", "jana", "jonas", "kofi", "lea", "liam", "lucia", "malik", "maria",
@@ -28,36 +28,36 @@ const COMMENTS: [&str; 5] = [
     "the payment page was slow",
 ];
 
-/// What is reported.
-pub(super) enum Event {
+/// An event of a journey.
+pub(crate) enum Event {
     /// A state starts.
     StartState(&'static str),
     /// The state ends.
     EndState(&'static str),
-    /// A task of the state starts.
+    /// A task of the current state starts.
     StartTask(&'static str),
-    /// A task ends, with what is attached to it.
+    /// A task ends, with its disposition and extensions.
     EndTask(&'static str, Value),
-    /// The service ends.
+    /// The service ends, with its disposition.
     End(Value),
 }
 
-/// An event, and how many milliseconds after the one before it happens.
-pub(super) struct Step {
-    pub(super) after: i64,
-    pub(super) event: Event,
+/// An event, and its time after the previous event in milliseconds.
+pub(crate) struct Step {
+    pub(crate) after: i64,
+    pub(crate) event: Event,
 }
 
-/// A journey, from the start of its service.
-pub(super) struct Journey {
+/// A journey: the start of its service, and all further events.
+pub(crate) struct Journey {
     start: Value,
     channel: &'static str,
-    pub(super) steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
 impl Journey {
-    /// A journey as chance has it.
-    pub(super) fn new(random: &mut Rng) -> Self {
+    /// Creates a random journey.
+    pub(crate) fn new(random: &mut Rng) -> Self {
         let channel = *random.choice(&["voice", "voice", "chat", "web", "web", "app", "email"]).unwrap_or(&"web");
         let change = random.u8(0..5) == 0;
         let mut start = json!({"service_type": if change { "change" } else { "hotel" }, "media_type": channel,
@@ -78,13 +78,13 @@ impl Journey {
         Self { start, channel, steps: story.steps }
     }
 
-    /// Whether its service ends.
-    pub(super) fn ends(&self) -> bool {
+    /// Whether the service ends.
+    pub(crate) fn ends(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.event, Event::End(_)))
     }
 }
 
-/// A journey that is being made up.
+/// The steps of a journey under construction.
 struct Story<'a> {
     random: &'a mut Rng,
     steps: Vec<Step>,
@@ -99,7 +99,7 @@ impl Story<'_> {
         self.random.u8(0..100) < percent
     }
 
-    /// A task from its start to its end; `about`: its usual length in milliseconds.
+    /// Adds a task from start to end. `about` is its typical duration in milliseconds.
     fn task(&mut self, name: &'static str, about: i64, end: Value) {
         let pause = self.random.i64(200..4000);
         let length = about * self.random.i64(3..25) / 10;
@@ -124,7 +124,7 @@ impl Story<'_> {
         }
     }
 
-    /// Whether the customer has chosen a hotel.
+    /// Adds the search for a hotel. Returns whether the customer has chosen one.
     fn find(&mut self) -> bool {
         self.add(400, Event::StartState("find a hotel"));
         self.task("identify customer", 20_000, json!({"disposition": "done"}));
@@ -150,7 +150,7 @@ impl Story<'_> {
             return false;
         }
         if self.chance(4) {
-            // The customer has hung up: nobody reports an end.
+            // The customer hangs up, and no end is reported.
             self.add(900, Event::StartTask("present offers"));
             return false;
         }
@@ -164,7 +164,7 @@ impl Story<'_> {
             "breakfast": self.random.bool()})
     }
 
-    /// Whether the room is booked.
+    /// Adds the booking. Returns whether it succeeded.
     fn book(&mut self) -> bool {
         self.add(200, Event::StartState("book"));
         self.task("choose room", 50_000, json!({"disposition": "done"}));
@@ -191,7 +191,7 @@ impl Story<'_> {
         true
     }
 
-    /// The documents are on their way while the customer is asked.
+    /// Adds the time after booking, in which documents are sent while the customer is asked questions.
     fn after_booking(&mut self) {
         self.add(300, Event::StartState("after booking"));
         self.add(500, Event::StartTask("send documents"));
@@ -225,27 +225,27 @@ impl Story<'_> {
     }
 }
 
-/// Reports the events of one journey.
-pub(super) struct Player<'a> {
+/// Reports the events of one journey to the service.
+pub(crate) struct Player<'a> {
     client: &'a Client,
     path: String,
     channel: &'static str,
     state: Option<i64>,
-    /// The identifier of each state and task, by its name.
+    /// The identifiers of states and tasks, by name.
     ids: HashMap<&'static str, i64>,
 }
 
 impl<'a> Player<'a> {
-    /// Starts the service; `at`: when, in milliseconds after 1970, where it is not now.
-    pub(super) async fn start(client: &'a Client, journey: &Journey, at: Option<i64>) -> Result<Self> {
-        let answer = client.post("/services/start", &dated(journey.start.clone(), at)).await?;
-        let service = answer["service_id"].as_i64().context("no service_id")?;
+    /// Starts the service. `at` is the time of the event in milliseconds since 1970, or `None` for now.
+    pub(crate) async fn start(client: &'a Client, journey: &Journey, at: Option<i64>) -> Result<Self> {
+        let response = client.post("/services/start", &dated(journey.start.clone(), at)).await?;
+        let service = response["service_id"].as_i64().context("no service_id")?;
         let (path, channel) = (format!("/services/{service}"), journey.channel);
         Ok(Self { client, path, channel, state: None, ids: HashMap::new() })
     }
 
-    /// Reports an event.
-    pub(super) async fn play(&mut self, event: &Event, at: Option<i64>) -> Result<()> {
+    /// Reports an event at the time `at`, as in [`Player::start`].
+    pub(crate) async fn play(&mut self, event: &Event, at: Option<i64>) -> Result<()> {
         let done = json!({"disposition": "done"});
         match event {
             Event::StartState(name) => {
@@ -266,8 +266,8 @@ impl<'a> Player<'a> {
     }
 
     async fn start_element(&mut self, kind: &str, name: &'static str, body: Value, at: Option<i64>) -> Result<i64> {
-        let answer = self.client.post(&format!("{}/{kind}/start", self.path), &dated(body, at)).await?;
-        let id = ["state_id", "task_id"].into_iter().find_map(|member| answer[member].as_i64()).context("no id")?;
+        let response = self.client.post(&format!("{}/{kind}/start", self.path), &dated(body, at)).await?;
+        let id = ["state_id", "task_id"].into_iter().find_map(|member| response[member].as_i64()).context("no id")?;
         self.ids.insert(name, id);
         Ok(id)
     }
@@ -278,7 +278,7 @@ impl<'a> Player<'a> {
     }
 }
 
-/// An event with its time, where it is not now.
+/// The event with its time, if that is not now.
 fn dated(mut event: Value, at: Option<i64>) -> Value {
     if let Some(at) = at {
         event["timestamp"] = json!(Timestamp::from_millis(at));

@@ -1,4 +1,4 @@
-//! How pages write moments, durations, values and outcomes.
+//! Formats of moments, durations, values and outcomes on pages.
 
 use maud::{Markup, html};
 
@@ -7,10 +7,10 @@ use crate::domain::element::Lifecycle;
 use crate::domain::field::LongOrString;
 use crate::domain::time::Timestamp;
 
-/// The colours for outcomes.
+/// The classes of outcome colours in `page.css`.
 const COLOURS: [&str; 10] = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"];
 
-/// A duration in its two largest units: `47.8 s`, `12 min 5 s`, `3 d 4 h`.
+/// A duration in its two largest non-zero units: `47.8 s`, `12 min 5 s`, `3 d 4 h`.
 pub(super) fn duration(millis: i64) -> String {
     let seconds = millis / 1000;
     let two = |large: i64, unit: &str, small: i64, part: &str| match small {
@@ -27,7 +27,7 @@ pub(super) fn duration(millis: i64) -> String {
     }
 }
 
-/// A duration in one unit, for narrow places: `47.7 s`, `2.8 min`.
+/// A duration in one unit, for narrow columns: `47.7 s`, `2.8 min`.
 pub(super) fn brief(millis: i64) -> String {
     let tenths = |unit: i64, name: &str| format!("{}.{} {name}", millis / unit, millis % unit * 10 / unit);
     match millis {
@@ -49,9 +49,14 @@ pub(super) fn exact(at: Timestamp) -> Markup {
     html! { time datetime=(at) { (formatted(at, "%-d %b %Y, %H:%M:%S%.3f")) } }
 }
 
-/// A moment in a form of chrono's.
-pub(super) fn formatted(at: Timestamp, form: &str) -> String {
-    at.to_datetime().format(form).to_string()
+/// A moment in a format of chrono.
+pub(super) fn formatted(at: Timestamp, format: &str) -> String {
+    at.to_datetime().format(format).to_string()
+}
+
+/// An outcome as a coloured chip.
+pub(super) fn chip(outcome: &Outcome) -> Markup {
+    html! { span class={ "chip " (outcome.class) } { (outcome.text) } }
 }
 
 /// A value as text.
@@ -62,22 +67,22 @@ pub(super) fn value(value: &LongOrString) -> String {
     }
 }
 
-/// What kind of element, as text.
+/// The type of an element, or a placeholder if it has none.
 pub(super) fn kind(lifecycle: &Lifecycle, element: &str) -> String {
     lifecycle.kind.as_ref().map_or_else(|| format!("{element} without a type"), value)
 }
 
-/// What came of an element, and the class of its colour.
+/// The outcome of an element, with its colour.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Outcome {
-    /// In words.
+    /// The text to display.
     pub(super) text: String,
-    /// The class of its colour: `open`, `none`, or one of ten that depends on the disposition's value alone.
+    /// The colour's class: `open`, `none`, or one of [`COLOURS`], chosen by the disposition's value.
     pub(super) class: &'static str,
 }
 
 impl Outcome {
-    /// The outcome of an element on record.
+    /// The outcome of a stored element: its disposition, or `open`.
     pub(super) fn of(lifecycle: &Lifecycle) -> Self {
         match &lifecycle.completed {
             None => Self { text: "open".to_owned(), class: "open" },
@@ -98,10 +103,10 @@ impl Outcome {
     }
 }
 
-/// The class of a disposition's colour. Numbers that follow one another have different ones.
+/// The colour class of a disposition's value. Consecutive numbers have different colours.
 pub(super) fn colour(value: &str) -> &'static str {
     let number = value.parse::<u64>().unwrap_or_else(|_| {
-        // FNV-1a, folded: the same text has the same colour on every page, node and release.
+        // FNV-1a, folded: a text has the same colour on every page, node and release.
         let hash = value
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
@@ -110,9 +115,9 @@ pub(super) fn colour(value: &str) -> &'static str {
     COLOURS[usize::try_from(number % 10).unwrap_or(0)]
 }
 
-/// Gives different outcomes on one page different colours, as far as there are enough. Each keeps the colour of its
-/// value, unless another that comes before it in the order of their texts has that.
-pub(super) fn tell_apart<'a>(outcomes: impl IntoIterator<Item = &'a mut Outcome>) {
+/// Assigns distinct colours to distinct outcomes of one page, as long as there are enough colours. An outcome keeps the
+/// colour of its value unless an outcome earlier in alphabetical order already has it.
+pub(super) fn assign_colours<'a>(outcomes: impl IntoIterator<Item = &'a mut Outcome>) {
     let mut outcomes: Vec<_> = outcomes.into_iter().filter(|outcome| COLOURS.contains(&outcome.class)).collect();
     outcomes.sort();
     let mut taken = Vec::new();
@@ -127,15 +132,15 @@ pub(super) fn tell_apart<'a>(outcomes: impl IntoIterator<Item = &'a mut Outcome>
     }
 }
 
-/// So much of a text as fits on a picture.
-pub(super) fn short(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+/// A text truncated to `limit` characters.
+pub(super) fn truncated(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
 }
 
-/// A number with its noun.
+/// A number with its noun, in the singular or plural.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
@@ -145,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_their_two_largest_units() {
+    fn durations_are_written_in_their_two_largest_units() {
         for (millis, text) in [
             (0, "0 ms"),
             (999, "999 ms"),
@@ -162,17 +167,17 @@ mod tests {
     }
 
     #[test]
-    fn a_value_has_one_colour_and_neighbours_have_others() {
+    fn a_value_has_one_colour_and_consecutive_numbers_differ() {
         assert_eq!(colour("10"), "c0");
         assert_eq!(colour("11"), "c1");
         assert_eq!(colour("SUCCESS"), colour("SUCCESS"));
     }
 
     #[test]
-    fn outcomes_on_one_page_are_told_apart() {
+    fn outcomes_of_one_page_have_distinct_colours() {
         let outcome = |text: &str| Outcome { text: text.to_owned(), class: "c3" };
         let mut outcomes = [outcome("b"), outcome("a"), outcome("b"), Outcome { class: "open", ..outcome("open") }];
-        tell_apart(&mut outcomes);
+        assign_colours(&mut outcomes);
         assert_eq!(outcomes.map(|outcome| outcome.class), ["c4", "c3", "c4", "open"]);
     }
 }
