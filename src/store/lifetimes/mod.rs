@@ -75,7 +75,8 @@ async fn wait_for_events(transaction: &mut PgConnection) -> Result<bool, sqlx::E
     match locked.execute(transaction).await {
         Ok(_) => Ok(true),
         Err(error)
-            if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(LOCK_NOT_AVAILABLE) =>
+            if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref()
+                == Some(LOCK_NOT_AVAILABLE) =>
         {
             Ok(false)
         }
