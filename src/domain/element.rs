@@ -8,7 +8,7 @@ use super::disposition::Disposition;
 use super::event::Event;
 use super::field::LongOrString;
 use super::ids::{ServiceId, StateId, TaskId};
-use super::time::duration_millis;
+use super::time::{Timestamp, duration_millis};
 
 /// The properties that services, states and tasks share.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ pub struct Service {
     pub customer_id: Option<String>,
     /// The key by which an anonymous caller is recognized.
     pub contact_key: Option<String>,
+    /// When the service expires. `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// The seconds after its last event at which the service is completed automatically. `None`: never.
+    pub auto_complete_after: Option<i64>,
     /// The start, the end and the extensions.
     pub lifecycle: Lifecycle,
     /// The states, if they were selected.

@@ -334,6 +334,25 @@ async fn a_timestamp_in_the_future_counts_as_now() {
 }
 
 #[tokio::test]
+async fn the_page_of_a_service_says_when_it_expires_and_ends_by_itself() {
+    let app = TestApp::spawn().await;
+    let own = app.a_service_with(json!({"ttl": 3600, "auto_complete_after": 60})).await;
+    let page = async |service: i64| {
+        let page = app.get(&format!("/journey/services/{service}")).await.is(200).body;
+        page.as_str().unwrap().to_owned()
+    };
+    let open = page(own).await;
+    assert!(open.contains("Expires") && open.contains("2026-02-05T10:11:00.000Z"), "{open}");
+    assert!(open.contains("without an event"), "{open}");
+    app.clock.advance(60_000);
+    app.until_auto_completed(own).await;
+    let completed = page(own).await;
+    assert!(completed.contains("automatically") && !completed.contains("without an event"), "{completed}");
+    let plain = page(app.a_service().await).await;
+    assert!(!plain.contains("Expires") && !plain.contains("automatically"), "{plain}");
+}
+
+#[tokio::test]
 async fn a_late_end_takes_the_place_of_the_automatic_one() {
     let app = TestApp::spawn().await;
     app.a_schema(&survey()).await;

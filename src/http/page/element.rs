@@ -44,6 +44,11 @@ pub(in crate::http) async fn get_service_page(
     let mut own = Vec::new();
     own.extend(service.customer_id.as_ref().map(|customer| ("Customer", link(&links::journey_of(&service), customer))));
     own.extend(service.contact_key.as_ref().map(|key| ("Contact key", html! { (key) })));
+    own.extend(service.expires_at.map(|at| ("Expires", format::exact(at))));
+    if let Some(seconds) = service.auto_complete_after.filter(|_| service.lifecycle.completed.is_none()) {
+        let text = format!("after {} without an event", format::duration(seconds.saturating_mul(1000)));
+        own.push(("Completed automatically", html! { (text) }));
+    }
     let lifecycle = &service.lifecycle;
     Ok(page(&Shown { element: Element::Service, id: id.0, service: id, lifecycle, own, schemas, now: store.now() }))
 }
@@ -130,6 +135,7 @@ fn facts(shown: &Shown<'_>) -> Markup {
             @if let Some(seconds) = lifecycle.est_duration {
                 (fact("Estimated", &html! { (format::duration(seconds.saturating_mul(1000))) }))
             }
+            @if lifecycle.auto_completed { (fact("Completed", &html! { "automatically" })) }
             @if let Some(outcome) = outcome {
                 (fact("Disposition", &html! { (outcome.value.as_ref().map_or_else(|| "none given".to_owned(), format::value)) }))
                 @if let Some(text) = &outcome.description { (fact("Description", &html! { (text) })) }

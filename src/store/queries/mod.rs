@@ -110,6 +110,8 @@ impl Store {
         let of_kinds = [(Element::Service, &rows), (Element::State, &states), (Element::Task, &tasks)];
         let mut related = self.related(snapshot, &of_kinds, view).await?;
         let (mut states, mut tasks) = (by_owner(states, of_service), by_owner(tasks, of_service));
+        let lifetimes = self.lifetimes;
+        let general = lifetimes.auto_complete_after.map(|after| after.num_seconds());
         let service = |row: ElementRow| {
             let states = states.remove(&row.service_id).unwrap_or_default();
             let tasks = tasks.remove(&row.service_id).unwrap_or_default();
@@ -117,6 +119,8 @@ impl Store {
                 service_id: ServiceId(row.service_id),
                 customer_id: row.customer_id.clone(),
                 contact_key: row.contact_key.clone(),
+                expires_at: row.expiry(lifetimes.service_ttl),
+                auto_complete_after: row.auto_complete_after.or(general),
                 states: related.by_status(view.states, states, |related, row| related.state(row, ByStatus::default())),
                 tasks: related.by_status(view.tasks, tasks, Related::task),
                 lifecycle: related.lifecycle(Element::Service, row),

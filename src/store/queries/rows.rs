@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 
@@ -49,7 +49,7 @@ macro_rules! select {
 const SERVICES: &str = select!(
     "query_services",
     "0",
-    "s.service_type as kind, null::int as state_id, s.customer_id, s.contact_key",
+    "s.service_type as kind, null::int as state_id, s.customer_id, s.contact_key, s.expires_at, s.auto_complete_after",
     "service",
     "unexpired_services",
     ""
@@ -57,7 +57,8 @@ const SERVICES: &str = select!(
 const STATES: &str = select!(
     "query_states",
     "s.state_id",
-    "s.state_type as kind, s.previous_state_id as state_id, null::text as customer_id, null::text as contact_key",
+    "s.state_type as kind, s.previous_state_id as state_id, null::text as customer_id, null::text as contact_key,
+     null::timestamptz as expires_at, null::bigint as auto_complete_after",
     "state",
     "states",
     "exists (select from unexpired_services u where u.service_id = s.service_id) and "
@@ -66,7 +67,7 @@ const TASKS: &str = select!(
     "query_tasks",
     "s.task_id",
     "s.task_type as kind, coalesce(s.state_id, d.state_id) as state_id, null::text as customer_id,
-     null::text as contact_key",
+     null::text as contact_key, null::timestamptz as expires_at, null::bigint as auto_complete_after",
     "task",
     "tasks",
     "exists (select from unexpired_services u where u.service_id = s.service_id) and "
@@ -82,6 +83,8 @@ pub(super) struct ElementRow {
     pub(super) state_id: Option<i32>,
     pub(super) customer_id: Option<String>,
     pub(super) contact_key: Option<String>,
+    pub(super) expires_at: Option<DateTime<Utc>>,
+    pub(super) auto_complete_after: Option<i64>,
     kind: Option<i32>,
     est_duration: Option<i64>,
     started_at: DateTime<Utc>,
@@ -108,6 +111,12 @@ pub(super) struct ElementRow {
 impl ElementRow {
     pub(super) const fn key(&self, element: Element) -> ElementKey {
         ElementKey { service: ServiceId(self.service_id), element, id: self.element_id }
+    }
+
+    /// When the service expires, if services live for `ttl` that do not say otherwise.
+    pub(super) fn expiry(&self, ttl: Option<TimeDelta>) -> Option<Timestamp> {
+        let general = || ttl.and_then(|ttl| self.started_at.checked_add_signed(ttl));
+        self.expires_at.or_else(general).map(Timestamp::cut)
     }
 
     pub(super) const fn is_active(&self) -> bool {
