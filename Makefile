@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run demo test bench chaos check sqlx openapi psql postgres browser clients libraries
+.PHONY: help run demo test bench chaos check sqlx openapi psql postgres pgbouncer browser clients libraries
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,7 +17,7 @@ demo: postgres ## the same with a demo world, on 127.0.0.1:8090; data stay in ./
 	$(CARGO) build --release --locked
 	BIND_ADDRESS=$${BIND_ADDRESS:-127.0.0.1:8090} exec target/release/context-services demo
 
-test: postgres browser clients ## run every test
+test: postgres pgbouncer browser clients ## run every test
 	$(CARGO) test --locked
 
 bench: postgres ## measure the service and what bounds it; takes minutes
@@ -48,6 +48,10 @@ psql: ## open the embedded database of a running service
 # An installed PostgreSQL server: nothing to do where one is found, or where DATABASE_URL names another.
 postgres:
 	@.ci/postgres
+
+# The same of a pooler, for the test of one between the service and PostgreSQL.
+pgbouncer:
+	@.ci/pgbouncer
 
 # The same of a browser with its driver, for the tests of the pages.
 browser:

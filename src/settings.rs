@@ -10,12 +10,12 @@ use anyhow::Result;
 use chrono::TimeDelta;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use sqlx::postgres::PgConnectOptions;
 
+use crate::database_url;
 use crate::domain::access::Role;
 use crate::http::{AccessSettings, HttpSettings, Tls};
 use crate::postgres::EmbeddedSettings;
-use crate::store::{LifetimeSettings, StoreSettings, WriterSettings};
+use crate::store::{DatabaseAddress, LifetimeSettings, StoreSettings, WriterSettings};
 
 /// Keeps the context of customer journeys: services, states and tasks, over PostgreSQL.
 ///
@@ -142,7 +142,8 @@ pub struct HttpArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// The PostgreSQL to use, as postgres://user:password@host:port/database; without it the embedded one
+    /// The PostgreSQL to use, as postgres://user:password@host:port/database; without it the embedded one. Of several
+    /// hosts (host1:port,host2:port) the one that accepts writes is used
     #[arg(long, env, hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
     /// Where the embedded PostgreSQL keeps its data
@@ -263,15 +264,12 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// How to connect; none where the setting is there and empty.
-    fn options(&self) -> Result<Option<PgConnectOptions>, &'static str> {
+    /// Where it leads; none where the setting is there and empty.
+    fn address(&self) -> Result<Option<DatabaseAddress>, String> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        // The parser takes any scheme, and its error may repeat the password.
-        let is_postgres = self.0.starts_with("postgres://") || self.0.starts_with("postgresql://");
-        let options = self.0.parse().ok().filter(|_| is_postgres);
-        options.map(Some).ok_or("DATABASE_URL: expected postgres://user:password@host:port/database")
+        database_url::parse(&self.0).map(Some).map_err(|fault| format!("DATABASE_URL: {fault}"))
     }
 }
 
@@ -289,7 +287,8 @@ impl Settings {
     pub fn of_process() -> Self {
         let settings = Self::parse();
         // Without a subcommand it serves, and then it must be clear to whom.
-        let access = if settings.command.is_none() { settings.access().map(drop) } else { Ok(()) };
+        let access =
+            if settings.command.is_none() { settings.access().map(drop).map_err(str::to_owned) } else { Ok(()) };
         if let Err(error) = settings.external_database().map(drop).and(access) {
             <Self as CommandFactory>::command().error(ErrorKind::ValueValidation, error).exit();
         }
@@ -317,8 +316,8 @@ impl Settings {
     }
 
     /// The external database, if one is given.
-    pub fn external_database(&self) -> Result<Option<PgConnectOptions>, &'static str> {
-        self.database.database_url.as_ref().map_or(Ok(None), DatabaseUrl::options)
+    pub fn external_database(&self) -> Result<Option<DatabaseAddress>, String> {
+        self.database.database_url.as_ref().map_or(Ok(None), DatabaseUrl::address)
     }
 
     /// The embedded server's settings.
@@ -336,7 +335,7 @@ impl Settings {
     }
 
     /// The store's settings, on a database.
-    pub fn store(&self, database: PgConnectOptions) -> StoreSettings {
+    pub fn store(&self, database: DatabaseAddress) -> StoreSettings {
         let WriterArgs { write_batch: batch, write_queue: queue, writers } = self.writer;
         StoreSettings {
             database,
