@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run demo test bench chaos check sqlx openapi psql postgres browser clients libraries
+.PHONY: help run demo test bench chaos check sqlx openapi psql postgres pgbouncer browser clients libraries
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +18,7 @@ demo: postgres ## build and start the service with a demo world on 127.0.0.1:809
 	$(CARGO) build --locked --bin context-services --example demo
 	exec target/debug/examples/demo
 
-test: postgres browser clients ## run all tests
+test: postgres pgbouncer browser clients ## run all tests
 	$(CARGO) test --locked
 
 bench: postgres ## run the benchmarks, which take minutes
@@ -49,6 +49,10 @@ psql: ## open the embedded database of a running service in psql
 # Installs PostgreSQL if it is not installed.
 postgres:
 	@.ci/postgres
+
+# Installs PgBouncer, for the test of a pooler in front of PostgreSQL, if it is not installed.
+pgbouncer:
+	@.ci/pgbouncer
 
 # Installs a browser and its driver, for the tests of pages, if they are not installed.
 browser:

@@ -3,6 +3,7 @@
 //! Dependencies point one way only: [`http`] → [`store`] → [`domain`].
 
 pub mod background;
+mod database_url;
 pub mod domain;
 pub mod http;
 pub mod log;

@@ -33,7 +33,8 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!("{error:#}");
+            let error = log::with_causes(error.as_ref());
+            error!("{error}");
             ExitCode::FAILURE
         }
     }

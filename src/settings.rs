@@ -10,12 +10,12 @@ use anyhow::Result;
 use chrono::TimeDelta;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use sqlx::postgres::PgConnectOptions;
 
+use crate::database_url;
 use crate::domain::access::Role;
 use crate::http::{AccessSettings, HttpSettings, Tls};
 use crate::postgres::EmbeddedSettings;
-use crate::store::{LifetimeSettings, StoreSettings, WriterSettings};
+use crate::store::{DatabaseAddress, LifetimeSettings, StoreSettings, WriterSettings};
 
 /// Keeps the context of customer journeys: services, states and tasks, over PostgreSQL.
 ///
@@ -140,7 +140,8 @@ pub struct HttpArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// PostgreSQL database to use: postgres://user:password@host:port/database [default: the embedded PostgreSQL]
+    /// PostgreSQL database to use: postgres://user:password@host:port/database. Of several hosts (host1:port,host2:port),
+    /// the one that accepts writes is used [default: the embedded PostgreSQL]
     #[arg(long, env, hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
     /// Data directory of the embedded PostgreSQL. It is created if it does not exist
@@ -263,15 +264,12 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// The connection options, or `None` if the setting is empty.
-    fn options(&self) -> Result<Option<PgConnectOptions>, &'static str> {
+    /// The address of the database, or `None` if the setting is empty.
+    fn address(&self) -> Result<Option<DatabaseAddress>, String> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        // The parser accepts any scheme, and its errors may contain the password.
-        let is_postgres = self.0.starts_with("postgres://") || self.0.starts_with("postgresql://");
-        let options = self.0.parse().ok().filter(|_| is_postgres);
-        options.map(Some).ok_or("DATABASE_URL: expected postgres://user:password@host:port/database")
+        database_url::parse(&self.0).map(Some).map_err(|fault| format!("DATABASE_URL: {fault}"))
     }
 }
 
@@ -289,7 +287,8 @@ impl Settings {
     pub fn of_process() -> Self {
         let settings = Self::parse();
         // Only the service itself needs a decision on access; subcommands do not.
-        let access = if settings.command.is_none() { settings.access().map(drop) } else { Ok(()) };
+        let access =
+            if settings.command.is_none() { settings.access().map(drop).map_err(str::to_owned) } else { Ok(()) };
         if let Err(error) = settings.external_database().map(drop).and(access) {
             <Self as CommandFactory>::command().error(ErrorKind::ValueValidation, error).exit();
         }
@@ -316,9 +315,9 @@ impl Settings {
         Ok(AccessSettings { authentication, hosts, rate_limit: self.access.rate_limit })
     }
 
-    /// The connection options of the external database, if one is configured.
-    pub fn external_database(&self) -> Result<Option<PgConnectOptions>, &'static str> {
-        self.database.database_url.as_ref().map_or(Ok(None), DatabaseUrl::options)
+    /// The address of the external database, if one is configured.
+    pub fn external_database(&self) -> Result<Option<DatabaseAddress>, String> {
+        self.database.database_url.as_ref().map_or(Ok(None), DatabaseUrl::address)
     }
 
     /// The embedded server's settings.
@@ -327,8 +326,8 @@ impl Settings {
         EmbeddedSettings { data_dir: data_dir.clone(), bin_dir: postgres_bin_dir.clone() }
     }
 
-    /// The store's settings, with the connection options of its database.
-    pub fn store(&self, database: PgConnectOptions) -> StoreSettings {
+    /// The store's settings, with the address of its database.
+    pub fn store(&self, database: DatabaseAddress) -> StoreSettings {
         let WriterArgs { write_batch: batch, write_queue: queue, writers } = self.writer;
         StoreSettings {
             database,

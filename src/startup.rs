@@ -17,7 +17,7 @@ use crate::http::{self, AccessSettings, Tls};
 use crate::log;
 use crate::postgres::{EmbeddedPostgres, NAME};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{DatabaseAddress, Store};
 
 /// Runs the service until SIGTERM or SIGINT, or until it fails.
 pub async fn run(settings: Settings) -> Result<()> {
@@ -37,7 +37,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     info!("embedded PostgreSQL: psql -h {:?} -U {NAME} {NAME}", embedded.socket_dir());
     let embedded = Arc::new(embedded);
     jobs.start(KeepPostgresRunning { server: Arc::clone(&embedded), is_down: false });
-    let served = serve(&settings, (listener, signals), embedded.connect_options(NAME), &jobs).await;
+    let served = serve(&settings, (listener, signals), embedded.connect_options(NAME).into(), &jobs).await;
     jobs.stop().await;
     embedded.stop().context("cannot stop the embedded PostgreSQL")?;
     served
@@ -88,7 +88,7 @@ impl Job for KeepPostgresRunning {
 async fn serve(
     settings: &Settings,
     (listener, signals): (TcpListener, Signals),
-    database: sqlx::postgres::PgConnectOptions,
+    database: DatabaseAddress,
     jobs: &Jobs,
 ) -> Result<()> {
     let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;

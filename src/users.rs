@@ -11,7 +11,7 @@ use crate::domain::access::{CredentialKind, SecretHash, is_user_name};
 use crate::domain::clock::SystemClock;
 use crate::postgres::{EmbeddedError, EmbeddedPostgres, NAME};
 use crate::settings::{AddUser, Settings, UserCommand};
-use crate::store::Store;
+use crate::store::{DatabaseAddress, Store};
 
 /// The fewest characters of a password that a person chooses.
 const MIN_PASSWORD: usize = 12;
@@ -24,18 +24,18 @@ pub async fn run(settings: &Settings, command: &UserCommand) -> Result<()> {
     }
     match EmbeddedPostgres::start(&settings.embedded()).await {
         Ok(embedded) => {
-            let done = run_on(settings, embedded.connect_options(NAME), command).await;
+            let done = run_on(settings, embedded.connect_options(NAME).into(), command).await;
             embedded.stop().context("cannot stop the embedded PostgreSQL")?;
             done
         }
         Err(EmbeddedError::InUse(_)) => {
-            run_on(settings, EmbeddedPostgres::running(&settings.embedded())?.database(NAME), command).await
+            run_on(settings, EmbeddedPostgres::running(&settings.embedded())?.database(NAME).into(), command).await
         }
         Err(error) => Err(error).context("cannot start the embedded PostgreSQL"),
     }
 }
 
-async fn run_on(settings: &Settings, database: sqlx::postgres::PgConnectOptions, command: &UserCommand) -> Result<()> {
+async fn run_on(settings: &Settings, database: DatabaseAddress, command: &UserCommand) -> Result<()> {
     let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
     let done = match command {
         UserCommand::Add(add) => self::add(&store, add).await,

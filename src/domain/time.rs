@@ -66,6 +66,11 @@ pub fn is_date(text: &str) -> bool {
     text.len() == 10 && text.bytes().enumerate().all(shape) && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
 }
 
+/// Whether a day or moment, as this module writes it, lies in the year 0.
+pub fn has_year_zero(text: &str) -> bool {
+    text.starts_with("0000")
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::{FixedOffset, TimeDelta, TimeZone};

@@ -1,6 +1,5 @@
 //! Errors as callers see them: RFC 9457 problems, from one table of codes (docs/api.md §1, Errors).
 
-use std::error::Error;
 use std::fmt;
 
 use actix_web::dev::ServiceResponse;
@@ -13,6 +12,7 @@ use crate::domain::ids::Element;
 use crate::domain::json::JsonError;
 use crate::domain::refusal::Refusal;
 use crate::domain::violation::{Violation, Violations};
+use crate::log::with_causes;
 use crate::store::StoreError;
 
 /// Maximum number of violations that `detail` names; `errors` lists more.
@@ -223,14 +223,7 @@ impl Problem {
 
     /// The internal cause with its sources, for the log only.
     pub(super) fn cause(&self) -> Option<String> {
-        let mut error: &dyn Error = self.source.as_deref()?;
-        let mut chain = error.to_string();
-        while let Some(source) = error.source() {
-            chain.push_str(": ");
-            chain.push_str(&source.to_string());
-            error = source;
-        }
-        Some(chain)
+        self.source.as_deref().map(|error| with_causes(error))
     }
 
     /// True if the request was refused because of overload.

@@ -6,6 +6,7 @@
 mod writer;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::error::Error;
 use std::fs::File;
 use std::io::{IsTerminal, stdout};
 use std::os::fd::AsFd;
@@ -56,6 +57,20 @@ pub fn start(settings: &LogArgs) -> Result<Log> {
     started.map_err(|error| anyhow!("cannot start the log: {error}"))?;
     panic::set_hook(Box::new(|panic| log_panic(&panic.to_string())));
     Ok(Log(writer))
+}
+
+/// An error with its causes, each once: the text of an error may repeat that of its cause.
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let (mut text, mut error) = (error.to_string(), error);
+    while let Some(cause) = error.source() {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        error = cause;
+    }
+    text
 }
 
 /// Logs a panic, with a backtrace if `RUST_BACKTRACE` asks for one. Standard error is not used: like standard output, it may

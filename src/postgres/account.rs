@@ -64,6 +64,10 @@ impl Account {
         if let Self::Other { uid, gid } = self {
             command.uid(uid).gid(gid);
         }
+        // PGPORT, PGDATA and the like are meant for another server.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG")) {
+            command.env_remove(name);
+        }
         let ran = command.env("LC_ALL", "C").stdin(Stdio::null()).output();
         let output = ran.map_err(|error| EmbeddedError::Program { program, output: error.to_string() })?;
         if output.status.success() {

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 
 use account::Account;
@@ -18,6 +18,9 @@ use binaries::Binaries;
 
 /// The name of the service's role and of its database in the embedded server.
 pub const NAME: &str = "context_services";
+
+/// The number in the name of the server's socket.
+const PORT: u16 = 5432;
 
 /// The length that the path of a Unix socket must stay below on Linux, in bytes.
 const SOCKET_PATH_LIMIT: usize = 108;
@@ -110,12 +113,12 @@ impl EmbeddedPostgres {
     /// Connection options for a server that another process runs on the same data.
     pub fn running(settings: &EmbeddedSettings) -> Result<PgConnectOptions, EmbeddedError> {
         let home = absolute(&settings.data_dir.join("postgres"))?;
-        Ok(PgConnectOptions::new_without_pgpass().socket(Home(home).socket_dir()).username(NAME))
+        Ok(connect_options(&Home(home)))
     }
 
     /// Connection options for a database of this server.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass().socket(self.home.socket_dir()).username(NAME).database(database)
+        connect_options(&self.home).database(database)
     }
 
     /// The directory of the socket, for `psql -h`.
@@ -214,6 +217,7 @@ const SETTINGS: &str = "\
 # Overwritten by context-services at every start. To change a setting, add it to postgresql.conf below the include of
 # this file.
 listen_addresses = ''
+port = 5432
 max_connections = 200
 unix_socket_permissions = 0700
 max_wal_size = 4GB
@@ -247,7 +251,7 @@ impl Home {
         let home = Self(absolute(&place)?);
         make_dir(&home.socket_dir(), 0o700)?;
         account.own(&home.socket_dir())?;
-        let socket = home.socket_dir().join(".s.PGSQL.5432");
+        let socket = home.socket_dir().join(format!(".s.PGSQL.{PORT}"));
         if socket.as_os_str().len() >= SOCKET_PATH_LIMIT { Err(EmbeddedError::PathTooLong(socket)) } else { Ok(home) }
     }
 
@@ -263,6 +267,12 @@ impl Home {
     fn version(&self) -> Option<String> {
         fs::read_to_string(self.data().join("PG_VERSION")).ok().map(|version| version.trim().to_owned())
     }
+}
+
+/// How to connect, whatever the environment variables of other clients (`PGPORT`, `PGSSLMODE`) say.
+fn connect_options(home: &Home) -> PgConnectOptions {
+    let options = PgConnectOptions::new_without_pgpass().socket(home.socket_dir()).username(NAME);
+    options.port(PORT).ssl_mode(PgSslMode::Disable)
 }
 
 fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {

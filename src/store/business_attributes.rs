@@ -71,18 +71,18 @@ impl Store {
     pub async fn remove_business_attribute(&self, name: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         lock_metadata(&mut transaction).await?;
-        let removed = sqlx::query!(
+        let name = name.to_lowercase();
+        let all = read(&mut transaction).await?;
+        let known = all.iter().find(|one| one.name.to_lowercase() == name);
+        let removed = known.ok_or(StoreError::UnknownBusinessAttribute)?;
+        sqlx::query!(
             r#"-- remove_business_attribute
-            update business_attributes set removed_at = $2
-            where lower(name) = lower($1) and removed_at is null and not learned"#,
-            name,
+            update business_attributes set removed_at = $2 where attribute_id = $1"#,
+            removed.dbid,
             self.clock.now().to_datetime(),
         )
         .execute(&mut *transaction)
         .await?;
-        if removed.rows_affected() == 0 {
-            return Err(StoreError::UnknownBusinessAttribute);
-        }
         self.commit_metadata(transaction).await
     }
 }
@@ -204,7 +204,7 @@ pub(super) async fn read(connection: &mut PgConnection) -> Result<Vec<BusinessAt
         from business_attributes a
         join business_attribute_values v on v.attribute_id = a.attribute_id and v.retired_at is null
         where not a.learned and a.removed_at is null
-        order by lower(a.name), a.attribute_id, v.dbid"#
+        order by lower(a.name collate "C"), a.attribute_id, v.dbid"#
     )
     .fetch_all(connection)
     .await?;

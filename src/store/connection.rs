@@ -1,15 +1,14 @@
-//! Connections: their options, the durability they require, and readiness.
+//! The way to the database: its hosts, of which one accepts writes, and what every session is set to.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
 
-use sqlx::ConnectOptions;
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
 
-use super::{Store, StoreError};
-
-/// The migrations. They run at start under an advisory lock, so nodes may start at the same time.
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
+use super::StoreError;
+use crate::background::{Failure, Job, Next};
 
 /// The longest wait for a connection. After it, the database counts as unavailable.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -19,83 +18,253 @@ pub(super) async fn with_timeout<T>(work: impl Future<Output = Result<T, StoreEr
     tokio::time::timeout(ACQUIRE_TIMEOUT, work).await.unwrap_or(Err(StoreError::Unavailable(None)))
 }
 
-/// Why the store cannot open.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The database does not answer, or refuses the connection.
-    #[error("cannot reach the database")]
-    Unreachable(#[source] sqlx::Error),
-    /// A migration failed.
-    #[error("cannot migrate the database")]
-    Migration(#[source] MigrateError),
-    /// The use of lifetimes cannot be recorded in the database.
-    #[error("cannot turn lifetimes on")]
-    Lifetimes(#[source] StoreError),
-    /// The database acknowledges commits that it may lose.
-    #[error("the database may lose committed data: {0} is off; turn it on for this server, database and role")]
-    NotDurable(String),
-}
+/// Every setting that can change the meaning of a statement, with the value that the statements are written for. A role,
+/// a database or a server may have another default. They are set after connecting, since a pooler such as PgBouncer
+/// refuses most of them at the start of a session. A version of PostgreSQL that does not know one has none of its effect.
+const SET_UP_SESSION: &str = "-- set_up_session
+select pg_catalog.count(pg_catalog.set_config(name, value, false)),
+  pg_catalog.current_setting('transaction_read_only') = 'on' as read_only
+from (values
+  ('search_path', 'public'),
+  ('default_transaction_isolation', 'read committed'),
+  ('default_transaction_deferrable', 'off'),
+  ('row_security', 'on'),
+  ('restrict_nonsystem_relation_kind', ''),
+  ('standard_conforming_strings', 'on'),
+  ('escape_string_warning', 'on'),
+  ('backslash_quote', 'safe_encoding'),
+  ('array_nulls', 'on'),
+  ('transform_null_equals', 'off'),
+  ('quote_all_identifiers', 'off'),
+  ('datestyle', 'ISO, MDY'),
+  ('intervalstyle', 'postgres'),
+  ('timezone', 'UTC'),
+  ('timezone_abbreviations', 'Default'),
+  ('bytea_output', 'hex'),
+  ('extra_float_digits', '1'),
+  ('lc_monetary', 'C'),
+  ('lc_numeric', 'C'),
+  ('lc_time', 'C'),
+  ('xmlbinary', 'base64'),
+  ('xmloption', 'content'),
+  ('gin_fuzzy_search_limit', '0'),
+  ('check_function_bodies', 'on'),
+  ('client_min_messages', 'notice'),
+  ('exit_on_error', 'off'),
+  ('plan_cache_mode', 'auto'),
+  -- PostgreSQL's own log has slow statements, by the names in their first lines.
+  ('statement_timeout', '60s'),
+  ('lock_timeout', '30s'),
+  -- A connection that was cut without a word must not hold its locks.
+  ('idle_in_transaction_session_timeout', '30s'),
+  ('idle_session_timeout', '0'),
+  ('transaction_timeout', '0'),
+  ('tcp_keepalives_idle', '10'),
+  ('tcp_keepalives_interval', '5'),
+  ('tcp_keepalives_count', '3'),
+  ('tcp_user_timeout', '30s')
+) as wanted(name, value)
+where pg_catalog.current_setting(name, true) is not null";
 
-/// The readiness of the service (docs/api.md §6).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Readiness {
-    /// The service can do its work.
-    Ready,
-    /// The service cannot do its work, for this reason.
-    NotReady(String),
-}
+/// Where the database is: one host, or several of which the first that accepts writes is used.
+#[derive(Debug, Clone)]
+pub struct DatabaseAddress(Vec<PgConnectOptions>);
 
-/// Names connections for `pg_stat_activity`, and limits the time for which they wait and block others.
-pub(super) fn with_session_settings(options: PgConnectOptions) -> PgConnectOptions {
-    let options = options.application_name("context-services");
-    // PostgreSQL logs slow statements itself, with their names in the first line.
-    let limits = [
-        ("statement_timeout", "60s"),
-        ("lock_timeout", "30s"),
-        // A connection that was cut silently must not keep its locks.
-        ("idle_in_transaction_session_timeout", "30s"),
-        ("tcp_keepalives_idle", "10"),
-        ("tcp_keepalives_interval", "5"),
-        ("tcp_keepalives_count", "3"),
-        ("tcp_user_timeout", "30s"),
-    ];
-    options.options(limits).disable_statement_logging()
-}
+impl DatabaseAddress {
+    /// The hosts, in the order in which they are tried.
+    pub const fn new(hosts: Vec<PgConnectOptions>) -> Self {
+        Self(hosts)
+    }
 
-/// Refuses a database, or a role, for which a commit does not mean that the data are on disk.
-pub(super) async fn check_durability(pool: &PgPool) -> Result<(), StartError> {
-    match unsafe_settings(pool).await.map_err(StartError::Unreachable)? {
-        settings if settings.is_empty() => Ok(()),
-        settings => Err(StartError::NotDurable(settings.join(" and "))),
+    /// The hosts, in the order in which they are tried.
+    pub fn into_hosts(self) -> Vec<PgConnectOptions> {
+        self.0
     }
 }
 
-async fn unsafe_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"-- unsafe_settings
-        select name as "name!" from pg_settings
-        where name in ('synchronous_commit', 'fsync', 'full_page_writes') and setting = 'off' order by name"#
-    )
-    .fetch_all(pool)
-    .await
+impl From<PgConnectOptions> for DatabaseAddress {
+    fn from(host: PgConnectOptions) -> Self {
+        Self(vec![host])
+    }
 }
 
-impl Store {
-    /// Checks that the database can be reached, has at least this program's schema, and is durable.
-    pub async fn readiness(&self) -> Result<Readiness, StoreError> {
-        let applied = sqlx::query_scalar!(
-            r#"-- readiness
-            select max(version) as "version!" from _sqlx_migrations where success"#
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-        if applied < newest {
-            return Ok(Readiness::NotReady(format!("the schema is at version {applied}, not at {newest}")));
-        }
-        Ok(match unsafe_settings(&self.pool).await? {
-            settings if settings.is_empty() => Readiness::Ready,
-            settings => Readiness::NotReady(format!("{} is off: committed data may be lost", settings.join(" and "))),
+/// Why no host serves.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoPrimary {
+    /// None can be reached.
+    #[error(transparent)]
+    Unreachable(#[from] sqlx::Error),
+    /// At least one can be reached, but accepts no writes.
+    #[error("the database is read-only")]
+    ReadOnly,
+}
+
+/// The way to the database, shared by the pool and the writers.
+pub(super) struct Database {
+    hosts: Vec<PgConnectOptions>,
+    current: AtomicUsize,
+    /// Whether a session was opened that accepts no writes.
+    doubtful: AtomicBool,
+    /// Pooled connections that are older are closed instead of used.
+    renewed: RwLock<Instant>,
+}
+
+impl Database {
+    pub(super) fn new(DatabaseAddress(hosts): DatabaseAddress) -> Arc<Self> {
+        let named = |host: PgConnectOptions| {
+            host.application_name("context-services").extra_float_digits(None).disable_statement_logging()
+        };
+        Arc::new(Self {
+            hosts: hosts.into_iter().map(named).collect(),
+            current: AtomicUsize::new(0),
+            doubtful: AtomicBool::new(false),
+            renewed: RwLock::new(Instant::now()),
         })
+    }
+
+    /// The host in use.
+    fn host(&self) -> Option<&PgConnectOptions> {
+        self.hosts.get(self.current.load(Ordering::Relaxed))
+    }
+
+    /// Opens a session on the host in use, whether it accepts writes or not.
+    pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let host = self.host().ok_or(sqlx::Error::PoolClosed)?;
+        open(host).await.map(|(connection, _)| connection)
+    }
+
+    /// Opens a session that accepts writes on the host in use.
+    pub(super) async fn connect_for_writes(&self) -> Result<PgConnection, sqlx::Error> {
+        let host = self.host().ok_or(sqlx::Error::PoolClosed)?;
+        match open(host).await? {
+            (connection, true) => Ok(connection),
+            (_, false) => {
+                self.doubtful.store(true, Ordering::Relaxed);
+                Err(read_only())
+            }
+        }
+    }
+
+    /// Finds the host that accepts writes, starting with the one in use, and uses it from now on.
+    pub(super) async fn find_primary(&self) -> Result<(), NoPrimary> {
+        let first = self.current.load(Ordering::Relaxed);
+        let mut found = NoPrimary::Unreachable(sqlx::Error::PoolTimedOut);
+        for at in (0..self.hosts.len()).map(|step| (first + step) % self.hosts.len()) {
+            // A single host may take longer: there is no other to go to.
+            let limit = if self.hosts.len() == 1 { ACQUIRE_TIMEOUT * 5 } else { ACQUIRE_TIMEOUT };
+            match within(limit, open(&self.hosts[at])).await {
+                Ok((connection, true)) => {
+                    self.current.store(at, Ordering::Relaxed);
+                    // How the connection ends does not matter.
+                    drop(connection.close().await);
+                    return Ok(());
+                }
+                Ok((_, false)) => found = NoPrimary::ReadOnly,
+                Err(error) if matches!(found, NoPrimary::Unreachable(_)) => found = error.into(),
+                Err(_) => {}
+            }
+        }
+        Err(found)
+    }
+
+    /// Opens a pool of connections to the host in use.
+    pub(super) async fn open_pool(self: &Arc<Self>, size: u32) -> Result<PgPool, sqlx::Error> {
+        let host = self.host().ok_or(sqlx::Error::PoolClosed)?.clone();
+        let (opened, used) = (Arc::clone(self), Arc::clone(self));
+        PgPoolOptions::new()
+            .max_connections(size)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(move |connection, _| {
+                let database = Arc::clone(&opened);
+                Box::pin(async move {
+                    // Queries are answered by a standby too.
+                    if !set_up(connection).await? {
+                        database.doubtful.store(true, Ordering::Relaxed);
+                    }
+                    Ok(())
+                })
+            })
+            .before_acquire(move |_, metadata| {
+                let current = metadata.age < used.since_renewal();
+                Box::pin(async move { Ok(current) })
+            })
+            .connect_with(host)
+            .await
+    }
+
+    fn since_renewal(&self) -> Duration {
+        self.renewed.read().map_or(Duration::MAX, |renewed| renewed.elapsed())
+    }
+
+    /// Has the pool connect to the host in use, and use no connection that is older than this.
+    fn renew(&self, pool: &PgPool) {
+        if let Some(host) = self.host() {
+            pool.set_connect_options(host.clone());
+        }
+        if let Ok(mut renewed) = self.renewed.write() {
+            *renewed = Instant::now();
+        }
+    }
+}
+
+fn read_only() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::other("the database is read-only"))
+}
+
+/// Opens a session, and says whether it accepts writes.
+async fn open(host: &PgConnectOptions) -> Result<(PgConnection, bool), sqlx::Error> {
+    let mut connection = host.connect().await?;
+    let accepts_writes = set_up(&mut connection).await?;
+    Ok((connection, accepts_writes))
+}
+
+/// Sets a session up in one round trip, and says whether it accepts writes.
+async fn set_up(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = connection.fetch_one(SET_UP_SESSION).await?;
+    row.try_get::<bool, _>("read_only").map(|read_only| !read_only)
+}
+
+/// Whether a session accepts writes now: a standby does not, and an operator may have made the database read-only.
+pub(super) async fn accepts_writes<'c>(
+    connection: impl Executor<'c, Database = sqlx::Postgres>,
+) -> Result<bool, sqlx::Error> {
+    let statement = "-- accepts_writes\nselect pg_catalog.current_setting('transaction_read_only') = 'off' as writes";
+    connection.fetch_one(statement).await?.try_get("writes")
+}
+
+/// Limits the time of an attempt.
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// Follows a failover: finds the host that accepts writes, and has the pool forget its connections to the old one.
+pub(super) struct FollowPrimary {
+    pub(super) database: Arc<Database>,
+    pub(super) pool: PgPool,
+}
+
+impl Job for FollowPrimary {
+    const NAME: &'static str = "primary";
+    const INTERVAL: Duration = Duration::from_millis(500);
+
+    async fn run(&mut self) -> Result<Next, Failure> {
+        let doubtful = self.database.doubtful.swap(false, Ordering::Relaxed);
+        let asked = within(ACQUIRE_TIMEOUT, accepts_writes(&self.pool)).await;
+        if !doubtful && matches!(asked, Ok(true)) {
+            return Ok(Next::Scheduled);
+        }
+        let before = self.database.current.load(Ordering::Relaxed);
+        if let Err(error) = self.database.find_primary().await {
+            self.database.doubtful.store(true, Ordering::Relaxed);
+            return Err(Failure::Outage(error.into()));
+        }
+        // A pool whose connections are all in use is left as it is.
+        if asked.is_ok() || self.database.current.load(Ordering::Relaxed) != before {
+            self.database.renew(&self.pool);
+        }
+        Ok(Next::Scheduled)
     }
 }

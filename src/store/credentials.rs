@@ -10,7 +10,7 @@ use crate::domain::access::{Credential, CredentialKind, Role, SecretHash};
 pub(super) async fn read(pool: &PgPool) -> Result<Vec<Credential>, sqlx::Error> {
     let rows = sqlx::query!(
         "-- read_credentials
-        select credential_id, name, kind, role, hash from credentials order by name, credential_id"
+        select credential_id, name, kind, role, hash from credentials order by name collate \"C\", credential_id"
     )
     .fetch_all(pool)
     .await?;

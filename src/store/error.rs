@@ -67,10 +67,13 @@ impl From<sqlx::Error> for Failure {
 pub(super) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(refusal) => {
+            let code = refusal.code().unwrap_or_default();
             // Connection exceptions (08), refused connections (28, 3D), insufficient resources (53), unavailable
             // objects (55), operator intervention (57), system errors (58) and internal errors (XX).
-            let class = refusal.code().map(|code| code.chars().take(2).collect::<String>());
-            matches!(class.as_deref(), Some("08" | "28" | "3D" | "53" | "55" | "57" | "58" | "XX"))
+            let class = code.get(..2).unwrap_or_default();
+            matches!(class, "08" | "28" | "3D" | "53" | "55" | "57" | "58" | "XX")
+                // A read-only session, and one that was ended because its transaction was idle for too long.
+                || matches!(&*code, "25006" | "25P03" | "25P04")
         }
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

@@ -46,8 +46,9 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let schema_id = sqlx::query_scalar!(
             r#"-- create_extension_schema
-            insert into extension_schemas (element, name, multi_valued, open, attributes, unique_attributes, created_at)
-            values ($1, $2, $3, $7, $4, $5, $6) returning schema_id"#,
+            insert into extension_schemas (element, name, multi_valued, open, attributes, unique_attributes, created_at,
+              view_version)
+            values ($1, $2, $3, $7, $4, $5, $6, $8) returning schema_id"#,
             ElementColumn::from(element) as _,
             definition.name,
             definition.kind == ValueKind::MultiValued,
@@ -55,6 +56,7 @@ impl Store {
             Json(&definition.unique) as _,
             self.clock.now().to_datetime(),
             definition.open,
+            reporting::VIEW_VERSION,
         )
         .fetch_one(&mut *transaction)
         .await
@@ -98,8 +100,9 @@ impl Store {
             select schema_id, element as "element: _", name, multi_valued, open, attributes as "attributes: _",
               unique_attributes as "unique_attributes: _"
             from extension_schemas
-            where element = $1 and deleted_at is null and ($2::text is null or lower(name) = lower($2::text))
-            order by lower(name)"#,
+            where element = $1 and deleted_at is null
+              and ($2::text is null or lower(name collate "C") = lower($2::text collate "C"))
+            order by lower(name collate "C")"#,
             ElementColumn::from(element) as _,
             name,
         )
@@ -114,7 +117,7 @@ impl Store {
         let deleted = sqlx::query_scalar!(
             r#"-- delete_extension_schema
             update extension_schemas set deleted_at = $3
-            where element = $1 and lower(name) = lower($2) and deleted_at is null returning schema_id"#,
+            where element = $1 and lower(name collate "C") = lower($2 collate "C") and deleted_at is null returning schema_id"#,
             ElementColumn::from(element) as _,
             name,
             self.clock.now().to_datetime(),

@@ -16,12 +16,14 @@ mod ids;
 mod lifetimes;
 mod metadata;
 mod metrics;
+mod outdated_views;
 mod queries;
 mod records;
 mod reporting;
 mod reports;
 mod services;
 mod states;
+mod suitability;
 mod tasks;
 mod values;
 mod write;
@@ -29,8 +31,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::PgPool;
 
 use crate::background::{Failed, Jobs, Waker};
 use crate::domain::clock::Clock;
@@ -38,17 +39,20 @@ use crate::domain::metadata::MetadataSettings;
 use crate::domain::time::Timestamp;
 
 pub use business_attributes::Defined;
-pub use connection::{Readiness, StartError};
+pub use connection::DatabaseAddress;
 pub use error::StoreError;
 pub use lifetimes::LifetimeSettings;
+pub use suitability::{Readiness, StartError};
 pub use writer::WriterSettings;
 
+use connection::{Database, FollowPrimary};
 use deleted_schemas::SweepRecords;
 use deployment::{Deployment, FollowDeployment};
 use idempotency::ExpireKeys;
 use ids::Ids;
 use lifetimes::{AdvanceHorizon, CompleteIdleServices, MeasureRemoval, RemoveServices, RunPurges};
 use metadata::MetadataCache;
+use outdated_views::ReplaceOutdatedViews;
 use queries::KnownMeanings;
 use values::Values;
 use writer::Writer;
@@ -60,7 +64,7 @@ const MAX_TRIES: usize = 8;
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
     /// The address of the database.
-    pub database: PgConnectOptions,
+    pub database: DatabaseAddress,
     /// The most pooled connections. They serve everything but events.
     pub pool_size: u32,
     /// Whether an extension without a schema is accepted and stored as it is sent (docs/api.md §4).
@@ -101,27 +105,23 @@ pub struct Store {
 }
 
 impl Store {
-    /// Connects, migrates the schema, checks the database's durability, and starts the writer and the background jobs.
+    /// Connects, checks the database, migrates the schema, and starts the writer and the background jobs.
     pub async fn open(settings: StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let metadata = settings.metadata();
-        let database = connection::with_session_settings(settings.database);
-        // A pool would retry for a while, and then report a timeout instead of the cause.
-        database.connect().await.map_err(StartError::Unreachable)?.close().await.map_err(StartError::Unreachable)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.pool_size)
-            .acquire_timeout(connection::ACQUIRE_TIMEOUT)
-            .connect_with(database.clone())
-            .await
-            .map_err(StartError::Unreachable)?;
-        connection::MIGRATIONS.run(&pool).await.map_err(StartError::Migration)?;
-        connection::check_durability(&pool).await?;
+        let database = Database::new(settings.database);
+        database.find_primary().await?;
+        let pool = database.open_pool(settings.pool_size).await.map_err(StartError::Unreachable)?;
+        suitability::check_settings(&pool).await?;
+        suitability::migrate(&pool).await?;
         let metadata = MetadataCache::load(&pool, metadata).await.map_err(StartError::Unreachable)?;
         let deployment = Deployment::default();
         deployment.refresh(&pool).await.map_err(StartError::Unreachable)?;
         metrics::describe();
         let jobs = Jobs::new(Arc::clone(&clock));
         let writer = Writer::start(&database, settings.writer, &jobs).await.map_err(StartError::Unreachable)?;
+        jobs.start(FollowPrimary { database, pool: pool.clone() });
         jobs.start(FollowDeployment { deployment: deployment.clone(), pool: pool.clone() });
+        jobs.start(ReplaceOutdatedViews { pool: pool.clone() });
         jobs.start(ExpireKeys::new(pool.clone(), Arc::clone(&clock)));
         let LifetimeSettings { service_ttl, auto_complete_after } = settings.lifetimes;
         let removal = jobs.start(RemoveServices::new(pool.clone()));

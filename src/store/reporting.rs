@@ -11,12 +11,15 @@ use crate::domain::ids::Element;
 /// The longest identifier in PostgreSQL, in bytes.
 const MAX_NAME: usize = 63;
 
+/// The form of the views. It grows with every change of the form; views of an older form are then replaced.
+pub(super) const VIEW_VERSION: i32 = 2;
+
 /// The name of the view, such as `task_survey` for the task schema `Survey`.
 fn view_of(element: Element, name: &str) -> String {
     format!("{}_{}", element.singular(), name.to_ascii_lowercase())
 }
 
-/// Creates the view of a schema, with comments on the view and its columns.
+/// Creates or replaces the view of a schema, with comments on the view and its columns.
 pub(super) async fn create_view(
     connection: &mut PgConnection,
     (element, id): (Element, SchemaId),
@@ -42,7 +45,7 @@ fn statements(element: Element, SchemaId(id): SchemaId, definition: &SchemaDefin
         ValueKind::MultiValued => "jsonb_array_elements(x.records) with ordinality as e(record, record_number)",
     };
     let create = format!(
-        "create view reporting.{view} as select x.service_id{own_id}, e.record_number::integer as record_number{}
+        "create or replace view reporting.{view} as select x.service_id{own_id}, e.record_number::integer as record_number{}
          from unexpired_extensions x cross join lateral {records}
          where x.element = '{kind}' and x.schema_id = {id};
          comment on view reporting.{view} is {};",
@@ -90,8 +93,13 @@ fn columns(element: Element, definition: &SchemaDefinition) -> Vec<Column<'_>> {
             AttributeType::Integer => format!("(e.record ->> {member})::bigint"),
             // A float is any number within the range of a double, and is stored as it was sent.
             AttributeType::Float => format!("(e.record ->> {member})::numeric"),
-            AttributeType::Date => format!("(e.record ->> {member})::date"),
-            AttributeType::Datetime => format!("(e.record ->> {member})::timestamptz"),
+            // SQL has no year 0, which records of earlier versions may have. It must not make the view fail.
+            AttributeType::Date => {
+                format!("case when (e.record ->> {member}) !~ '^0000' then (e.record ->> {member})::date end")
+            }
+            AttributeType::Datetime => {
+                format!("case when (e.record ->> {member}) !~ '^0000' then (e.record ->> {member})::timestamptz end")
+            }
         };
         columns.push(Column { name, attribute: &attribute.name, value });
     }

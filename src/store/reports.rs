@@ -56,7 +56,7 @@ impl Store {
             from ended
             where $3::text is null or service_id in (select service_id from of_type)
             group by place, element, kind, disposition
-            order by place, kind nulls last, count(*) desc, disposition nulls last"#,
+            order by place, kind collate "C" nulls last, count(*) desc, disposition collate "C" nulls last"#,
             scope.period.from.to_datetime(),
             scope.period.to.to_datetime(),
             scope.service_type,
@@ -80,7 +80,7 @@ impl Store {
             where ended >= $1 and ended < $2
               and ($3::text is null or service_id in (select service_id from reporting.services where service_type = $3))
             group by task_type
-            order by 4 desc, task_type nulls last"#,
+            order by 4 desc, task_type collate "C" nulls last"#,
             scope.period.from.to_datetime(),
             scope.period.to.to_datetime(),
             scope.service_type,
@@ -114,7 +114,7 @@ impl Store {
             from chosen c
             left join stops s on s.service_id = c.service_id
             group by c.status, s.last, s.kind
-            order by count(*) desc, c.status, s.last nulls last, s.kind nulls last"#,
+            order by count(*) desc, c.status, s.last nulls last, s.kind collate "C" nulls last"#,
             scope.period.from.to_datetime(),
             scope.period.to.to_datetime(),
             scope.service_type,
@@ -129,7 +129,7 @@ impl Store {
     pub async fn list_service_types(&self, limit: i64) -> Result<Vec<String>, StoreError> {
         let types = sqlx::query_scalar!(
             r#"-- list_service_types
-            select distinct coalesce(v.name, v.dbid::text) as "name!"
+            select distinct coalesce(v.name, v.dbid::text) collate "C" as "name!"
             from business_attribute_values v
             join business_attributes a on a.attribute_id = v.attribute_id
             where 'Service.service_type' = any(a.fields)

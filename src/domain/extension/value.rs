@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::json::{Json, write_string};
 use crate::domain::reader::{is_integer, length_violation};
-use crate::domain::time::{Timestamp, is_date};
+use crate::domain::time::{Timestamp, has_year_zero, is_date};
 
 /// The type of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,9 +62,18 @@ pub(super) fn write_value(
         (AttributeType::Integer, _) => return expected("an integer"),
         (AttributeType::Float, Json::Number(number)) => out.push_str(number),
         (AttributeType::Float, _) => return expected("a number"),
-        (AttributeType::Date, Json::String(text)) if is_date(text) => write_string(out, text),
+        (AttributeType::Date, Json::String(text)) if is_date(text) => {
+            if has_year_zero(text) {
+                return Err("expected a date from 0001-01-01 on: SQL has no year 0".to_owned());
+            }
+            write_string(out, text);
+        }
         (AttributeType::Date, _) => return expected("a date such as 2026-02-05"),
         (AttributeType::Datetime, Json::String(text)) => match Timestamp::parse(text) {
+            Some(moment) if has_year_zero(&moment.to_string()) => {
+                let expected = "expected a date and time from 0001-01-01T00:00:00.000Z on: SQL has no year 0";
+                return Err(format!("{expected}, and in UTC this is {moment}"));
+            }
             Some(moment) => write_string(out, &moment.to_string()),
             None => return expected("a date and time such as 2026-02-05T09:11:00.000Z"),
         },

@@ -240,9 +240,9 @@ async fn extensions(
         join extensions x on x.service_id = k.service_id and x.element = k.element and x.element_id = k.element_id
         join extension_schemas e on e.schema_id = x.schema_id and e.deleted_at is null
         where case x.element
-          when 'service' then $4 or lower(e.name) = any($5)
-          when 'state' then $6 or lower(e.name) = any($7)
-          else $8 or lower(e.name) = any($9) end"#,
+          when 'service' then $4 or lower(e.name collate "C") = any($5)
+          when 'state' then $6 or lower(e.name collate "C") = any($7)
+          else $8 or lower(e.name collate "C") = any($9) end"#,
         &keys.iter().map(|key| key.service.0).collect::<Vec<_>>(),
         &keys.iter().map(|key| key.element.into()).collect::<Vec<ElementColumn>>() as _,
         &keys.iter().map(|key| key.id).collect::<Vec<_>>(),

@@ -1,16 +1,16 @@
 //! The connection that a writer owns. A pooled connection would cost a round trip per batch for its check. This one is
 //! checked while idle, and while a batch takes long.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 use tracing::warn;
 
 use crate::domain::refusal::Verdict;
 use crate::store::batch;
 use crate::store::command::Write;
-use crate::store::connection::ACQUIRE_TIMEOUT;
+use crate::store::connection::{ACQUIRE_TIMEOUT, Database, accepts_writes, within};
 use crate::store::error::is_outage;
 
 /// The time after which the progress of a batch is checked, and the longest time for that check.
@@ -27,7 +27,7 @@ const PLAN_LIMIT: usize = 20_000;
 
 /// The connection, if it is open.
 pub(super) struct WriterConnection {
-    database: PgConnectOptions,
+    database: Arc<Database>,
     connection: Option<Owned>,
 }
 
@@ -63,16 +63,15 @@ impl WriterConnection {
     /// Connects, with generic plans forced. By default PostgreSQL would plan small batches anew each time. That took a
     /// third of the time of a single event's statement, although the plan uses primary keys and does not depend on the
     /// parameters.
-    pub(super) async fn open(database: PgConnectOptions) -> Result<Self, sqlx::Error> {
-        let database = database.options([("plan_cache_mode", "force_generic_plan")]);
+    pub(super) async fn open(database: Arc<Database>) -> Result<Self, sqlx::Error> {
         let connection = Some(connect(&database).await?);
         Ok(Self { database, connection })
     }
 
-    /// Checks the connection while it is idle, and replaces a lost one, so that no event meets it.
+    /// Checks the connection while it is idle, and replaces one that is lost or read-only, so that no event meets it.
     pub(super) async fn check(&mut self) {
         let alive = match &mut self.connection {
-            Some(owned) => limited(ACQUIRE_TIMEOUT, owned.connection.ping()).await.is_ok(),
+            Some(owned) => matches!(within(ACQUIRE_TIMEOUT, accepts_writes(&mut owned.connection)).await, Ok(true)),
             None => false,
         };
         if !alive {
@@ -107,9 +106,10 @@ impl WriterConnection {
     }
 }
 
-async fn connect(database: &PgConnectOptions) -> Result<Owned, sqlx::Error> {
-    limited(ACQUIRE_TIMEOUT, async {
-        let mut connection = database.connect().await?;
+async fn connect(database: &Database) -> Result<Owned, sqlx::Error> {
+    within(ACQUIRE_TIMEOUT, async {
+        let mut connection = database.connect_for_writes().await?;
+        connection.execute("set plan_cache_mode = force_generic_plan").await?;
         let backend = sqlx::query_scalar!(
             r#"-- own_backend
             select pg_backend_pid() as "backend!""#
@@ -122,11 +122,11 @@ async fn connect(database: &PgConnectOptions) -> Result<Owned, sqlx::Error> {
 
 /// Returns when the database refuses connections, when the backend was found idle twice in a row although it should be
 /// working, or when the longest time for a batch has passed.
-async fn until_lost(database: &PgConnectOptions, backend: i32) {
+async fn until_lost(database: &Database, backend: i32) {
     let (start, mut idle, mut logged) = (Instant::now(), 0, false);
     while idle < 2 && start.elapsed() < DEADLINE {
         tokio::time::sleep(CHECK_AFTER).await;
-        match limited(CHECK_AFTER, is_working(database, backend)).await {
+        match within(CHECK_AFTER, is_working(database, backend)).await {
             Ok(true) => {
                 idle = 0;
                 if !logged && start.elapsed() > LOG_AFTER {
@@ -140,7 +140,7 @@ async fn until_lost(database: &PgConnectOptions, backend: i32) {
     }
 }
 
-async fn is_working(database: &PgConnectOptions, backend: i32) -> Result<bool, sqlx::Error> {
+async fn is_working(database: &Database, backend: i32) -> Result<bool, sqlx::Error> {
     let mut other = database.connect().await?;
     let working = sqlx::query_scalar!(
         r#"-- is_working
@@ -151,8 +151,4 @@ async fn is_working(database: &PgConnectOptions, backend: i32) -> Result<bool, s
     // The answer has arrived, so an error here does no harm.
     drop(other.close().await);
     Ok(working)
-}
-
-async fn limited<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(limit, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

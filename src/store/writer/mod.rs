@@ -9,16 +9,16 @@ mod replies;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::command::{Answer, Write};
+use super::connection::Database;
 use super::error::{StoreError, is_outage};
 use super::metrics;
 use crate::background::Jobs;
@@ -71,7 +71,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Connects and starts the loops. They are connected first, so that no event has to wait for it.
     pub(super) async fn start(
-        database: &PgConnectOptions,
+        database: &Arc<Database>,
         settings: WriterSettings,
         jobs: &Jobs,
     ) -> Result<Self, sqlx::Error> {
@@ -80,7 +80,7 @@ impl Writer {
         let mut queues = Vec::new();
         for _ in 0..settings.writers.max(1) {
             let (sender, queue) = mpsc::channel(settings.queue.max(1));
-            let connection = WriterConnection::open(database.clone()).await?;
+            let connection = WriterConnection::open(Arc::clone(database)).await?;
             let flusher = Loop { queue, connection, batch: settings.batch.max(1) };
             let alarm = jobs.alarm("writer");
             loops.spawn(async move {

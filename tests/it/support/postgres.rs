@@ -41,6 +41,41 @@ impl Database {
         Self { options: server.options.clone().database(&name), name, admin: server.options.clone() }
     }
 
+    /// Creates an empty database, with these clauses of `create database`.
+    pub(crate) async fn empty(clauses: &str) -> Self {
+        let server = SERVER.get_or_init(Server::start).await;
+        let name = format!("{}_{}", server.template, DATABASES.fetch_add(1, Ordering::Relaxed));
+        let database = Self { options: server.options.clone().database(&name), name, admin: server.options.clone() };
+        database.administer(&format!("create database {} {clauses}", database.name)).await;
+        database
+    }
+
+    /// Creates an empty database that belongs to a role of its own, which is not a superuser and bears its name.
+    pub(crate) async fn of_a_role() -> Self {
+        let mut database = Self::empty("").await;
+        let name = &database.name;
+        database.administer(&format!("create role {name} login")).await;
+        database.administer(&format!("alter database {name} owner to {name}")).await;
+        database.options = database.options.clone().username(&database.name);
+        database
+    }
+
+    /// Its name, which is that of its role too, if it has one of its own.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a statement on the server, as its administrator.
+    pub(crate) async fn administer(&self, statement: &str) {
+        self.admin.connect().await.unwrap().execute(statement).await.unwrap();
+    }
+
+    /// Runs a statement in the database, as the server's administrator.
+    pub(crate) async fn administer_inside(&self, statement: &str) {
+        let options = self.admin.clone().database(&self.name);
+        options.connect().await.unwrap().execute(statement).await.unwrap();
+    }
+
     /// Opens a connection to it.
     pub(crate) async fn connect(&self) -> PgConnection {
         self.options.connect().await.unwrap()
@@ -49,10 +84,16 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let (admin, statement) = (self.admin.clone(), format!("drop database {} with (force)", self.name));
+        let (admin, name) = (self.admin.clone(), &self.name);
+        let statements = [format!("drop database {name} with (force)"), format!("drop role if exists {name}")];
         let drop_it = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async { admin.connect().await.unwrap().execute(&*statement).await.unwrap() });
+            runtime.block_on(async {
+                let mut connection = admin.connect().await.unwrap();
+                for statement in &statements {
+                    connection.execute(&**statement).await.unwrap();
+                }
+            });
         };
         std::thread::spawn(drop_it).join().unwrap();
     }
@@ -78,7 +119,7 @@ impl Server {
 /// The store's settings in tests.
 pub(crate) fn settings(database: PgConnectOptions) -> StoreSettings {
     StoreSettings {
-        database,
+        database: database.into(),
         pool_size: 4,
         open_extensions: false,
         lifetimes: LifetimeSettings::default(),

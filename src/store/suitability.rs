@@ -1,0 +1,227 @@
+//! What the database must be, and promise, for the service to use it: asked at the start, and by readiness.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgPool;
+
+use super::connection::NoPrimary;
+use super::{Store, StoreError};
+
+/// The schema, in steps; applied at start under an advisory lock, so that nodes may start together.
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Why the store cannot open.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database does not answer, or refuses the connection.
+    #[error("cannot reach the database")]
+    Unreachable(#[source] sqlx::Error),
+    /// No host accepts writes.
+    #[error(
+        "the database is read-only: it is a standby, or default_transaction_read_only is on for this server, database or \
+         role; connect to the primary, or turn that off"
+    )]
+    ReadOnly,
+    /// The database cannot be used as it is. The sentence says what to do.
+    #[error("{0}")]
+    Unsuitable(String),
+    /// A migration failed.
+    #[error("cannot migrate the database")]
+    Migration(#[source] MigrateError),
+    /// The use of lifetimes cannot be recorded in the database.
+    #[error("cannot turn lifetimes on")]
+    Lifetimes(#[source] StoreError),
+    /// The database acknowledges commits that it may lose.
+    #[error("the database may lose committed data: {0} is off; turn it on for this server, database and role")]
+    NotDurable(String),
+}
+
+impl From<NoPrimary> for StartError {
+    fn from(error: NoPrimary) -> Self {
+        match error {
+            NoPrimary::Unreachable(error) => Self::Unreachable(error),
+            NoPrimary::ReadOnly => Self::ReadOnly,
+        }
+    }
+}
+
+/// The readiness of the service (docs/api.md §6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// The service can do its work.
+    Ready,
+    /// The service cannot do its work, for this reason.
+    NotReady(String),
+}
+
+/// What is asked of the database before anything is written to it.
+struct Facts {
+    role: String,
+    database: String,
+    encoding: String,
+    /// Whether this program's tables are there.
+    migrated: bool,
+    /// A table of another program that has a name of ours.
+    foreign_table: Option<String>,
+    may_create_tables: bool,
+    may_create_schemas: bool,
+    /// Whether the schema `reporting` belongs to the role; none: it is not there.
+    owns_reporting: Option<bool>,
+}
+
+impl Facts {
+    async fn of(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        sqlx::query_as!(
+            Facts,
+            r#"-- suitability
+            select current_user::text as "role!", current_database()::text as "database!",
+              current_setting('server_encoding') as "encoding!",
+              to_regclass('public.deployment') is not null as "migrated!",
+              (select min(relname::text) from pg_class
+               where relnamespace = to_regnamespace('public')
+                 and relname in ('services', 'states', 'tasks', 'dispositions', 'extensions', 'extension_schemas',
+                   'business_attributes', 'business_attribute_values')) as foreign_table,
+              coalesce((select has_schema_privilege(oid, 'create') from pg_namespace where nspname = 'public'), false)
+                as "may_create_tables!",
+              has_database_privilege(current_database(), 'create') as "may_create_schemas!",
+              (select pg_has_role(nspowner, 'usage') from pg_namespace where nspname = 'reporting') as owns_reporting"#
+        )
+        .fetch_one(pool)
+        .await
+    }
+
+    /// What stands against using the database, and what to do about it.
+    fn objection(&self) -> Option<String> {
+        let Self { role, database, encoding, .. } = self;
+        if encoding != "UTF8" {
+            return Some(format!(
+                "the encoding of the database {database:?} is {encoding}, but must be UTF8: create another one with \
+                 `create database … encoding 'UTF8' template template0`"
+            ));
+        }
+        if self.migrated {
+            return None;
+        }
+        if let Some(table) = &self.foreign_table {
+            return Some(format!(
+                "the database {database:?} has a table {table:?} of another program: give the service a database of its own"
+            ));
+        }
+        if !self.may_create_tables {
+            return Some(format!(
+                "the role {role:?} may not create tables in the schema public of the database {database:?}: run `grant \
+                 create on schema public to {role:?}` in it as its owner"
+            ));
+        }
+        match self.owns_reporting {
+            None if !self.may_create_schemas => Some(format!(
+                "the role {role:?} may not create the schema reporting in the database {database:?}: run `create schema \
+                 reporting authorization {role:?}` in it as its owner"
+            )),
+            Some(false) => Some(format!(
+                "the schema reporting of the database {database:?} does not belong to the role {role:?}: run `alter schema \
+                 reporting owner to {role:?}` as its owner, or give the service a database of its own"
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// Refuses a database that the service cannot use, and brings the schema of any other up to date.
+pub(super) async fn migrate(pool: &PgPool) -> Result<(), StartError> {
+    let facts = Facts::of(pool).await.map_err(StartError::Unreachable)?;
+    if let Some(objection) = facts.objection() {
+        return Err(StartError::Unsuitable(objection));
+    }
+    let missing_is_foreign = |error| match error {
+        MigrateError::VersionMissing(_) if !facts.migrated => StartError::Unsuitable(format!(
+            "the database {:?} has migrations of another program: give the service a database of its own",
+            facts.database
+        )),
+        error => StartError::Migration(error),
+    };
+    let steps =
+        if facts.owns_reporting.is_some() { steps_with_reporting() } else { Cow::Borrowed(&*MIGRATIONS.migrations) };
+    Migrator { migrations: steps, ..Migrator::DEFAULT }.run(pool).await.map_err(missing_is_foreign)
+}
+
+/// The steps where an administrator has made the schema `reporting` for a role that may not create schemas.
+fn steps_with_reporting() -> Cow<'static, [sqlx::migrate::Migration]> {
+    let mut steps = MIGRATIONS.migrations.to_vec();
+    for step in &mut steps {
+        step.sql = step.sql.replacen("create schema reporting;", "", 1).into();
+    }
+    steps.into()
+}
+
+/// Settings that only a superuser can change, with a value under which a statement means something else.
+async fn misleading_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"-- misleading_settings
+        select name || ' is ' || setting as "setting!" from pg_settings
+        where (name, setting) in (('session_replication_role', 'replica'), ('track_activities', 'off'),
+          ('zero_damaged_pages', 'on'), ('ignore_checksum_failure', 'on'))
+        order by name"#
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Refuses a database, or a role, for which a commit does not mean that the data is on disk, or a statement not what it
+/// says.
+pub(super) async fn check_settings(pool: &PgPool) -> Result<(), StartError> {
+    let losing = unsafe_settings(pool).await.map_err(StartError::Unreachable)?;
+    if !losing.is_empty() {
+        return Err(StartError::NotDurable(losing.join(" and ")));
+    }
+    let misleading = misleading_settings(pool).await.map_err(StartError::Unreachable)?;
+    if misleading.is_empty() {
+        return Ok(());
+    }
+    Err(StartError::Unsuitable(format!(
+        "the database does not do what it is told: {}; reset this for the server, database and role",
+        misleading.join(" and ")
+    )))
+}
+
+async fn unsafe_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"-- unsafe_settings
+        select name as "name!" from pg_settings
+        where name in ('synchronous_commit', 'fsync', 'full_page_writes') and setting = 'off' order by name"#
+    )
+    .fetch_all(pool)
+    .await
+}
+
+impl Store {
+    /// Whether the database can be reached, accepts writes, has this program's schema, and keeps what it commits.
+    pub async fn readiness(&self) -> Result<Readiness, StoreError> {
+        let state = sqlx::query!(
+            r#"-- readiness
+            select max(version) as "version!", current_setting('transaction_read_only') = 'on' as "read_only!",
+              pg_is_in_recovery() as "standby!"
+            from _sqlx_migrations where success"#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        if state.read_only {
+            let why = if state.standby { "it is a standby" } else { "default_transaction_read_only is on" };
+            return Ok(Readiness::NotReady(format!("the database is read-only: {why}")));
+        }
+        let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+        if state.version < newest {
+            return Ok(Readiness::NotReady(format!("the schema is at version {}, not at {newest}", state.version)));
+        }
+        let losing = unsafe_settings(&self.pool).await?;
+        if !losing.is_empty() {
+            return Ok(Readiness::NotReady(format!("{} is off: committed data may be lost", losing.join(" and "))));
+        }
+        let misleading = misleading_settings(&self.pool).await?;
+        if !misleading.is_empty() {
+            return Ok(Readiness::NotReady(misleading.join(" and ")));
+        }
+        Ok(Readiness::Ready)
+    }
+}
