@@ -19,7 +19,7 @@ pub(super) async fn with_timeout<T>(work: impl Future<Output = Result<T, StoreEr
 }
 
 /// Every setting that can change the meaning of a statement, with the value that the statements are written for. A role,
-/// a database or a server may have another default. They are set after connecting, since a pooler such as PgBouncer
+/// a database or a server may have another default. They are set after connecting, since a pooler such as `PgBouncer`
 /// refuses most of them at the start of a session. A version of PostgreSQL that does not know one has none of its effect.
 const SET_UP_SESSION: &str = "-- set_up_session
 select pg_catalog.count(pg_catalog.set_config(name, value, false)),
@@ -136,13 +136,12 @@ impl Database {
     /// Opens a session that accepts writes on the host in use.
     pub(super) async fn connect_for_writes(&self) -> Result<PgConnection, sqlx::Error> {
         let host = self.host().ok_or(sqlx::Error::PoolClosed)?;
-        match open(host).await? {
-            (connection, true) => Ok(connection),
-            (_, false) => {
-                self.doubtful.store(true, Ordering::Relaxed);
-                Err(read_only())
-            }
+        let (connection, accepts_writes) = open(host).await?;
+        if accepts_writes {
+            return Ok(connection);
         }
+        self.doubtful.store(true, Ordering::Relaxed);
+        Err(read_only())
     }
 
     /// Finds the host that accepts writes, starting with the one in use, and uses it from now on.

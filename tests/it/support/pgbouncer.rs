@@ -1,4 +1,4 @@
-//! PgBouncer in session mode, between the service and the server of all tests.
+//! `PgBouncer` in session mode, between the service and the server of all tests.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
