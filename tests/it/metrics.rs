@@ -80,6 +80,8 @@ async fn every_background_job_says_when_it_last_succeeded() {
         "idempotency_keys",
         "measure_removal",
         "metrics_upkeep",
+        "outdated_views",
+        "primary",
         "remove_services",
         "run_purges",
     ];
