@@ -4,6 +4,9 @@ use chrono::TimeDelta;
 
 use super::time::Timestamp;
 
+/// The longest `ttl` and `auto_complete_after` in seconds: a hundred years.
+pub const MAX_LIFETIME: i64 = 100 * 366 * 24 * 60 * 60;
+
 /// What happened last in a service that may end by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastEvent {

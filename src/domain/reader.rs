@@ -128,24 +128,15 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         Some(seconds)
     }
 
-    /// Takes a number of seconds that is at least 1.
-    pub fn positive_seconds(&mut self, name: &str) -> Option<i64> {
-        let seconds = self.seconds(name)?;
-        if seconds == 0 {
-            self.add_violation(name, "expected 1 or more, found 0");
-            return None;
+    /// Takes a number of seconds within limits.
+    pub fn seconds_within(&mut self, name: &str, limits: RangeInclusive<i64>) -> Option<i64> {
+        let seconds: i64 = self.integer(name, "a 64-bit integer")?;
+        if limits.contains(&seconds) {
+            return Some(seconds);
         }
-        Some(seconds)
-    }
-
-    /// Takes a number of seconds that is at most `most`.
-    pub fn seconds_at_most(&mut self, name: &str, most: i64) -> Option<i64> {
-        let seconds = self.seconds(name)?;
-        if seconds > most {
-            self.add_violation(name, format!("expected {most} or less, found {seconds}"));
-            return None;
-        }
-        Some(seconds)
+        let (least, most) = limits.into_inner();
+        self.add_violation(name, format!("expected {least} to {most}, found {seconds}"));
+        None
     }
 
     /// Takes a timestamp.

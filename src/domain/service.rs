@@ -8,7 +8,7 @@ use super::extension::Extension;
 use super::field::{FieldName, LongOrString};
 use super::ids::{Element, ServiceId};
 use super::json::Members;
-use super::lifetime::LastEvent;
+use super::lifetime::{LastEvent, MAX_LIFETIME};
 use super::reader::{MAX_TEXT, ObjectReader};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
@@ -54,7 +54,7 @@ impl StartService {
                 service_type: context.value(reader, Element::Service, FieldName::Type),
                 est_duration: reader.seconds("est_duration"),
                 expires_at: Expiration::take(reader, context.now).map(|expiration| expiration.at),
-                auto_complete_after: reader.positive_seconds("auto_complete_after"),
+                auto_complete_after: reader.seconds_within("auto_complete_after", 1..=MAX_LIFETIME),
                 idle_at: None,
             };
             let nobody = details.customer_id.is_none() && details.contact_key.is_none();
@@ -70,9 +70,6 @@ impl StartService {
     }
 }
 
-/// The longest `ttl` in seconds: a hundred years.
-const LONGEST_TTL: i64 = 100 * 366 * 24 * 60 * 60;
-
 /// When a service and all its data are to be deleted (docs/api.md §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiration {
@@ -85,7 +82,7 @@ pub struct Expiration {
 impl Expiration {
     /// Takes `ttl`, in seconds from now, or else `expiration_time`.
     pub(super) fn take(reader: &mut ObjectReader<'_, '_>, now: Timestamp) -> Option<Self> {
-        let ttl = reader.seconds_at_most("ttl", LONGEST_TTL);
+        let ttl = reader.seconds_within("ttl", 0..=MAX_LIFETIME);
         let expiration_time = reader.timestamp("expiration_time");
         let Some(seconds) = ttl else { return expiration_time.map(|at| Self { at, ttl }) };
         let at = TimeDelta::try_seconds(seconds)
@@ -143,7 +140,7 @@ impl AssociateService {
                 context.value(reader, Element::Service, FieldName::Type),
                 reader.seconds("est_duration"),
                 Expiration::take(reader, context.now).map(|expiration| expiration.at),
-                reader.positive_seconds("auto_complete_after"),
+                reader.seconds_within("auto_complete_after", 1..=MAX_LIFETIME),
             )
         })?;
         let (timestamp_given, service_type, est_duration, expires_at, auto_complete_after) = own;

@@ -175,8 +175,10 @@ async fn a_lifetime_is_at_most_a_hundred_years() {
         let refused = app.post("/services/start", &json!({"customer_id": "c", "ttl": ttl})).await;
         assert_eq!(refused.refused(400, "invalid_event").pointers(), ["/ttl"]);
     }
-    let refused = app.post("/services/start", &json!({"customer_id": "c", "auto_complete_after": 0})).await;
-    assert_eq!(refused.refused(400, "invalid_event").pointers(), ["/auto_complete_after"]);
+    for seconds in [-1, 0, hundred_years + 1, i64::MAX] {
+        let refused = app.post("/services/start", &json!({"customer_id": "c", "auto_complete_after": seconds})).await;
+        assert_eq!(refused.refused(400, "invalid_event").pointers(), ["/auto_complete_after"]);
+    }
 }
 
 #[tokio::test]
@@ -462,6 +464,39 @@ async fn purges_delete_what_started_before_the_limit_and_meets_their_condition()
     assert_eq!(purge("purge.service.all", later).await, 0);
     assert!(app.is_there(newest).await);
     until("all rows are removed", async || app.rows().await == 2).await;
+}
+
+#[tokio::test]
+async fn a_purge_spares_what_an_event_excludes_that_it_has_to_wait_for() {
+    let app = TestApp::spawn().await;
+    app.start("/services/start", &json!({"contact_key": "k"})).await;
+    app.jobs_have_run().await;
+    // Another node has executed the statement of Associate Service, but has not committed yet.
+    let mut event = app.sql().await;
+    sqlx::query("begin").execute(&mut event).await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock_shared(5329)").execute(&mut event).await.unwrap();
+    sqlx::query("update services set customer_id = 'vip' where service_id = 1").execute(&mut event).await.unwrap();
+    let purge = json!({"operation": "purge.service.started.anonymous", "limit": "2027-01-01T00:00:00Z"});
+    let commit = async {
+        until("the purge is accepted", async || app.value::<i64>("select count(*) from purges").await == 1).await;
+        sqlx::query("commit").execute(&mut event).await.unwrap();
+    };
+    let (purged, ()) = tokio::join!(app.post("/maintenance/purge", &purge), commit);
+    assert_eq!(purged.is(200).body, json!({"purged": 0}));
+    assert_eq!(app.get("/services/1").await.is(200).body["customer_id"], "vip");
+}
+
+#[tokio::test]
+async fn a_service_recorded_with_a_longer_window_than_is_taken_holds_up_no_other() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let long = app.a_service().await;
+    let longest = format!("update services set auto_complete_after = {} where service_id = {long}", i64::MAX);
+    sqlx::query(&longest).execute(&mut app.sql().await).await.unwrap();
+    let node = with_lifetimes(&app.database, auto_complete_after(60)).await;
+    node.clock.advance(60_000);
+    node.until_auto_completed(service).await;
+    assert_eq!(app.get(&format!("/services/{long}")).await.body.get("completed"), None);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use tracing::info;
 use super::{BEFORE_ALL, Pace, wait_for_events};
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
-use crate::domain::lifetime::{Idleness, LastEvent};
+use crate::domain::lifetime::{Idleness, LastEvent, MAX_LIFETIME};
 use crate::domain::time::Timestamp;
 
 const COMPLETED: &str = "context_services_auto_completed_total";
@@ -258,7 +258,7 @@ async fn enter_open_services(
           where (started_at, service_id) > ($1, $2) order by started_at, service_id limit $3
         ), entered as (
           insert into auto_completions as a (service_id, due_at)
-          select s.service_id, least(s.started_at, $4) + coalesce(s.auto_complete_after, $5) * interval '1 second'
+          select s.service_id, least(s.started_at, $4) + least(coalesce(s.auto_complete_after, $5), $6) * interval '1 second'
           from step s
           where not exists (
             select from dispositions d where d.service_id = s.service_id and d.element = 'service' and d.element_id = 0)
@@ -269,7 +269,8 @@ async fn enter_open_services(
         after_id,
         limit,
         now,
-        setting
+        setting,
+        MAX_LIFETIME
     )
     .fetch_optional(pool)
     .await?;

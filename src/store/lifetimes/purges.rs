@@ -8,7 +8,7 @@ use metrics::{counter, describe_counter};
 use sqlx::{PgConnection, PgPool};
 use tracing::info;
 
-use super::Pace;
+use super::{Pace, wait_for_events};
 use crate::background::{Failure, Job, Next, Waker};
 use crate::domain::clock::Clock;
 use crate::domain::ids::PurgeId;
@@ -20,6 +20,9 @@ const PURGED: &str = "context_services_purged_total";
 
 /// How often the progress of a purge is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The pause while an event is being written for long.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// How often a caller who waits for a purge looks at it.
 const POLL: Duration = Duration::from_millis(20);
@@ -103,6 +106,10 @@ impl Job for RunPurges {
         let start = Instant::now();
         let mut transaction = self.pool.begin().await?;
         let Some(running) = running_purge(&mut transaction).await? else { return Ok(Next::Scheduled) };
+        // An event that was acknowledged before decides whether its service is purged.
+        if !wait_for_events(&mut transaction).await? {
+            return Ok(Next::After(BUSY));
+        }
         let (purged, done) = purge_step(&mut transaction, &running, self.pace.size()).await?;
         if done {
             end_purge(&mut transaction, running.purge_id, self.clock.now()).await?;

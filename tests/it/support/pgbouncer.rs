@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::postgres::open_directory;
 use super::until;
 
-/// A running PgBouncer. Dropping it stops it.
+/// A running `PgBouncer`. Dropping it stops it.
 pub(crate) struct PgBouncer {
     directory: TempDir,
     child: Child,
