@@ -170,8 +170,6 @@ async fn node(writer: WriterSettings) -> TestApp {
     let state = app.start(&start, &json!({"media_type": "voice"})).await;
     app.post(&format!("/services/{service}/states/{state}/end"), &json!({"disposition": 10})).await.is(204);
     app.post(&format!("/services/{service}/end"), &json!({"disposition": 10})).await.is(204);
-    // For the same reason lifetimes are in use: the first commands with one would draw two identifiers.
-    app.put(&format!("/services/{service}"), &json!({"ttl": 86_400})).await.is(200);
     app
 }
 
