@@ -297,6 +297,10 @@ fn a_bad_setting_is_a_clear_error_at_start() {
         ("LOG_FORMAT", "xml", "possible values: text, json"),
         ("LOG_LEVEL", "=loud=", "expected a level such as `info`"),
         ("DATABASE_URL", "mysql://root:hunter2@x/y", "expected postgres://"),
+        ("DATABASE_URL", "postgres://u:a?hunter2@x/y", "write / as %2F, ? as %3F"),
+        ("DATABASE_URL", "postgres://u:hunter2@x:port/y", "a port must be a number"),
+        ("DATABASE_URL", "postgres://u@x/y?sslpassword=hunter2", "the parameter sslpassword is not supported"),
+        ("DATABASE_URL", "postgres://u:hunter2@x/y?target_session_attrs=standby", "the service writes"),
         ("BIND_ADDRESS", "0.0.0.0:0", "set AUTHENTICATION=required"),
         ("RATE_LIMIT", "0", "--rate-limit"),
         ("TLS_KEY", "/etc/key", "--tls-certificate"),
@@ -307,6 +311,25 @@ fn a_bad_setting_is_a_clear_error_at_start() {
         assert!(text.contains(said), "{setting}: {text}");
         assert!(!text.contains("hunter2"), "a password is never shown: {text}");
     }
+}
+
+#[tokio::test]
+async fn variables_of_other_postgresql_clients_do_not_reach_the_embedded_server() {
+    let directory = open_directory();
+    let program = Program::start_with(&[
+        ("DATA_DIR", directory.path().to_str().unwrap()),
+        ("PGHOST", "192.0.2.1"),
+        ("PGHOSTADDR", "192.0.2.1"),
+        ("PGPORT", "6000"),
+        ("PGUSER", "nobody"),
+        ("PGDATABASE", "nothing"),
+        ("PGDATA", "/nowhere"),
+        ("PGSSLMODE", "verify-full"),
+        ("PGSSLROOTCERT", "/nowhere"),
+        ("PGOPTIONS", "-c geqo=off"),
+    ]);
+    program.journey().await;
+    program.stop();
 }
 
 #[test]
@@ -341,6 +364,7 @@ fn a_failed_start_is_explained_in_one_line() {
         let text = String::from_utf8(ended.stdout).unwrap();
         assert_eq!(ended.status.code(), Some(1), "{text}");
         assert!(text.contains(said) && text.lines().count() == 1 && !text.contains("hunter2"), "{said}: {text}");
+        assert!(text.to_lowercase().matches("refused").count() <= 1, "each cause is named once: {text}");
     }
 }
 
