@@ -1,9 +1,9 @@
-//! Background jobs: work that repeats for as long as the process runs.
+//! Background jobs: work that is repeated for as long as the process runs.
 //!
-//! A job implements [`Job`] and is handed to [`Jobs::start`]. It then runs once at the start, once per interval, and
+//! A job implements [`Job`] and is passed to [`Jobs::start`]. It then runs once at startup, once per interval, and
 //! whenever it is woken. No job can die or stall unnoticed:
 //!
-//! - A run that fails is retried after a second at most. The first failure of a series is logged, and so is its end.
+//! - A run that fails is retried after a second at most. The first failure of a series and the recovery are logged.
 //! - A run that panics or exceeds its limit ends the process with an error, and so do failures of a job with a deadline
 //!   that last longer although the database is available. [`Jobs::failed`] reports it.
 //! - The gauge `context_services_job_last_success_seconds` says when each job last succeeded. An alert compares it with
@@ -27,7 +27,7 @@ const INTERVAL: &str = "context_services_job_interval_seconds";
 /// The longest pause after a run that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Work that is done again and again.
+/// Work that is done periodically.
 pub trait Job: Send + 'static {
     /// The name in logs and metrics.
     const NAME: &'static str;
@@ -58,7 +58,7 @@ pub enum Next {
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Something that the job needs, such as the database, is away.
+    /// Something that the job needs, such as the database, is unavailable.
     #[error("{0}")]
     Outage(#[source] Box<dyn Error + Send + Sync>),
     /// Anything else.
@@ -66,7 +66,7 @@ pub enum Failure {
     Fault(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// Why the process cannot go on.
+/// Why the process cannot continue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failed {
     /// A task panicked.
@@ -93,7 +93,7 @@ pub struct Jobs {
 pub struct Waker(Arc<Notify>);
 
 impl Waker {
-    /// Has the job run as soon as possible; once more if it is running now.
+    /// Runs the job as soon as possible, or once more if it is running now.
     pub fn wake(&self) {
         self.0.notify_one();
     }
@@ -107,7 +107,7 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// To be called when the task ends in order.
+    /// Must be called when the task ends normally.
     pub fn disarm(mut self) {
         self.armed = false;
     }
@@ -160,7 +160,7 @@ impl Jobs {
         Alarm { name, failed: self.failed.clone(), armed: true }
     }
 
-    /// Waits until the process cannot go on, and says why.
+    /// Waits until the process cannot continue, and returns the reason.
     pub async fn failed(&self) -> Failed {
         let mut failed = self.failed.subscribe();
         match failed.wait_for(Option::is_some).await.map(|failed| failed.clone()) {
@@ -194,7 +194,7 @@ struct Supervisor<J> {
 }
 
 impl<J: Job> Supervisor<J> {
-    /// Runs the job until the process cannot go on.
+    /// Runs the job until the process cannot continue.
     async fn supervise(mut self) -> Failed {
         gauge!(LAST_SUCCESS, "name" => J::NAME).set(0);
         gauge!(INTERVAL, "name" => J::NAME).set(J::INTERVAL);
@@ -262,7 +262,7 @@ mod tests {
         Err(kind("broken".into()))
     }
 
-    /// Says that it runs, and returns what it is told to.
+    /// Reports each run, and returns the result that the test gives it.
     struct Told<const INTERVAL: u64> {
         runs: mpsc::UnboundedSender<()>,
         results: Vec<Result<Next, Failure>>,

@@ -72,7 +72,7 @@ pub(crate) fn parse(url: &str) -> Result<DatabaseAddress, String> {
     }
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
-    // What is left of an authority when its password holds a character that ends it.
+    // The rest of an authority whose password contains a character that ends it.
     if tail.contains('#') || path.contains('@') || query.split('=').next().is_some_and(|name| name.contains('@')) {
         return Err(format!("the address does not parse: {ESCAPES}"));
     }

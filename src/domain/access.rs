@@ -1,4 +1,4 @@
-//! Access: roles, and the passwords and tokens by which callers are known.
+//! Access: roles, and the passwords and tokens that authenticate callers.
 
 use std::fmt;
 use std::str::FromStr;

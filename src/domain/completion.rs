@@ -40,8 +40,8 @@ pub struct End {
 }
 
 impl End {
-    /// The hash that two end events share if they say the same. The order of extensions does not count. Records, and
-    /// the numbers in them, count as written.
+    /// The hash that two end events share if they have the same content. The order of extensions does not matter.
+    /// Records, and the numbers in them, are compared as written.
     ///
     /// Hashes are stored: the fields, their order and their encoding must never change. Structs are destructured in
     /// full so that a new field has to be placed here, too.
@@ -82,7 +82,7 @@ impl End {
         }
         if let Some(Expiration { at, ttl }) = expiration {
             input.text(Some("expiration"));
-            // The same `ttl` sent again is a repeat, although it then ends later.
+            // The same `ttl` sent again is a repeat, although it implies a later expiry.
             input.number(*ttl);
             input.number(ttl.is_none().then_some(at.millis()));
         }
@@ -145,8 +145,8 @@ impl<'a> EndEvent<'a> {
         Ok(Complete { key, end, digest })
     }
 
-    /// Returns whether this very event is on record. The metadata may have changed since, so that it would now be read
-    /// differently, or not be valid at all.
+    /// Returns whether this exact event is recorded. The metadata may have changed since, so that the event would now
+    /// be read differently or be invalid.
     pub fn is_on_record(&self, end: &RecordedEnd) -> bool {
         let mut reader = ObjectReader::new(self.body, Place::Body);
         let timestamp = reader.timestamp("timestamp");

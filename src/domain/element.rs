@@ -1,4 +1,4 @@
-//! Services, states and tasks on record, as queries give them.
+//! Recorded services, states and tasks, as queries return them.
 
 use std::collections::BTreeMap;
 

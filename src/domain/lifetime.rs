@@ -1,4 +1,4 @@
-//! When a service ends by itself (docs/api.md §7).
+//! When a service is completed automatically (docs/api.md §7).
 
 use chrono::TimeDelta;
 
@@ -7,7 +7,7 @@ use super::time::Timestamp;
 /// The longest `ttl` and `auto_complete_after` in seconds: a hundred years.
 pub const MAX_LIFETIME: i64 = 100 * 366 * 24 * 60 * 60;
 
-/// What happened last in a service that may end by itself.
+/// The last event of a service that may be completed automatically.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastEvent {
     /// The latest timestamp among the events of the service and of everything in it.
@@ -19,7 +19,7 @@ pub struct LastEvent {
 /// Whether a service is idle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Idleness {
-    /// It has ended, is gone, or does not end by itself.
+    /// It has ended, does not exist, or is not completed automatically.
     Never,
     /// It is not idle before this moment.
     Until(Timestamp),
@@ -28,8 +28,8 @@ pub enum Idleness {
 }
 
 impl LastEvent {
-    /// When the service is idle if nothing else happens in it, as things stand at `now`. A timestamp in the future counts as
-    /// now. None: beyond the calendar.
+    /// When the service becomes idle if nothing else happens in it, as known at `now`. A timestamp in the future counts
+    /// as now. None: beyond the calendar.
     pub fn idle_at(self, now: Timestamp) -> Option<Timestamp> {
         let last = self.at.min(now).to_datetime();
         let after = TimeDelta::try_seconds(self.auto_complete_after)?;

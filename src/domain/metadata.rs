@@ -28,7 +28,7 @@ pub struct Metadata {
     pub settings: MetadataSettings,
     /// The version of this copy.
     pub version: MetadataVersion,
-    /// Whether lifetimes are in use: services may expire, be deleted or end by themselves.
+    /// Whether lifetimes are in use: services may expire, be deleted or be completed automatically.
     pub lifetimes: bool,
     schemas: HashMap<(Element, String), Arc<Schema>>,
     attributes: HashMap<Field, Arc<BusinessAttribute>>,

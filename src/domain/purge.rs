@@ -46,13 +46,13 @@ impl PurgeOperation {
 /// Whether a purge is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurgeState {
-    /// Some of its services may still be in sight.
+    /// Some of its services may still be visible.
     Running,
-    /// All of its services are out of sight.
+    /// None of its services are visible.
     Done,
 }
 
-/// A purge on record.
+/// A recorded purge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purge {
     /// Its identifier.
@@ -67,7 +67,7 @@ pub struct Purge {
     pub purged: i64,
     /// When it was accepted.
     pub started: Timestamp,
-    /// When it was over.
+    /// When it ended.
     pub ended: Option<Timestamp>,
 }
 

@@ -7,7 +7,7 @@ use super::once_only::RecordedEnd;
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
-/// A reason to refuse a command, found in what is on record.
+/// A reason to refuse a command, found in recorded data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The element of the path does not exist.

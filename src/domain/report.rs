@@ -47,6 +47,20 @@ pub struct Scope {
     pub service_type: Option<String>,
 }
 
+/// How far ahead the rows of [`LifetimesRow`] look, in seconds: an hour, a day and a week.
+pub const HORIZONS: [i64; 3] = [60 * 60, 24 * 60 * 60, 7 * 24 * 60 * 60];
+
+/// The services that expire or are completed automatically within some time from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LifetimesRow {
+    /// The time from now, in seconds.
+    pub within_s: i64,
+    /// The number of services that expire.
+    pub expiring: i64,
+    /// The number of services that are completed automatically if nothing else happens in them.
+    pub completing: i64,
+}
+
 /// The activity of services in one bucket of a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActivityRow {

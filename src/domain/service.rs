@@ -39,7 +39,7 @@ pub struct ServiceDetails {
     pub expires_at: Option<Timestamp>,
     /// The seconds after its last event at which the service is to be ended.
     pub auto_complete_after: Option<i64>,
-    /// When the service would end by itself if nothing else happened in it.
+    /// When the service would be completed automatically if nothing else happened in it.
     pub idle_at: Option<Timestamp>,
 }
 

@@ -9,7 +9,7 @@ use super::extract::from_path;
 use super::problem::{Code, Problem};
 use super::problems::ReportProblems;
 use super::query::Parameters;
-use crate::domain::report::{ActivityRow, DurationRow, OutcomeRow, Period, Scope, StopRow};
+use crate::domain::report::{ActivityRow, DurationRow, LifetimesRow, OutcomeRow, Period, Scope, StopRow};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
@@ -39,6 +39,29 @@ enum Format {
     Csv,
 }
 
+impl Format {
+    fn read(parameters: &mut Parameters) -> Result<Self, Problem> {
+        match parameters.one("format")?.as_deref() {
+            None | Some("json") => Ok(Self::Json),
+            Some("csv") => Ok(Self::Csv),
+            Some(_) => Err(Problem::invalid_query("format", "expected json or csv".to_owned())),
+        }
+    }
+}
+
+/// The query string of a report that has no period.
+pub(super) struct FormatInQuery(Format);
+
+impl FormatInQuery {
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut parameters = Parameters::of(request)?;
+        let format = Format::read(&mut parameters)?;
+        parameters.refuse_rest(Self(format))
+    }
+}
+
+from_path!(FormatInQuery, request => FormatInQuery::read(request));
+
 /// The query string of a report, before defaults that depend on the clock are applied.
 pub(super) struct ReportInQuery {
     from: Option<Timestamp>,
@@ -52,11 +75,7 @@ impl ReportInQuery {
         let mut parameters = Parameters::of(request)?;
         let (from, to) = (parameters.timestamp("from")?, parameters.timestamp("to")?);
         let service_type = parameters.service_type("service_type")?;
-        let format = match parameters.one("format")?.as_deref() {
-            None | Some("json") => Format::Json,
-            Some("csv") => Format::Csv,
-            Some(_) => return Err(Problem::invalid_query("format", "expected json or csv".to_owned())),
-        };
+        let format = Format::read(&mut parameters)?;
         parameters.refuse_rest(Self { from, to, service_type, format })
     }
 
@@ -201,6 +220,64 @@ impl From<StopRow> for StopRowBody {
     fn from(StopRow { status, last, kind, services }: StopRow) -> Self {
         Self { status, last, kind, services }
     }
+}
+
+/// Number of services that expire, or are completed automatically, within some time from now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LifetimesRow)]
+struct LifetimesRowBody {
+    /// The time from now, in seconds: an hour, a day or a week.
+    #[schema(example = 3600)]
+    within_s: i64,
+    /// Services that expire.
+    expiring: i64,
+    /// Services that are completed automatically, unless something happens in them before.
+    completing: i64,
+}
+
+impl From<LifetimesRow> for LifetimesRowBody {
+    fn from(LifetimesRow { within_s, expiring, completing }: LifetimesRow) -> Self {
+        Self { within_s, expiring, completing }
+    }
+}
+
+impl Cells for LifetimesRowBody {
+    const HEAD: &'static [&'static str] = &["within_s", "expiring", "completing"];
+
+    fn cells(&self) -> Vec<String> {
+        [self.within_s, self.expiring, self.completing].map(|number| number.to_string()).to_vec()
+    }
+}
+
+/// Services that are about to leave.
+#[derive(Serialize, ToSchema)]
+struct LifetimesBody {
+    /// The rows.
+    rows: Vec<LifetimesRowBody>,
+}
+
+/// Services that are about to leave.
+///
+/// Number of services that expire, and that are completed automatically, within an hour, a day and a week from now.
+#[utoipa::path(
+    tag = "Reports",
+    params(("format" = Option<String>, Query, description = "`json` or `csv`", example = "json")),
+    responses(
+        (status = 200, description = "The report", content((LifetimesBody = "application/json"),
+            (String = "text/csv", example = json!("within_s,expiring,completing\n3600,12,3\n")))),
+        ReportProblems,
+    )
+)]
+#[get("/reports/lifetimes")]
+pub(super) async fn report_lifetimes(
+    store: web::Data<Store>,
+    FormatInQuery(format): FormatInQuery,
+) -> Result<HttpResponse, Problem> {
+    let rows = store.report_lifetimes().await?.into_iter().map(LifetimesRowBody::from).collect::<Vec<_>>();
+    Ok(match format {
+        Format::Json => HttpResponse::Ok().json(LifetimesBody { rows }),
+        Format::Csv => csv("lifetimes.csv", &rows)?,
+    })
 }
 
 /// A row of a report as CSV.

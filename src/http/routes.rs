@@ -71,11 +71,12 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(business_attributes::get_business_attribute)
         .service(business_attributes::define_business_attribute)
         .service(business_attributes::remove_business_attribute)
-        // GET /reports/activity, …/outcomes, …/durations, …/stops
+        // GET /reports/activity, …/outcomes, …/durations, …/stops, …/lifetimes
         .service(reports::report_activity)
         .service(reports::report_outcomes)
         .service(reports::report_durations)
         .service(reports::report_stops)
+        .service(reports::report_lifetimes)
         // GET /server/status · POST /server/mode
         .service(status::get_server_status)
         .service(mode::change_server_mode)

@@ -1,7 +1,7 @@
 //! The log: one line per event on standard output, as text or JSON.
 //!
-//! Logging never blocks and never fails. A thread of its own writes the lines; those that standard output does not take in
-//! time are dropped and counted (`context_services_log_lines_dropped_total`).
+//! Logging never blocks and never fails. A dedicated thread writes the lines. Lines that standard output does not
+//! accept in time are dropped and counted (`context_services_log_lines_dropped_total`).
 
 mod writer;
 
@@ -27,7 +27,7 @@ pub use writer::describe;
 /// How long the process waits at its end for standard output to take the last lines.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The running log. Dropping it writes the lines that still wait, for at most one second.
+/// The running log. Dropping it writes the remaining lines, for at most one second.
 #[must_use = "the last lines are lost unless the log is dropped at the end of the process"]
 pub struct Log(Arc<Writer>);
 
@@ -45,7 +45,7 @@ pub fn start(settings: &LogArgs) -> Result<Log> {
     let level = format!("actix_server=warn,actix_http=off,sqlx::postgres::notice=warn,{}", settings.log_level);
     let filter = EnvFilter::try_new(level).context("LOG_LEVEL does not parse")?;
     let colour = stdout().is_terminal();
-    // A file of its own: `Stdout` has a lock, which a stalled write would hold, and a buffer that splits at lines.
+    // A separate file: `Stdout` has a lock, which a stalled write would hold, and a buffer that splits at lines.
     let output = File::from(stdout().as_fd().try_clone_to_owned().context("cannot open standard output")?);
     let writer = Writer::start(output).context("cannot start the log's thread")?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(colour);

@@ -1,8 +1,8 @@
 //! A writer that never blocks and never fails. Lines wait in a buffer of limited size, from which a thread writes them to
 //! the output. A line is dropped, and counted, if the buffer is full or if the output refuses it.
 //!
-//! `tracing-appender` does not do here: it does not count what the output refuses, limits its queue by lines rather than
-//! bytes, and prints to standard output at exit if that has stalled.
+//! `tracing-appender` is not suitable: it does not count lines that the output refuses, limits its queue by lines
+//! rather than bytes, and prints to standard output at exit if that has stalled.
 
 use std::io::{self, Write};
 use std::mem;
@@ -16,7 +16,7 @@ use tracing::warn;
 
 const DROPPED: &str = "context_services_log_lines_dropped_total";
 
-/// The most bytes that wait; as many may be being written.
+/// The maximum number of waiting bytes. As many again may be in the process of being written.
 const LIMIT: usize = 4 * 1024 * 1024;
 
 /// How long lines are gathered before they are written together. A thread that logs would otherwise wake the writing thread
@@ -44,7 +44,7 @@ struct State {
     /// Whole lines.
     waiting: Vec<u8>,
     closed: bool,
-    /// The thread has ended: nothing waits any more.
+    /// The thread has ended, and no lines are waiting.
     ended: bool,
 }
 
@@ -58,7 +58,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Writes what waits and ends the thread. Gives up after `timeout`: the output may have stalled.
+    /// Writes the waiting lines and ends the thread. Gives up after `timeout`: the output may have stalled.
     pub(super) fn close(&self, timeout: Duration) {
         let mut state = self.lock();
         state.closed = true;
@@ -122,7 +122,7 @@ impl Writer {
         !lines.is_empty()
     }
 
-    /// Logs how many lines were dropped since the last report, if any; gives the total that is now reported.
+    /// Logs how many lines were dropped since the last report, if any. Returns the total reported so far.
     fn report_dropped(&self, reported: u64) -> u64 {
         let total = self.dropped.load(Ordering::Relaxed);
         if total > reported {
@@ -150,7 +150,7 @@ struct Output<W> {
 }
 
 impl<W: Write> Output<W> {
-    /// Writes as much as the output takes; gives how many bytes that was.
+    /// Writes as much as the output accepts. Returns the number of bytes written.
     fn write(&mut self, lines: &[u8]) -> usize {
         if self.torn && self.output.write_all(b"\n").is_err() {
             return 0;

@@ -120,7 +120,8 @@ impl Command {
         }
     }
 
-    /// Whether a service expires, is deleted or ends by itself because of the command: lifetimes are then in use.
+    /// Whether a service expires, is deleted or is completed automatically because of the command. Lifetimes are then
+    /// in use.
     pub(super) fn uses_lifetimes(&self) -> bool {
         match self {
             Self::StartService(_, command) => command.details.expires_at.is_some() || command.details.idle_at.is_some(),
@@ -170,7 +171,7 @@ impl Command {
         }
     }
 
-    /// Decides why the command was not written, from what is on record.
+    /// Decides from recorded data why the command was not written.
     pub(super) fn judge(&self, on_record: &OnRecord) -> Verdict {
         match self {
             Self::StartService(..) => Verdict::Retry,

@@ -1,4 +1,4 @@
-//! The way to the database: its hosts, of which one accepts writes, and what every session is set to.
+//! Connections to the database: its hosts, one of which accepts writes, and the settings of every session.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
@@ -18,9 +18,10 @@ pub(super) async fn with_timeout<T>(work: impl Future<Output = Result<T, StoreEr
     tokio::time::timeout(ACQUIRE_TIMEOUT, work).await.unwrap_or(Err(StoreError::Unavailable(None)))
 }
 
-/// Every setting that can change the meaning of a statement, with the value that the statements are written for. A role,
-/// a database or a server may have another default. They are set after connecting, since a pooler such as `PgBouncer`
-/// refuses most of them at the start of a session. A version of PostgreSQL that does not know one has none of its effect.
+/// Every setting that can change the meaning of a statement, with the value that the statements are written for. A
+/// role, a database or a server may have another default. They are set after connecting, since a pooler such as
+/// `PgBouncer` refuses most of them at the start of a session. A version of PostgreSQL that does not know a setting is
+/// not affected by it.
 const SET_UP_SESSION: &str = "-- set_up_session
 select pg_catalog.count(pg_catalog.set_config(name, value, false)),
   pg_catalog.current_setting('transaction_read_only') = 'on' as read_only
@@ -99,7 +100,7 @@ pub(super) enum NoPrimary {
     ReadOnly,
 }
 
-/// The way to the database, shared by the pool and the writers.
+/// The address of the database, shared by the pool and the writers.
 pub(super) struct Database {
     hosts: Vec<PgConnectOptions>,
     current: AtomicUsize,
@@ -149,7 +150,7 @@ impl Database {
         let first = self.current.load(Ordering::Relaxed);
         let mut found = NoPrimary::Unreachable(sqlx::Error::PoolTimedOut);
         for at in (0..self.hosts.len()).map(|step| (first + step) % self.hosts.len()) {
-            // A single host may take longer: there is no other to go to.
+            // A single host may take longer, because there is no other to try.
             let limit = if self.hosts.len() == 1 { ACQUIRE_TIMEOUT * 5 } else { ACQUIRE_TIMEOUT };
             match within(limit, open(&self.hosts[at])).await {
                 Ok((connection, true)) => {
@@ -195,7 +196,7 @@ impl Database {
         self.renewed.read().map_or(Duration::MAX, |renewed| renewed.elapsed())
     }
 
-    /// Has the pool connect to the host in use, and use no connection that is older than this.
+    /// Makes the pool connect to the host in use, and stop using connections older than this call.
     fn renew(&self, pool: &PgPool) {
         if let Some(host) = self.host() {
             pool.set_connect_options(host.clone());
@@ -210,14 +211,14 @@ fn read_only() -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::other("the database is read-only"))
 }
 
-/// Opens a session, and says whether it accepts writes.
+/// Opens a session, and returns whether it accepts writes.
 async fn open(host: &PgConnectOptions) -> Result<(PgConnection, bool), sqlx::Error> {
     let mut connection = host.connect().await?;
     let accepts_writes = set_up(&mut connection).await?;
     Ok((connection, accepts_writes))
 }
 
-/// Sets a session up in one round trip, and says whether it accepts writes.
+/// Sets up a session in one round trip, and returns whether it accepts writes.
 async fn set_up(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let row = connection.fetch_one(SET_UP_SESSION).await?;
     row.try_get::<bool, _>("read_only").map(|read_only| !read_only)
@@ -239,7 +240,7 @@ pub(super) async fn within<T>(
     tokio::time::timeout(limit, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-/// Follows a failover: finds the host that accepts writes, and has the pool forget its connections to the old one.
+/// Follows a failover: finds the host that accepts writes, and makes the pool discard its connections to the old one.
 pub(super) struct FollowPrimary {
     pub(super) database: Arc<Database>,
     pub(super) pool: PgPool,

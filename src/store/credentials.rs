@@ -1,4 +1,4 @@
-//! Credentials, by which callers are known. They are stored in the database and followed by every node.
+//! Credentials, which authenticate callers. They are stored in the database, and every node refreshes its copy.
 
 use std::sync::Arc;
 

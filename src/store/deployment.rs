@@ -1,4 +1,4 @@
-//! State that all nodes share and follow: the mode of the deployment (docs/api.md §6) and the credentials.
+//! State that all nodes share: the mode of the deployment (docs/api.md §6) and the credentials.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -56,7 +56,7 @@ impl Deployment {
     }
 }
 
-/// Follows the mode and the credentials, so that a change is in force on every node within a second.
+/// Refreshes the mode and the credentials, so that a change is in force on every node within a second.
 pub(super) struct FollowDeployment {
     pub(super) deployment: Deployment,
     pub(super) pool: PgPool,
@@ -65,7 +65,7 @@ pub(super) struct FollowDeployment {
 impl Job for FollowDeployment {
     const NAME: &'static str = "deployment";
     const INTERVAL: Duration = Duration::from_millis(400);
-    /// A node that cannot learn of revoked credentials must not go on serving.
+    /// A node that cannot learn of revoked credentials must stop serving.
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(60));
 
     async fn run(&mut self) -> Result<Next, Failure> {

@@ -10,7 +10,7 @@ pub enum StoreError {
     /// The body of the command is not valid.
     #[error("the event is not valid")]
     Invalid(Violations),
-    /// The command contradicts what is on record.
+    /// The command contradicts recorded data.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// A schema of this name exists.
@@ -63,7 +63,7 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Returns whether an error means that the database is away, as opposed to a refused statement.
+/// Returns whether an error means that the database is unavailable, as opposed to a refused statement.
 pub(super) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(refusal) => {

@@ -1,4 +1,4 @@
-//! All SQL and every transaction. What is written goes through `writer`; what is read takes a pooled connection.
+//! All SQL and every transaction. Events are written through `writer`; everything else uses a pooled connection.
 //!
 //! Nothing here knows HTTP.
 

@@ -1,4 +1,4 @@
-//! Typed reporting views that an older version of the program has made.
+//! Typed reporting views that were created by an older version of the program.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Job for ReplaceOutdatedViews {
 /// Replaces one view, if there is an outdated one.
 async fn replace_outdated_view(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
-    // An analyst's transaction may hold the view for long. Whoever comes to read it meanwhile must not wait long.
+    // An analyst's transaction may lock the view for a long time. Other readers of the view must not wait long.
     sqlx::query!("-- limit_wait_for_view\nset local lock_timeout = '1s'").execute(&mut *transaction).await?;
     let row = sqlx::query_as!(
         SchemaRow,

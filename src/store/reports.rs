@@ -1,7 +1,9 @@
-//! Reports: aggregates of the `reporting` views, so that they agree with what an analyst finds there.
+//! Reports: aggregates of the `reporting` views, so that they agree with analysts' queries.
 
 use super::{Store, StoreError};
-use crate::domain::report::{ActivityRow, Change, DurationRow, OutcomeRow, Scope, StopRow, activity};
+use crate::domain::report::{
+    ActivityRow, Change, DurationRow, HORIZONS, LifetimesRow, OutcomeRow, Scope, StopRow, activity,
+};
 
 impl Store {
     /// Counts services that started, that ended, and that were open, over the period.
@@ -118,6 +120,37 @@ impl Store {
             scope.period.from.to_datetime(),
             scope.period.to.to_datetime(),
             scope.service_type,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    /// Counts the services that expire, or are completed automatically, within an hour, a day and a week.
+    ///
+    /// The time of automatic completion is the one computed when the service was last checked. Events since then
+    /// postpone it.
+    pub async fn report_lifetimes(&self) -> Result<Vec<LifetimesRow>, StoreError> {
+        let now = self.now().to_datetime();
+        let ttl = self.lifetimes.service_ttl.map(|ttl| ttl.num_seconds());
+        let rows = sqlx::query_as!(
+            LifetimesRow,
+            r#"-- report_lifetimes
+            select w.within_s as "within_s!",
+              (select count(*) from unexpired_services s where s.expires_at <= $1::timestamptz + w.within_s * interval '1 second')
+              + (select count(*) from unexpired_services s
+                 where s.expires_at is null and s.started_at <= $1::timestamptz + (w.within_s - $2::bigint) * interval '1 second')
+                as "expiring!",
+              (select count(*) from auto_completions a
+               join unexpired_services s on s.service_id = a.service_id
+               where a.due_at <= $1::timestamptz + w.within_s * interval '1 second' and not exists (
+                 select from dispositions d
+                 where d.service_id = a.service_id and d.element = 'service' and d.element_id = 0)) as "completing!"
+            from unnest($3::bigint[]) as w(within_s)
+            order by w.within_s"#,
+            now,
+            ttl,
+            &HORIZONS,
         )
         .fetch_all(&self.pool)
         .await?;

@@ -63,9 +63,8 @@ impl Store {
         written.await.map(drop)
     }
 
-    /// Deletes a service with its states, tasks, dispositions and extensions (docs/api.md §2). It is gone for every
-    /// caller at
-    /// once; its rows are removed in the background.
+    /// Deletes a service with its states, tasks, dispositions and extensions (docs/api.md §2). It disappears for every
+    /// caller at once, and its rows are removed in the background.
     pub async fn delete_service(&self, service: ServiceId) -> Result<(), StoreError> {
         let command = async |_: Box<()>, _: &_| Ok((Command::DeleteService(service), ValueIds::default()));
         self.write(None, |_| Ok(()), command).await?;

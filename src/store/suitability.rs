@@ -1,4 +1,4 @@
-//! What the database must be, and promise, for the service to use it: asked at the start, and by readiness.
+//! Requirements on the database and its durability, checked at startup and by readiness.
 
 use std::borrow::Cow;
 
@@ -55,7 +55,7 @@ pub enum Readiness {
     NotReady(String),
 }
 
-/// What is asked of the database before anything is written to it.
+/// The properties of the database that are checked before anything is written to it.
 struct Facts {
     role: String,
     database: String,
@@ -91,7 +91,7 @@ impl Facts {
         .await
     }
 
-    /// What stands against using the database, and what to do about it.
+    /// The reason why the database cannot be used, and what to do about it.
     fn objection(&self) -> Option<String> {
         let Self { role, database, encoding, .. } = self;
         if encoding != "UTF8" {
@@ -155,7 +155,7 @@ fn steps_with_reporting() -> Cow<'static, [sqlx::migrate::Migration]> {
     steps.into()
 }
 
-/// Settings that only a superuser can change, with a value under which a statement means something else.
+/// Settings that only a superuser can change, with a value that changes the meaning of a statement.
 async fn misleading_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"-- misleading_settings
@@ -168,8 +168,8 @@ async fn misleading_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> 
     .await
 }
 
-/// Refuses a database, or a role, for which a commit does not mean that the data is on disk, or a statement not what it
-/// says.
+/// Refuses a database or a role with settings under which a commit may not be durable, or a statement has another
+/// meaning.
 pub(super) async fn check_settings(pool: &PgPool) -> Result<(), StartError> {
     let losing = unsafe_settings(pool).await.map_err(StartError::Unreachable)?;
     if !losing.is_empty() {

@@ -19,8 +19,8 @@ impl Store {
     /// Reads an event and writes its command. Returns the identifier of the element that it started, or that an earlier
     /// request with the same idempotency key started (docs/api.md §1, Once only); 0 if it starts none.
     ///
-    /// `read` validates the event, again if newer metadata may settle what is wrong with it. `prepare` gives the command
-    /// and the rows of its values.
+    /// `read` validates the event. It is called again if newer metadata may resolve the violations. `prepare` returns
+    /// the command and the rows of its values.
     ///
     /// Rare steps that ask the database are boxed: inline, they would make the future of every request four times as
     /// large.

@@ -4,6 +4,7 @@
 
 mod access;
 mod architecture;
+mod auto_completion;
 mod browser;
 mod business_attributes;
 mod databases;
@@ -25,6 +26,7 @@ mod openapi;
 mod pages;
 mod problems;
 mod program;
+mod purges;
 mod queries;
 mod readme;
 mod records;

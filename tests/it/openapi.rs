@@ -56,6 +56,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("remove_business_attribute", "delete", "/metadata/business-attributes/{name}"),
     ("report_activity", "get", "/reports/activity"),
     ("report_durations", "get", "/reports/durations"),
+    ("report_lifetimes", "get", "/reports/lifetimes"),
     ("report_outcomes", "get", "/reports/outcomes"),
     ("report_stops", "get", "/reports/stops"),
     ("start_service", "post", "/services/start"),

@@ -9,7 +9,7 @@ use super::super::query::Parameters;
 use super::super::reports::backwards;
 use super::figures::{self, Figures};
 use super::layout::{self, Here};
-use super::{chart, format};
+use super::{chart, format, leaving};
 use crate::domain::report::{ActivityRow, Period, Scope};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -88,10 +88,12 @@ pub(in crate::http) async fn get_dashboard_page(
         stops: store.report_stops(&scope).await?,
         scope,
     };
+    let lifetimes = store.report_lifetimes().await?;
     let main = html! {
         h1 { "Dashboard" }
         (form(&asked, &figures.scope, &types))
         (totals(&figures))
+        (leaving::line(&lifetimes))
         div class="panels" {
             (figures::activity(&figures))
             (figures::outcomes(&figures))

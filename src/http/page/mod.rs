@@ -13,6 +13,7 @@ mod format;
 mod journey;
 mod lane;
 mod layout;
+mod leaving;
 mod links;
 mod timeline;
 

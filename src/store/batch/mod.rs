@@ -1,7 +1,7 @@
 //! The set-based statements of a batch, one for each kind of command.
 //!
 //! Each statement is one round trip. It inserts a fact, with its extensions, for every command that is consistent with
-//! what is on record, and returns the keys of these. Why the others were not written is read afterwards.
+//! recorded data, and returns the keys of these rows. The reasons why the others were not written are read afterwards.
 
 mod columns;
 mod keys;

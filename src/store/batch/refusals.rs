@@ -13,8 +13,8 @@ use crate::store::command::Write;
 
 use super::columns::ElementColumn;
 
-/// Reads what is on record about commands that were not written, and judges each. All are retried if the database has
-/// newer metadata than `version`, against which they were validated.
+/// Reads the recorded data about commands that were not written, and judges each command. All are retried if the
+/// database has newer metadata than `version`, against which they were validated.
 pub(super) async fn explain(
     connection: &mut PgConnection,
     missing: &[&Write],

@@ -272,7 +272,7 @@ pub(super) async fn update_expirations(
     Ok(updated.into_iter().map(|service| ElementKey::service(ServiceId(service))).collect())
 }
 
-/// Deletes services: they are gone for every caller at once, and their rows are removed in the background.
+/// Deletes services. They disappear for every caller at once, and their rows are removed in the background.
 pub(super) async fn delete_services(
     connection: &mut PgConnection,
     services: &[ServiceId],

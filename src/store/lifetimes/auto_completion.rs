@@ -1,7 +1,8 @@
-//! Automatic completion: services in which nothing has happened for a while are ended, with all that is open in them.
+//! Automatic completion: idle services are ended, together with everything open in them.
 //!
-//! No event moves a deadline. A service that may end by itself has a row in `auto_completions`, which is looked at when
-//! it is due: what happened last in the service then says whether it is idle, or when to look again.
+//! Events do not update a deadline. A service that may be completed automatically has a row in `auto_completions`,
+//! which is processed when it is due. The service's last event then determines whether it is idle, or when to check it
+//! again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +20,8 @@ use crate::domain::time::Timestamp;
 
 const COMPLETED: &str = "context_services_auto_completed_total";
 
-/// How far a pass goes back that follows a restart with the same setting: other nodes may have started services without
-/// it shortly before.
+/// How far back a pass goes after a restart with the same setting. Other nodes may have started services without the
+/// setting shortly before.
 const RECENT: TimeDelta = TimeDelta::days(1);
 
 /// Ends idle services.
@@ -48,7 +49,7 @@ impl CompleteIdleServices {
         Self { pool, clock, setting, pace: Pace::new(), entering: Entering::NotBegun }
     }
 
-    /// Looks at the services that are due. Returns their number.
+    /// Processes the services that are due. Returns their number.
     async fn look(&mut self) -> Result<usize, sqlx::Error> {
         let now = self.clock.now();
         let due = due_auto_completions(&self.pool, now, self.pace.size()).await?;
@@ -61,7 +62,7 @@ impl CompleteIdleServices {
         let idle: Vec<_> = judged.iter().filter(|(_, idle)| *idle == Idleness::Idle).map(|(id, _)| *id).collect();
         drop(connection);
         let completed = idle.is_empty() || self.complete(&idle, now).await?;
-        // Services that could not be completed now are looked at again, but not at once.
+        // Services that could not be completed now are retried later.
         Ok(if completed { due.len() } else { 0 })
     }
 
@@ -78,8 +79,8 @@ impl CompleteIdleServices {
             .collect())
     }
 
-    /// Ends those services that are still idle when no event is being written: an event that was acknowledged before
-    /// always counts. Returns false if an event is being written for long.
+    /// Ends those services that are still idle while no event is being written, so that every acknowledged event
+    /// counts. Returns false if an event takes long to be written.
     async fn complete(&self, services: &[i64], now: Timestamp) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         if !wait_for_events(&mut transaction).await? {
@@ -100,6 +101,7 @@ impl CompleteIdleServices {
             Entering::After(after, id) => (after, id),
             Entering::NotBegun => (self.begin_entering().await?, i64::MIN),
         };
+        self.entering = Entering::After(after, after_id);
         let now = self.clock.now().to_datetime();
         let last = match self.setting {
             Some(setting) => {
@@ -156,7 +158,7 @@ async fn due_auto_completions(pool: &PgPool, now: Timestamp, limit: i64) -> Resu
     .await
 }
 
-/// What happened last in services; `None` where a service has ended or is gone, or does not end by itself.
+/// The last events of services. `None` if a service has ended, does not exist, or is not completed automatically.
 async fn last_events(
     connection: &mut PgConnection,
     services: &[i64],
@@ -184,7 +186,7 @@ async fn last_events(
     Ok(rows.into_iter().map(|row| (row.service_id, event(row.last_at, row.after_s))).collect())
 }
 
-/// Forgets services that do not end by themselves any more, and looks at the others again when they are due.
+/// Removes the rows of services that are no longer completed automatically, and reschedules the others.
 async fn reschedule(connection: &mut PgConnection, judged: &[(i64, Idleness)]) -> Result<(), sqlx::Error> {
     let (mut never, mut later, mut due_at) = (Vec::new(), Vec::new(), Vec::new());
     for (service, idleness) in judged {

@@ -1,4 +1,4 @@
-//! The horizon of expiry: up to when services have expired, for every node and every view alike.
+//! The expiry horizon: the moment up to which services count as expired, on every node and in every view.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,8 +35,8 @@ impl Job for AdvanceHorizon {
 
 /// Moves the horizon if a service has become due since, or `SERVICE_TTL` has changed. Returns whether it has moved.
 ///
-/// It stays where it is otherwise: a row that is written four times a second would leave many dead versions behind while
-/// a report's snapshot is open.
+/// Otherwise it is not updated. A row that is written four times a second would leave many dead versions while a
+/// report's snapshot is open.
 async fn advance_horizon(
     pool: &PgPool,
     now: DateTime<Utc>,

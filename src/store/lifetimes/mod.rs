@@ -1,11 +1,12 @@
-//! Lifetimes: services expire and are removed, end by themselves when nothing happens in them, and are purged on demand
+//! Lifetimes: services expire and are removed, are completed automatically when idle, and are purged on demand
 //! (docs/api.md §7).
 //!
-//! All that goes takes one way. A service whose `expires_at` is not after the *horizon* has expired: no query, event,
-//! report or view sees it any more. [`horizon`] moves the horizon, for all nodes alike. Delete Service and purges set
-//! `expires_at` to minus infinity, which every horizon covers. [`removal`] takes the rows of expired services off the disk.
+//! Expiry, Delete Service and purges share one mechanism. A service whose `expires_at` is not after the *horizon* has
+//! expired: no query, event, report or view sees it any more. [`horizon`] moves the horizon for all nodes. Delete
+//! Service and purges set `expires_at` to minus infinity, which every horizon covers. [`removal`] deletes the rows of
+//! expired services.
 //!
-//! Automatic completion is apart from that: [`auto_completion`] looks from time to time at services that may be idle.
+//! Automatic completion is separate: [`auto_completion`] periodically checks services that may be idle.
 
 mod auto_completion;
 mod horizon;
@@ -13,8 +14,12 @@ mod pace;
 mod purges;
 mod removal;
 
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
+use sqlx::error::DatabaseError;
+use tokio::time::sleep;
 
 use super::{Store, StoreError};
 
@@ -24,62 +29,95 @@ pub(super) use pace::Pace;
 pub(super) use purges::RunPurges;
 pub(super) use removal::{MeasureRemoval, RemoveServices};
 
-/// How long services live, and when they end by themselves, where they do not say so of their own.
+/// The default lifetime of services, and the default time after which they are completed automatically.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LifetimeSettings {
     /// How long a service lives after its start; `None`: for ever.
     pub service_ttl: Option<TimeDelta>,
-    /// How long after its last event a service ends by itself; `None`: never.
+    /// How long after its last event a service is completed automatically. `None`: never.
     pub auto_complete_after: Option<TimeDelta>,
 }
 
-/// The advisory lock that every event shares until it is committed, once lifetimes are in use. Whoever holds it alone
-/// knows that no event is being written.
+/// The advisory lock that every event shares until it is committed, once lifetimes are in use. While it is held
+/// exclusively, no event is being written.
 ///
 /// The statements that write events name this number, too.
 pub(super) const EVENTS_LOCK: i64 = 5329;
 
+/// How long the first call that needs lifetimes waits for transactions that write elements.
+const SWITCH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The pause after a lock was not granted, during which events are written.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
 /// PostgreSQL's code for a lock that was not granted in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// Before every moment that an event can name.
+/// A moment before every timestamp that an event can have.
 pub(super) const BEFORE_ALL: DateTime<Utc> =
     DateTime::from_timestamp(-200_000_000_000, 0).expect("it is within chrono's range");
 
 impl Store {
-    /// Notes that lifetimes are in use, for every node. An event that was validated without knowing it is not written: the
-    /// version of the metadata keeps it back.
+    /// Records for every node that lifetimes are in use. An event that was validated before this change is not written,
+    /// because its version of the metadata is outdated.
     ///
-    /// This happens once in the life of a deployment. The locks wait for the events that are being written without knowing
-    /// it.
+    /// This happens once in the life of a deployment. The locks wait for events that were validated earlier and are
+    /// still being written.
     pub(super) async fn use_lifetimes(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.lifetimes_switch.lock().await;
         if self.metadata.current().lifetimes {
             return Ok(());
         }
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query!("-- lock_elements\nlock table services, states, tasks, dispositions, extensions in share mode")
-            .execute(&mut *transaction)
-            .await?;
-        sqlx::query!("-- use_lifetimes\nupdate deployment set lifetimes = true").execute(&mut *transaction).await?;
-        self.commit_metadata(transaction).await
+        let deadline = Instant::now() + SWITCH_PATIENCE;
+        loop {
+            let mut transaction = self.pool.begin().await?;
+            if lock_elements(&mut transaction).await? {
+                sqlx::query!("-- use_lifetimes\nupdate deployment set lifetimes = true")
+                    .execute(&mut *transaction)
+                    .await?;
+                return self.commit_metadata(transaction).await;
+            }
+            transaction.rollback().await?;
+            if Instant::now() > deadline {
+                return Err(StoreError::Unavailable(None));
+            }
+            sleep(LOCK_PAUSE).await;
+        }
     }
 }
 
+/// Waits until the transactions that write elements have ended. Returns false if that takes longer than 100 ms: events
+/// queue behind the request for the locks. The transaction is then aborted.
+async fn lock_elements(transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    limit_the_wait(transaction).await?;
+    let locked =
+        sqlx::query!("-- lock_elements\nlock table services, states, tasks, dispositions, extensions in share mode");
+    granted(locked.execute(transaction).await)
+}
+
 /// Waits until the events that are being written are committed, and keeps others waiting until the transaction ends.
-/// Returns false if that takes longer than 100 ms: new events queue behind the request for the lock, so it is given up
-/// and made again later. The transaction is then of no more use.
+/// Returns false if that takes longer than 100 ms: new events queue behind the request for the lock, so the request is
+/// abandoned and retried later. The transaction is then aborted.
 async fn wait_for_events(transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query!("-- limit_the_wait\nset local lock_timeout = 100").execute(&mut *transaction).await?;
+    limit_the_wait(transaction).await?;
     let locked = sqlx::query!("-- wait_for_events\nselect pg_advisory_xact_lock($1)", EVENTS_LOCK);
-    match locked.execute(transaction).await {
+    granted(locked.execute(transaction).await)
+}
+
+/// Makes each later statement of the transaction fail if it waits for a lock for longer than 100 ms.
+async fn limit_the_wait(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("-- limit_the_wait\nset local lock_timeout = 100").execute(transaction).await.map(drop)
+}
+
+/// Whether a statement got its locks in time. Any other failure is returned as it is.
+fn granted<T>(result: Result<T, sqlx::Error>) -> Result<bool, sqlx::Error> {
+    match result {
         Ok(_) => Ok(true),
-        Err(error)
-            if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref()
-                == Some(LOCK_NOT_AVAILABLE) =>
-        {
-            Ok(false)
-        }
+        Err(error) if is_lock_timeout(&error) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some(LOCK_NOT_AVAILABLE)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a batch may take. An event waits for no more than one of them where both need the same page, lock or core.
+/// How long a batch may take. An event waits for at most one batch that needs the same page, lock or core.
 const TARGET: Duration = Duration::from_millis(20);
 
 /// The longest pause after a batch.
@@ -19,7 +19,7 @@ pub(in crate::store) struct Pace {
 }
 
 impl Pace {
-    /// Begins with the smallest batches.
+    /// Starts with the smallest batch size.
     pub(in crate::store) const fn new() -> Self {
         Self { size: SMALLEST }
     }

@@ -1,5 +1,5 @@
-//! Purges: services are deleted by the time of their start. A purge is on record before it begins, and any node carries
-//! on with one whose node has died.
+//! Purges: services are deleted by the time of their start. A purge is recorded before it begins. If its node dies,
+//! another node continues it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use metrics::{counter, describe_counter};
 use sqlx::{PgConnection, PgPool};
 use tracing::info;
 
-use super::{Pace, wait_for_events};
+use super::{Pace, is_lock_timeout, wait_for_events};
 use crate::background::{Failure, Job, Next, Waker};
 use crate::domain::clock::Clock;
 use crate::domain::ids::PurgeId;
@@ -21,15 +21,15 @@ const PURGED: &str = "context_services_purged_total";
 /// How often the progress of a purge is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The pause while an event is being written for long.
+/// The pause while an event takes long to be written.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// How often a caller who waits for a purge looks at it.
+/// How often a waiting caller checks the progress of a purge.
 const POLL: Duration = Duration::from_millis(20);
 
 impl Store {
-    /// Purges the services that started before a moment. Returns when they are out of sight, or after `patience` with the
-    /// purge still running (docs/api.md §7).
+    /// Purges the services that started before a moment. Returns when they are hidden, or after `patience` if the purge
+    /// is still running (docs/api.md §7).
     pub async fn purge_services(
         &self,
         PurgeServices { operation, limit }: PurgeServices,
@@ -110,7 +110,10 @@ impl Job for RunPurges {
         if !wait_for_events(&mut transaction).await? {
             return Ok(Next::After(BUSY));
         }
-        let (purged, done) = purge_step(&mut transaction, &running, self.pace.size()).await?;
+        let (purged, done) = match purge_step(&mut transaction, &running, self.pace.size()).await {
+            Err(error) if is_lock_timeout(&error) => return Ok(Next::After(BUSY)),
+            step => step?,
+        };
         if done {
             end_purge(&mut transaction, running.purge_id, self.clock.now()).await?;
         }
@@ -132,7 +135,7 @@ struct Running {
     purged: i64,
 }
 
-/// The oldest running purge that no other node is at work on, locked.
+/// Locks and returns the oldest running purge that no other node is processing.
 async fn running_purge(transaction: &mut PgConnection) -> Result<Option<Running>, sqlx::Error> {
     sqlx::query_as!(
         Running,
@@ -144,7 +147,7 @@ async fn running_purge(transaction: &mut PgConnection) -> Result<Option<Running>
     .await
 }
 
-/// Takes some services out of sight, and remembers how far it got. Returns how many, and whether the purge is done.
+/// Hides some services and records the progress. Returns their number and whether the purge is done.
 async fn purge_step(transaction: &mut PgConnection, running: &Running, limit: i64) -> Result<(i64, bool), sqlx::Error> {
     let open_only = running.operation.contains(".started");
     let completed_only = running.operation.contains(".completed");

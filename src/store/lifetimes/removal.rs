@@ -1,17 +1,18 @@
-//! Takes the rows of expired services off the disk: whole services, in batches that move forward through the keys.
+//! Deletes the rows of expired services: whole services, in batches that move forward through the keys.
 //!
-//! A service goes in two steps, and any node can carry on after either. First its own row, its states and its tasks:
-//! nothing can be started or ended in it from then on. `deleted_services` remembers it for the second step, which removes
-//! its ends and extensions once no event is being written that may still have seen the service. They have no foreign key
-//! that would hold such an event back.
+//! A service is removed in two steps, and any node can continue after either. The first step removes its own row, its
+//! states and its tasks, so that nothing can be started or ended in it afterwards. It also records the service in
+//! `deleted_services` for the second step. That step removes its ends and extensions once no event that may have seen
+//! the service is still being written. These tables have no foreign key that would reject such an event.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use sqlx::{PgConnection, PgPool};
 
-use super::{BEFORE_ALL, Pace, wait_for_events};
+use super::{BEFORE_ALL, Pace, is_lock_timeout, limit_the_wait, wait_for_events};
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
 
@@ -37,9 +38,9 @@ pub(in crate::store) struct RemoveServices {
 enum Cause {
     /// They were deleted or purged.
     Deleted,
-    /// Their own time is over.
+    /// Their own expiry has passed.
     Expired,
-    /// `SERVICE_TTL` is over.
+    /// Their `SERVICE_TTL` has passed.
     Outlived,
 }
 
@@ -60,23 +61,30 @@ struct Due {
 }
 
 impl RemoveServices {
-    /// Begins with whatever an earlier run, of any node, did not get to.
+    /// Starts with the services that an earlier run on any node left.
     pub(in crate::store) fn new(pool: PgPool) -> Self {
         describe_counter!(REMOVED, "Rows of expired services that were removed.");
         counter!(REMOVED).increment(0);
         Self { pool, pace: Pace::new(), cause: Cause::Deleted, after: (BEFORE_ALL, i64::MIN), waiting: 0 }
     }
 
-    /// Removes one batch for the current cause. Returns the number of its services.
+    /// Removes one batch for the current cause. Returns the number of its services. A batch whose rows stay locked by
+    /// another transaction is skipped until the next round.
     async fn remove_batch(&mut self) -> Result<usize, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
+        limit_the_wait(&mut transaction).await?;
         let due = due_services(&mut transaction, self.cause, self.after, self.pace.size()).await?;
         let services: Vec<_> = due.iter().map(|due| due.service_id).collect();
         if let Some(last) = due.last() {
             self.after = (last.at, last.service_id);
-            let rows = remove_services(&mut transaction, &services).await?;
-            transaction.commit().await?;
-            counter!(REMOVED).increment(rows);
+            match remove_services(&mut transaction, &services).await {
+                Ok(rows) => {
+                    transaction.commit().await?;
+                    counter!(REMOVED).increment(rows);
+                }
+                Err(error) if is_lock_timeout(&error) => transaction.rollback().await?,
+                Err(error) => return Err(error),
+            }
         }
         Ok(services.len())
     }
@@ -98,7 +106,8 @@ impl Job for RemoveServices {
             remove_remains(&self.pool).await?;
             return Ok(Next::After(start.elapsed()));
         }
-        // Those of this cause are gone, and what comes to be due later stands behind them or waits for the next round.
+        // All services of this cause have been removed. Services that become due later sort after them or wait for the
+        // next round.
         self.after = (BEFORE_ALL, i64::MIN);
         if let Some(cause) = self.cause.next() {
             self.cause = cause;
@@ -110,7 +119,8 @@ impl Job for RemoveServices {
     }
 }
 
-/// The next services to be removed, locked. Those that an event, or another node, holds are left for the next round.
+/// The next services to be removed, locked. Services that are locked by an event or another node are skipped until the
+/// next round.
 async fn due_services(
     transaction: &mut PgConnection,
     cause: Cause,
@@ -165,7 +175,7 @@ async fn due_services(
     }
 }
 
-/// Removes services with their states and tasks, and remembers them. Returns the number of rows that are gone.
+/// Removes services with their states and tasks, and records them. Returns the number of removed rows.
 async fn remove_services(transaction: &mut PgConnection, services: &[i64]) -> Result<u64, sqlx::Error> {
     let rows = sqlx::query_scalar!(
         r#"-- remove_services
@@ -189,8 +199,8 @@ async fn remove_services(transaction: &mut PgConnection, services: &[i64]) -> Re
     Ok(rows.try_into().unwrap_or_default())
 }
 
-/// Removes ends and extensions of services that were removed before. Returns the number of services that are done: 0 if an
-/// event is being written for long.
+/// Removes ends and extensions of services that were removed before. Returns the number of services that are done: 0 if
+/// an event takes long to be written.
 async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
     let services = sqlx::query_scalar!(
         "-- services_with_remains\nselect service_id from deleted_services order by service_id limit $1",
@@ -227,17 +237,27 @@ async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
 /// Measures how far removal is behind.
 pub(in crate::store) struct MeasureRemoval {
     pool: PgPool,
-    clock: std::sync::Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
+    /// The first deleted or purged service that is still on disk, and the time since which it has been the first.
+    deleted: Option<(i64, DateTime<Utc>)>,
 }
 
 impl MeasureRemoval {
-    pub(in crate::store) fn new(pool: PgPool, clock: std::sync::Arc<dyn Clock>) -> Self {
+    pub(in crate::store) fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
         describe_gauge!(
             OVERDUE,
             Unit::Seconds,
-            "Time since the oldest service expired that is still on disk; 0: none is."
+            "Time for which the oldest service that has expired, or was deleted, has been waiting for its removal; 0: none is."
         );
-        Self { pool, clock }
+        Self { pool, clock, deleted: None }
+    }
+
+    /// When the removal of the first deleted service was first waited for. No deleted service has a time of its own.
+    fn deleted_since(&mut self, first: Option<i64>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if self.deleted.map(|(service, _)| service) != first {
+            self.deleted = first.map(|service| (service, now));
+        }
+        self.deleted.map(|(_, since)| since)
     }
 }
 
@@ -246,26 +266,45 @@ impl Job for MeasureRemoval {
     const INTERVAL: Duration = Duration::from_secs(10);
 
     async fn run(&mut self) -> Result<Next, Failure> {
-        let oldest = sqlx::query_scalar!(
-            r#"-- oldest_expired_service
-            select min(due_at) from (
-              (select s.expires_at as due_at from services s
-               where s.expires_at > $1
-                 and s.expires_at <= (select at from expiry_horizon order by at desc limit 1)
-               order by s.expires_at limit 1)
-              union all
-              (select h.at - (h.started_before - s.started_at) from services s
-               join (select at, started_before from expiry_horizon order by at desc limit 1) h
-                 on h.started_before > '-infinity' and s.started_at <= h.started_before
-               where s.expires_at is null order by s.started_at limit 1)
-            ) due"#,
-            BEFORE_ALL
-        )
-        .fetch_one(&self.pool)
-        .await?;
+        let expired = oldest_expired_service(&self.pool).await?;
+        let deleted = first_deleted_service(&self.pool).await?;
         let now = self.clock.now().to_datetime();
+        let oldest = [expired, self.deleted_since(deleted, now)].into_iter().flatten().min();
         let overdue = oldest.map_or(Duration::ZERO, |oldest| (now - oldest).to_std().unwrap_or_default());
         gauge!(OVERDUE).set(overdue);
         Ok(Next::Scheduled)
     }
+}
+
+/// The expiry time of the oldest service that has not been removed.
+async fn oldest_expired_service(pool: &PgPool) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"-- oldest_expired_service
+        select min(due_at) from (
+          (select s.expires_at as due_at from services s
+           where s.expires_at > $1
+             and s.expires_at <= (select at from expiry_horizon order by at desc limit 1)
+           order by s.expires_at limit 1)
+          union all
+          (select h.at - (h.started_before - s.started_at) from services s
+           join (select at, started_before from expiry_horizon order by at desc limit 1) h
+             on h.started_before > '-infinity' and s.started_at <= h.started_before
+           where s.expires_at is null order by s.started_at limit 1)
+        ) due"#,
+        BEFORE_ALL
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// The first service that was deleted or purged, or of which only ends and extensions are left.
+async fn first_deleted_service(pool: &PgPool) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "-- first_deleted_service
+        select least(
+          (select service_id from services where expires_at = '-infinity' order by service_id limit 1),
+          (select service_id from deleted_services order by service_id limit 1))"
+    )
+    .fetch_one(pool)
+    .await
 }

@@ -1,0 +1,31 @@
+//! The line of the dashboard about services that are about to leave.
+
+use maud::{Markup, html};
+
+use super::chart;
+use crate::domain::report::LifetimesRow;
+
+/// How the spans of [`LifetimesRow`] are called.
+const SPANS: [&str; 3] = ["an hour", "a day", "a week"];
+
+/// How many services expire, and how many end by themselves, within an hour, a day and a week. Nothing where none does.
+pub(super) fn line(rows: &[LifetimesRow]) -> Markup {
+    let any = |count: fn(&LifetimesRow) -> i64| rows.iter().any(|row| count(row) > 0);
+    html! {
+        @if any(|row| row.expiring) { (counts("Services that expire", rows, |row| row.expiring)) }
+        @if any(|row| row.completing) { (counts("Services that end by themselves unless something happens", rows, |row| row.completing)) }
+    }
+}
+
+fn counts(title: &str, rows: &[LifetimesRow], count: fn(&LifetimesRow) -> i64) -> Markup {
+    html! {
+        p class="quiet leaving" {
+            (title) ": "
+            @for (at, (row, span)) in rows.iter().zip(SPANS).enumerate() {
+                @if at > 0 { ", " }
+                strong { (chart::number(count(row))) } " within " (span)
+            }
+            "."
+        }
+    }
+}
