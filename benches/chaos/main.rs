@@ -1,5 +1,6 @@
 //! `make chaos`: injects one fault after another while two nodes are under load. After each fault, every acknowledged event
-//! must be on disk exactly once with its own data, and the rate must recover without help.
+//! must be on disk exactly once with its own data, and the rate must recover without help. Meanwhile services expire, are
+//! purged and end by themselves (`leaving.rs`).
 //!
 //! The environment variables `CHAOS_CYCLES` (200) and `CHAOS_SEED` (random) set the number of faults and the seed. The seed is
 //! printed.
@@ -9,6 +10,7 @@
 #[path = "../../tests/it/support/audit.rs"]
 mod audit;
 mod fault;
+mod leaving;
 mod node;
 #[expect(dead_code, reason = "only tests count statements")]
 #[path = "../../tests/it/support/proxy.rs"]
@@ -26,6 +28,7 @@ use sqlx::ConnectOptions;
 use audit::Load;
 use fastrand::Rng;
 use fault::Fault;
+use leaving::Leaving;
 use node::Node;
 use proxy::Proxy;
 
@@ -81,6 +84,8 @@ async fn post(node: &Node, path: &str, body: &Value) -> Value {
 #[derive(Default)]
 struct Tally {
     ends: usize,
+    /// Services that expired, were purged or ended by themselves.
+    left: usize,
     by_fault: BTreeMap<&'static str, Vec<Cycle>>,
 }
 
@@ -93,12 +98,17 @@ struct Cycle {
 
 impl Tally {
     async fn cycle(&mut self, world: &mut World, cycle: u64, random: &mut Rng) {
-        let service = post(&world.nodes[1], "/services/start", &json!({"contact_key": "chaos"})).await;
-        let urls = world.nodes.iter().map(|node| node.url.clone()).collect();
-        let load = Load::on(urls, service["service_id"].as_i64().unwrap());
+        let service = post(&world.nodes[1], "/services/start", &json!({"customer_id": "chaos", "ttl": 86_400})).await;
+        let urls: Vec<_> = world.nodes.iter().map(|node| node.url.clone()).collect();
+        let load = Load::on(urls.clone(), service["service_id"].as_i64().unwrap());
         let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(Arc::clone(&load).run())).collect();
         flows(&load).await;
         let before = rate(&load).await;
+        let mut leaving = Leaving::start(world).await;
+        let leaving = tokio::spawn(async move {
+            leaving.leave(&urls).await;
+            leaving
+        });
         let fault = Fault::any(random);
         print!("{cycle:>4} {:<44}", fault.name());
         std::io::stdout().flush().unwrap();
@@ -118,6 +128,7 @@ impl Tally {
         }
         let mut connection = world.postgres.connect_options(NAME).connect().await.unwrap();
         let ends = load.audit(&mut connection).await;
+        self.left += leaving.await.unwrap().audit(world, &mut connection).await;
         println!(" {ends:>6} ends, {before:>6.0}/s before, {after:>6.0}/s after, back in {:>4} ms", back.as_millis());
         self.ends += ends;
         self.by_fault.entry(fault.name()).or_default().push(Cycle { before, after, back });
@@ -137,6 +148,7 @@ impl Tally {
         }
         let all = ratio(self.by_fault.values().flatten());
         println!("\n{} acknowledged ends, none lost, duplicated or mixed up; rate after/before {all:.2}", self.ends);
+        println!("{} services expired, were purged or ended by themselves, and left no row behind", self.left);
     }
 }
 

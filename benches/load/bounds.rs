@@ -137,6 +137,7 @@ impl<'a> Batches<'a> {
             .bind(&tasks)
             .bind(vec![1_i32; count])
             .bind(vec![self.survey.as_str(); count])
+            .bind(false)
             .fetch_all(&mut self.sql)
             .await?;
         ensure!(ended.len() == count, "every task of the batch is completed");

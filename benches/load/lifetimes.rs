@@ -1,4 +1,5 @@
-//! Lifetimes: how fast data leaves, and what events notice of it. `BENCH_SERVICES` is how many services leave (100,000).
+//! Lifetimes: the rate at which data is removed, and its effect on events. `BENCH_SERVICES` is the number of services
+//! removed (100,000).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,10 +14,10 @@ use crate::server::Server;
 use crate::world::Payload;
 use crate::{AS_SHIPPED, Bench};
 
-/// The rows of a service that leaves: its start and end, and those of 5 states and 10 tasks.
+/// The rows of a service to be removed: its start and end, and those of 5 states and 10 tasks.
 const ROWS_PER_SERVICE: f64 = 32.0;
 
-/// Identifiers of services that leave begin here, beyond those of all others.
+/// Identifiers of services to be removed begin here, beyond those of all others.
 const FIRST: i64 = 1_000_000_000;
 
 impl Bench {
@@ -39,7 +40,8 @@ impl Bench {
             self.report.figure("rows removed beside events, per second", rows);
         }
         self.purge(services).await?;
-        self.complete_idle_services(100_000).await
+        self.complete_idle_services(100_000).await?;
+        self.expire_keys(1_000_000).await
     }
 
     async fn sql(&self, statement: &str) -> Result<()> {
@@ -48,7 +50,7 @@ impl Bench {
         Ok(connection.close().await?)
     }
 
-    /// Puts services with states, tasks and ends in the place of those that left before.
+    /// Inserts services with states, tasks and ends to replace those that were removed.
     async fn fill_services(&self, services: i64, columns: &str, values: &str) -> Result<()> {
         for table in ["dispositions", "states", "tasks", "services", "deleted_services", "auto_completions"] {
             self.sql(&format!("delete from {table} where service_id >= {FIRST}")).await?;
@@ -85,7 +87,7 @@ impl Bench {
         self.sql("vacuum analyze").await
     }
 
-    /// Completes tasks while so many expired services are removed. Gives the rows removed per second, too.
+    /// Completes tasks while this many expired services are removed. Also returns the rows removed per second.
     async fn beside(&mut self, what: &str, pace: Pace, services: i64) -> Result<(Run, f64)> {
         if services > 0 {
             self.fill_services(services, ", expires_at", ", '2026-01-03'").await?;
@@ -102,7 +104,7 @@ impl Bench {
         Ok((run, rows))
     }
 
-    /// Purges services beside nothing else, until their last row is gone.
+    /// Purges services without other load, until their last row is removed.
     async fn purge(&mut self, services: i64) -> Result<()> {
         self.fill_services(services, "", "").await?;
         self.end_services(services).await?;
@@ -143,7 +145,26 @@ impl Bench {
         Ok(())
     }
 
-    /// How long after its time a service is still there on another node.
+    /// Removes expired idempotency keys without other load.
+    async fn expire_keys(&mut self, keys: i64) -> Result<()> {
+        self.sql(&format!(
+            "insert into idempotency_keys (created_at, element_id, key, request)
+             select now() - interval '25 hours' + n * interval '1 millisecond', n, 'bench-' || md5(n::text),
+               decode(md5(n::text), 'hex')
+             from generate_series(1, {keys}) n"
+        ))
+        .await?;
+        self.sql("vacuum analyze idempotency_keys").await?;
+        let server = Server::start(&self.world, AS_SHIPPED.0, AS_SHIPPED.1)?;
+        let start = Instant::now();
+        self.until("select not exists (select from idempotency_keys where key like 'bench-%')").await?;
+        let elapsed = start.elapsed().as_secs_f64();
+        server.stop()?;
+        self.report.figure("idempotency keys removed, per second", count(keys) / elapsed);
+        Ok(())
+    }
+
+    /// How long after its expiry a service is still visible on another node.
     async fn expire_on_another_node(&mut self) -> Result<()> {
         let one = Server::start(&self.world, AS_SHIPPED.0, AS_SHIPPED.1)?;
         let other = Server::start(&self.world, AS_SHIPPED.0, AS_SHIPPED.1)?;
