@@ -197,7 +197,7 @@ fn take_values(reader: &mut ObjectReader<'_, '_>) -> Vec<ValueDefinition> {
 impl ValueDefinition {
     fn read(members: &Members<'_>, place: Place<'_>) -> Result<Self, Violations> {
         let mut reader = ObjectReader::new(members, place);
-        let dbid = reader.long("dbid");
+        let dbid = reader.plain_long("dbid");
         let before = reader.violations.len();
         let name = reader.string("name", 1..=MAX_TEXT);
         if name.is_none() && reader.violations.len() == before {

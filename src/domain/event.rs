@@ -10,6 +10,32 @@ use super::reader::{MAX_TEXT, ObjectReader};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
+/// The fields of events. One that an event does not take is ignored, because clients of the replaced product send the
+/// fields of the start event again with the end.
+const FIELDS: [&str; 21] = [
+    "timestamp",
+    "session_id",
+    "interaction_id",
+    "application_type",
+    "application_id",
+    "resource_type",
+    "resource_id",
+    "media_type",
+    "est_duration",
+    "customer_id",
+    "contact_key",
+    "service_type",
+    "state_type",
+    "task_type",
+    "previous_state_id",
+    "state_id",
+    "disposition",
+    "disposition_desc",
+    "ttl",
+    "expiration_time",
+    "auto_complete_after",
+];
+
 /// The fields that all events share (docs/api.md §1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -75,6 +101,9 @@ fn read_extensions(
     for (name, value) in members {
         let place = Place::Body.member(name);
         let Some(schema) = metadata.schema(element, name) else {
+            if FIELDS.contains(&name) {
+                continue;
+            }
             let of = element.singular();
             let detail = format!("neither a field of this event nor the name of a {of} extension");
             if metadata.settings.open_extensions && SchemaDefinition::open(name).is_some() {

@@ -13,6 +13,12 @@ pub struct InvalidId {
     bits: u32,
 }
 
+/// Returns whether a text is a decimal integer: digits, after a minus sign if there is one.
+pub(super) fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $int:ty) => {
         $(#[$doc])*
@@ -31,8 +37,7 @@ macro_rules! id {
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let invalid = InvalidId { bits: <$int>::BITS };
-                let digits = text.strip_prefix('-').unwrap_or(text);
-                if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                if !is_decimal(text) {
                     return Err(invalid);
                 }
                 text.parse().map(Self).map_err(|_| invalid)

@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 
 use super::field::LongOrString;
+use super::ids::is_decimal;
 use super::json::{Json, Members};
-use super::time::Timestamp;
+use super::time::{self, MOMENT, Timestamp};
 use super::violation::{Place, Violations};
 
 /// The most characters of a long-or-string value, and of most texts (docs/api.md §1).
@@ -88,12 +89,20 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         }
     }
 
-    /// Takes a 64-bit integer.
+    /// Takes a 64-bit integer. A number with a zero fraction and a decimal string count as integers.
     pub fn long(&mut self, name: &str) -> Option<i64> {
         self.integer(name, "a 64-bit integer")
     }
 
-    /// Takes a 32-bit integer.
+    /// Takes a 64-bit integer that must be written as one.
+    pub fn plain_long(&mut self, name: &str) -> Option<i64> {
+        match self.take(name)? {
+            Json::Number(digits) => self.parsed(name, digits, "a 64-bit integer"),
+            other => self.expected(name, "a 64-bit integer", other),
+        }
+    }
+
+    /// Takes a 32-bit integer, like [`Self::long`].
     pub fn int(&mut self, name: &str) -> Option<i32> {
         self.integer(name, "a 32-bit integer")
     }
@@ -141,12 +150,11 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
 
     /// Takes a timestamp.
     pub fn timestamp(&mut self, name: &str) -> Option<Timestamp> {
-        const MOMENT: &str = "a date and time such as 2026-02-05T09:11:00.000Z";
         match self.take(name)? {
             Json::String(text) => {
                 let moment = Timestamp::parse(text);
                 if moment.is_none() {
-                    self.add_violation(name, format!("expected {MOMENT}, found a different string"));
+                    self.add_violation(name, format!("expected {MOMENT}, found {}", time::found(text)));
                 }
                 moment
             }
@@ -154,10 +162,17 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         }
     }
 
-    fn integer<T: std::str::FromStr>(&mut self, name: &str, what: &str) -> Option<T> {
-        match self.take(name)? {
-            Json::Number(digits) => self.parsed(name, digits, what),
-            other => self.expected(name, what, other),
+    /// Many clients keep every number as a double, or every identifier as text, and send it so.
+    fn integer<T: TryFrom<i64>>(&mut self, name: &str, what: &str) -> Option<T> {
+        let value = self.take(name)?;
+        let integer = match value {
+            Json::Number(number) => whole(number),
+            Json::String(text) if is_decimal(text) => text.parse().ok(),
+            _ => None,
+        };
+        match integer.and_then(|integer| T::try_from(integer).ok()) {
+            None => self.expected(name, what, value),
+            integer => integer,
         }
     }
 
@@ -205,4 +220,68 @@ pub fn length_violation(text: &str, length: &RangeInclusive<usize>) -> Option<St
 /// Returns whether a JSON number is written as an integer.
 pub fn is_integer(number: &str) -> bool {
     !number.contains(['.', 'e', 'E'])
+}
+
+/// The 64-bit integer that a JSON number equals, such as 10 for `10.0` and 12000000 for `1.2E7`. `None` if it has a
+/// fraction, or does not fit.
+fn whole(number: &str) -> Option<i64> {
+    if is_integer(number) {
+        return number.parse().ok();
+    }
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (units, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{units}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    if matches!(significant, "" | "-") {
+        return Some(0);
+    }
+    let exponent: i64 = exponent.parse().ok()?;
+    let point = i64::try_from(fraction.len()).ok()?;
+    let zeros = exponent - point + i64::try_from(digits.len() - significant.len()).ok()?;
+    let zeros = usize::try_from(zeros).ok().filter(|zeros| *zeros < 20)?;
+    format!("{significant}{}", "0".repeat(zeros)).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::whole;
+
+    #[test]
+    fn a_number_with_a_zero_fraction_is_an_integer() {
+        for (number, expected) in [
+            ("10.0", 10),
+            ("-24.00", -24),
+            ("1.2345678E7", 12_345_678),
+            ("95e0", 95),
+            ("1e+3", 1000),
+            ("120e-1", 12),
+            ("0.0", 0),
+            ("-0", 0),
+            ("0e400", 0),
+            ("9223372036854775807.0", i64::MAX),
+            ("-9.223372036854775808e18", i64::MIN),
+        ] {
+            assert_eq!(whole(number), Some(expected), "{number}");
+        }
+        for number in ["10.5", "1e-1", "125e-1", "9223372036854775808.0", "1e19", "1e400", "-1.00000000000000000001"] {
+            assert_eq!(whole(number), None, "{number}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_integer_is_itself_however_it_is_written(integer: i64, exponent in 0_usize..18, zeros in 0_usize..30) {
+            let digits = integer.unsigned_abs().to_string();
+            let digits = format!("{}{digits}", "0".repeat(18));
+            let (units, fraction) = digits.split_at(digits.len() - exponent);
+            let units = units.trim_start_matches('0');
+            let units = if units.is_empty() { "0" } else { units };
+            let sign = if integer < 0 { "-" } else { "" };
+            let zeros = "0".repeat(zeros);
+            let number = format!("{sign}{units}.{fraction}0{zeros}e{exponent}");
+            prop_assert_eq!(whole(&number), Some(integer), "{}", number);
+        }
+    }
 }

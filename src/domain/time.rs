@@ -24,10 +24,16 @@ impl Timestamp {
         }
     }
 
-    /// Parses RFC 3339 with any offset and an optional fraction. `None` if the text is anything else.
+    /// Parses RFC 3339 with any offset, and what clients write in its place that is as unambiguous: without seconds or
+    /// their fraction, with an offset such as `+0000` or `+00`, with the name of the zone behind it (`Z[UTC]`). `None` if
+    /// the text is anything else.
     pub fn parse(text: &str) -> Option<Self> {
         // The parser also accepts a Unicode minus sign.
-        let moment = DateTime::parse_from_rfc3339(text).ok().filter(|_| text.is_ascii())?;
+        if !text.is_ascii() {
+            return None;
+        }
+        let moment =
+            DateTime::parse_from_rfc3339(text).ok().or_else(|| DateTime::parse_from_rfc3339(&completed(text)?).ok())?;
         let cut = Self::cut(moment.to_utc());
         (0..=9999).contains(&cut.0.year()).then_some(cut)
     }
@@ -53,6 +59,38 @@ impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// A moment, as violations name it.
+pub const MOMENT: &str = "a date and time with an offset, such as 2026-02-05T09:11:00.000Z";
+
+/// Describes a text that is not a moment, for a violation.
+pub fn found(text: &str) -> &'static str {
+    let local = text.split('[').next().unwrap_or_default();
+    let lacks_offset = Timestamp::parse(&format!("{local}Z")).is_some();
+    if lacks_offset { "one whose offset is missing" } else { "a different string" }
+}
+
+/// An ASCII text in the form of RFC 3339, if it merely lacks seconds, the minutes of the offset or their colon, or is followed
+/// by the name of a zone.
+fn completed(text: &str) -> Option<String> {
+    let is_zone = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
+    let text = match text.split_once('[') {
+        None => text,
+        Some((text, zone)) => {
+            zone.strip_suffix(']').filter(|name| !name.is_empty() && name.bytes().all(is_zone)).map(|_| text)?
+        }
+    };
+    let clock = text.get("2026-02-05T".len()..)?;
+    let (clock, offset) = clock.split_at(clock.find(['Z', 'z', '+', '-'])?);
+    let date = text.get(.."2026-02-05T".len())?;
+    let seconds = if clock.len() == "09:11".len() { ":00" } else { "" };
+    let offset = match offset.len() {
+        3 => format!("{offset}:00"),
+        5 => format!("{}:{}", &offset[..3], &offset[3..]),
+        _ => offset.to_owned(),
+    };
+    Some(format!("{date}{clock}{seconds}{offset}"))
 }
 
 /// The milliseconds from start to end; 0 if the end is earlier, because the clocks of the senders differ.
@@ -92,10 +130,45 @@ mod tests {
     }
 
     #[test]
+    fn what_clients_write_in_place_of_rfc_3339_is_read_if_it_is_unambiguous() {
+        for text in [
+            "2026-02-05T09:11:00Z",
+            "2026-02-05T09:11Z",
+            "2026-02-05T09:11:00+0000",
+            "2026-02-05T09:11:00.000-0000",
+            "2026-02-05T10:11:00.000+01",
+            "2026-02-05T09:11:00Z[UTC]",
+            "2026-02-05T10:11+01:00[Europe/Berlin]",
+            "2026-02-05T05:41:00.0004-0330[America/St_Johns]",
+            "2026-02-05T09:11:00+00:00[Etc/GMT+0]",
+        ] {
+            assert_eq!(read(text).as_deref(), Some("2026-02-05T09:11:00.000Z"), "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_moment_of_four_digit_years_is_refused() {
-        for text in ["", "2026-02-05", "2026-02-30T00:00:00Z", "2026-02-05T09:11:00", "5", "9999-12-31T23:59:59-01:00"]
-        {
+        for text in [
+            "",
+            "2026-02-05",
+            "2026-02-05Z",
+            "2026-02-30T00:00:00Z",
+            "5",
+            "9999-12-31T23:59:59-01:00",
+            "2026-02-05T09Z",
+            "2026-02-05T09:11:00Z[",
+            "2026-02-05T09:11:00Z[]",
+            "2026-02-05T09:11:00Z[UTC]]",
+            "2026-02-05T09:11:00+2500",
+            "2026-02-05T09:11:00+000",
+            "2026-02-05T09:11:00+000000",
+            "2026-02-05T09:11:0Z",
+        ] {
             assert_eq!(read(text), None, "{text:?}");
+            assert_eq!(found(text), "a different string", "{text:?}");
+        }
+        for text in ["2026-02-05T09:11:00", "2026-02-05T09:11", "2026-02-05 09:11:00.5", "2026-02-05T09:11:00[UTC]"] {
+            assert_eq!((read(text), found(text)), (None, "one whose offset is missing"), "{text:?}");
         }
         assert_eq!(read("0000-01-01T00:00:00+01:00"), None);
         assert_eq!(read("2026-02-05T09:11:00−05:00"), None);

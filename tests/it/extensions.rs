@@ -324,7 +324,7 @@ async fn with_optional_schemas_a_name_without_one_is_stored_as_sent() {
         (json!({"Free": 7}), "/Free"),
         (json!({"Free": [{}, 7]}), "/Free"),
         (json!({"not a name": {}}), "/not a name"),
-        (json!({"task_type": {}}), "/task_type"),
+        (json!({"task_kind": 7}), "/task_kind"),
         (json!({"Survey": {}, "Other": {}}), "/Survey/url"),
     ] {
         let refused = open.post(&end, &body).await.refused(400, "invalid_event");

@@ -113,8 +113,10 @@ async fn associating_gives_a_service_to_the_last_customer_and_replaces_given_fie
     app.post(&format!("/customers/c/services/{service}"), &at).await.is(204);
     assert_eq!(app.get(&format!("/services/{service}")).await.body["started"]["timestamp"], "2026-02-05T08:00:00.000Z");
 
-    let keys = app.post(&format!("/customers/c/services/{service}"), &json!({"customer_id": "d"})).await;
-    assert_eq!(keys.refused(400, "invalid_event").pointers(), ["/customer_id"]);
+    let keys = json!({"customer_id": "d", "contact_key": "e"});
+    app.post(&format!("/customers/c/services/{service}"), &keys).await.is(204);
+    let read = app.get(&format!("/services/{service}")).await.body;
+    assert_eq!((&read["customer_id"], &read["contact_key"]), (&json!("c"), &json!("pin-77")), "they are ignored");
     app.post("/customers/c/services/77", &json!({})).await.refused(404, "unknown_service");
     let long = format!("/customers/{}/services/{service}", "x".repeat(256));
     app.post(&long, &json!({})).await.refused(400, "invalid_id");

@@ -97,7 +97,11 @@ async fn a_transition_that_is_not_valid_ends_and_starts_nothing() {
             json!({"from": {"state_id": "a", "disposition": []}, "to": 1}),
             &["/from/state_id", "/from/disposition", "/to"],
         ),
-        (json!({"from": {"state_id": state}, "disposition": 1, "timestamp": 1}), &["/timestamp", "/disposition"]),
+        (json!({"from": {"state_id": state}, "disposition": 1, "timestamp": 1}), &["/timestamp"]),
+        (
+            json!({"from": {"state_id": state, "est_duration": 1}, "to": {"disposition": 1}}),
+            &["/from/est_duration", "/to/disposition"],
+        ),
     ] {
         assert_eq!(app.post(&path, &body).await.refused(400, "invalid_event").pointers(), pointers, "{body}");
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::json::{Json, write_string};
 use crate::domain::reader::{is_integer, length_violation};
-use crate::domain::time::{Timestamp, has_year_zero, is_date};
+use crate::domain::time::{MOMENT, Timestamp, found, has_year_zero, is_date};
 
 /// The type of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +75,9 @@ pub(super) fn write_value(
                 return Err(format!("{expected}, and in UTC this is {moment}"));
             }
             Some(moment) => write_string(out, &moment.to_string()),
-            None => return expected("a date and time such as 2026-02-05T09:11:00.000Z"),
+            None => return Err(format!("expected {MOMENT}, found {}", found(text))),
         },
-        (AttributeType::Datetime, _) => return expected("a date and time such as 2026-02-05T09:11:00.000Z"),
+        (AttributeType::Datetime, _) => return expected(MOMENT),
     }
     Ok(())
 }
