@@ -6,11 +6,13 @@ use std::str::FromStr;
 use super::ids::{Element, ServiceId, StateId};
 use super::time::Timestamp;
 
-/// The extensions that a query selects: names in any case, or `*` for all.
+/// The extensions of one kind of element that a query selects: names in any case, or `*` for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExtensionSelection {
     /// Whether all extensions are selected.
     pub all: bool,
+    /// Whether all extensions are selected unless one has the name of this kind of element.
+    pub all_unless_named: bool,
     /// The selected names in lower case.
     pub names: Vec<String>,
 }
@@ -26,7 +28,7 @@ impl ExtensionSelection {
 
     /// Returns whether nothing is selected.
     pub const fn is_empty(&self) -> bool {
-        !self.all && self.names.is_empty()
+        !self.all && !self.all_unless_named && self.names.is_empty()
     }
 }
 
@@ -37,24 +39,27 @@ pub struct ExtensionSelections([ExtensionSelection; 3]);
 impl ExtensionSelections {
     /// Selects all extensions of every kind of element.
     pub fn all() -> Self {
-        Self(std::array::from_fn(|_| ExtensionSelection { all: true, names: Vec::new() }))
+        Self(std::array::from_fn(|_| ExtensionSelection { all: true, ..ExtensionSelection::default() }))
     }
 
-    /// Adds a comma-separated list. `State.Survey` and `Task.*` select for that kind of element, plain names for
-    /// `plain`. Unknown names select nothing. Returns the first item that is not a valid name.
-    pub fn add<'a>(&mut self, plain: Element, list: &'a str) -> Result<(), &'a str> {
+    /// Adds a comma-separated list. Plain names select for every kind of element, `State.Survey` and `Task.*` for one, and
+    /// so does `Task` alone unless an extension has that name. Unknown names select nothing. Returns the first item that
+    /// is not a valid name.
+    pub fn add<'a>(&mut self, list: &'a str) -> Result<(), &'a str> {
+        let kind = |word: &str| Element::ALL.into_iter().find(|one| one.singular().eq_ignore_ascii_case(word));
         for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-            let (element, name) = match item.split_once('.') {
-                Some((prefix, name)) => {
-                    let named = Element::ALL.into_iter().find(|one| one.singular().eq_ignore_ascii_case(prefix));
-                    (named.ok_or(item)?, name)
-                }
-                None => (plain, item),
-            };
+            let (prefix, name) = item.split_once('.').map_or((None, item), |(prefix, name)| (Some(prefix), name));
             if name.is_empty() || name.contains(['\0', '.']) {
                 return Err(item);
             }
-            self.0[element as usize].add(name);
+            if let Some(prefix) = prefix {
+                self.0[kind(prefix).ok_or(item)? as usize].add(name);
+                continue;
+            }
+            self.0.iter_mut().for_each(|selection| selection.add(name));
+            if let Some(element) = kind(name) {
+                self.0[element as usize].all_unless_named = true;
+            }
         }
         Ok(())
     }

@@ -8,11 +8,13 @@ use serde::Serialize;
 use utoipa::IntoParams;
 
 use super::extract::{from_path, is_decodable, shown};
+use super::items::items;
+use super::path::forwarded_prefix;
 use super::problem::{Code, Problem};
 use crate::domain::field::Field;
 use crate::domain::ids::{Element, StateId};
 use crate::domain::query::{Cursor, Filter, Nested, Page, Span, View};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{MOMENT, Timestamp};
 
 /// Default length of a list.
 const DEFAULT_LIMIT: u32 = 1000;
@@ -25,8 +27,9 @@ const MAX_LIMIT: u32 = 10_000;
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct ExtensionsParameter {
-    /// Extensions to include: case-insensitive names, comma-separated or repeated; `*` includes all. Defaults to none. An
-    /// unknown name includes nothing. `State.Survey` and `Task.*` apply to nested states and tasks.
+    /// Extensions to include: case-insensitive names, comma-separated or repeated; `*` includes all. Names apply to nested
+    /// elements, too. Defaults to none. An unknown name includes nothing. `State.Survey`, `Task.*` and `Task` apply to one
+    /// kind of element.
     extensions: Option<String>,
 }
 
@@ -69,7 +72,8 @@ pub(super) struct PageParameters {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct ServiceFilterParameters {
-    /// Types to include: numbers or names, comma-separated or repeated.
+    /// Types to include: numbers or names, comma-separated or repeated. A name with a comma, or with blanks at its ends,
+    /// stands in double quotes, and a quote in it is doubled.
     service_types: Option<String>,
     /// Include services that started at this time or later.
     #[param(format = DateTime)]
@@ -90,7 +94,8 @@ pub(super) struct ServiceFilterParameters {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct StateFilterParameters {
-    /// Types to include: numbers or names, comma-separated or repeated.
+    /// Types to include: numbers or names, comma-separated or repeated. A name with a comma, or with blanks at its ends,
+    /// stands in double quotes, and a quote in it is doubled.
     state_types: Option<String>,
 }
 
@@ -99,7 +104,8 @@ pub(super) struct StateFilterParameters {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct TaskFilterParameters {
-    /// Types to include: numbers or names, comma-separated or repeated.
+    /// Types to include: numbers or names, comma-separated or repeated. A name with a comma, or with blanks at its ends,
+    /// stands in double quotes, and a quote in it is doubled.
     task_types: Option<String>,
     /// States whose tasks to include: identifiers, comma-separated or repeated.
     state_id: Option<String>,
@@ -108,15 +114,19 @@ pub(super) struct TaskFilterParameters {
 /// The parameters of a query string. Reading one removes it; any that remain are refused as unknown.
 pub(super) struct Parameters(Vec<(String, String)>);
 
+/// A parameter that some clients add with a new value to each request, so that no cache answers it. It is ignored.
+const CACHE_BUSTER: &str = "_";
+
 impl Parameters {
     /// Parses the query string.
     pub(super) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         if !is_decodable(request.query_string()) {
             return Err(Problem::new(Code::InvalidQuery, "the query string is not valid percent-encoded UTF-8"));
         }
-        serde_urlencoded::from_str(request.query_string())
-            .map(Self)
-            .map_err(|error| Problem::new(Code::InvalidQuery, format!("the query string is malformed: {error}")))
+        let mut parameters: Vec<(String, String)> = serde_urlencoded::from_str(request.query_string())
+            .map_err(|error| Problem::new(Code::InvalidQuery, format!("the query string is malformed: {error}")))?;
+        parameters.retain(|(name, _)| name != CACHE_BUSTER);
+        Ok(Self(parameters))
     }
 
     /// Removes all values of a parameter, in order.
@@ -139,21 +149,24 @@ impl Parameters {
         self.one(name)?.map(|text| parse(name, &text)).transpose()
     }
 
-    /// The items of a comma-separated or repeated parameter.
+    /// The items of a comma-separated or repeated parameter. An empty value has none.
     fn list(&mut self, name: &str) -> Result<Vec<String>, Problem> {
         let values = self.take(name);
-        let items: Vec<_> = values.iter().flat_map(|list| list.split(',')).map(|item| item.trim().to_owned()).collect();
-        match items.iter().find(|item| item.is_empty() || item.contains('\0')) {
-            None => Ok(items),
-            Some(_) => Err(Problem::invalid_query(name, "expected comma-separated items".into())),
-        }
+        let lists: Option<Vec<_>> =
+            values.iter().filter(|list| !list.trim().is_empty()).map(|list| items(list)).collect();
+        let list = lists.map(|lists| lists.concat()).filter(|items| items.iter().all(|item| !item.contains('\0')));
+        let expected =
+            "expected comma-separated items; one with a comma or with blanks at its ends stands in double quotes";
+        list.ok_or_else(|| Problem::invalid_query(name, expected.to_owned()))
     }
 
     /// A date and time.
     pub(super) fn timestamp(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.one(name)? else { return Ok(None) };
-        let timestamp = Timestamp::parse(&text);
-        let detail = || format!("expected a date and time such as 2026-02-05T09:11:00Z, found {:?}", shown(&text));
+        // In a query string `+` means a blank, and many clients leave that of an offset as it is.
+        let with_plus = || text.rsplit_once(' ').map(|(moment, offset)| format!("{moment}+{offset}"));
+        let timestamp = Timestamp::parse(&text).or_else(|| Timestamp::parse(&with_plus()?));
+        let detail = || format!("expected {MOMENT}, found {:?}", shown(&text));
         timestamp.map(Some).ok_or_else(|| Problem::invalid_query(name, detail()))
     }
 
@@ -185,7 +198,7 @@ impl Parameters {
             view.tasks = self.nested("active_tasks", "completed_tasks")?;
         }
         for list in self.take("extensions") {
-            let added = view.extensions.add(element, &list);
+            let added = view.extensions.add(&list);
             added.map_err(|item| {
                 let expected = "expected a name or *, optionally prefixed by Service., State. or Task.";
                 Problem::invalid_query("extensions", format!("{expected}, found {:?}", shown(item)))
@@ -307,8 +320,9 @@ pub(super) fn listed<T, B: From<T> + Serialize>(request: &HttpRequest, page: Pag
 
 fn link(request: &HttpRequest, older: Cursor) -> Option<HeaderValue> {
     let mut parameters: Vec<(String, String)> = serde_urlencoded::from_str(request.query_string()).ok()?;
-    parameters.retain(|(name, _)| name != "before");
+    parameters.retain(|(name, _)| name != "before" && name != CACHE_BUSTER);
     parameters.push(("before".into(), older.to_string()));
     let query = serde_urlencoded::to_string(parameters).ok()?;
-    HeaderValue::from_str(&format!("<{}?{query}>; rel=\"prev\"", request.uri().path())).ok()
+    let prefix = forwarded_prefix(request.headers());
+    HeaderValue::from_str(&format!("<{prefix}{}?{query}>; rel=\"prev\"", request.uri().path())).ok()
 }

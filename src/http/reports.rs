@@ -1,14 +1,14 @@
 //! Handlers of reports: sums over a period, as JSON, or as CSV for spreadsheets.
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::from_path;
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use super::problems::ReportProblems;
 use super::query::Parameters;
+use super::spreadsheet::{Cells, Form, text};
 use crate::domain::report::{ActivityRow, DurationRow, LifetimesRow, OutcomeRow, Period, Scope, StopRow};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -27,36 +27,30 @@ struct ReportParameters {
     /// Restricts the report to services of this type: its name, or its number if it has no name.
     #[param(example = "book a hotel")]
     service_type: Option<String>,
-    /// `json` or `csv`. In CSV, text that a spreadsheet would interpret as a formula is prefixed with `'`.
+}
+
+/// The form of a report.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read parameter by parameter")]
+struct FormatParameters {
+    /// `json`, `csv`, or `excel` for CSV with a byte order mark. In CSV, text that a spreadsheet would interpret as a formula
+    /// is prefixed with `'`.
     #[param(example = "json")]
     format: Option<String>,
-}
-
-/// Format of a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Json,
-    Csv,
-}
-
-impl Format {
-    fn read(parameters: &mut Parameters) -> Result<Self, Problem> {
-        match parameters.one("format")?.as_deref() {
-            None | Some("json") => Ok(Self::Json),
-            Some("csv") => Ok(Self::Csv),
-            Some(_) => Err(Problem::invalid_query("format", "expected json or csv".to_owned())),
-        }
-    }
+    /// Separator of CSV: `comma` (the default), `semicolon` or `tab`. Spreadsheets expect `semicolon` in languages with a
+    /// decimal comma.
+    separator: Option<String>,
 }
 
 /// The query string of a report that has no period.
-pub(super) struct FormatInQuery(Format);
+pub(super) struct FormatInQuery(Option<Form>);
 
 impl FormatInQuery {
     fn read(request: &HttpRequest) -> Result<Self, Problem> {
         let mut parameters = Parameters::of(request)?;
-        let format = Format::read(&mut parameters)?;
-        parameters.refuse_rest(Self(format))
+        let csv = Form::take(&mut parameters)?;
+        parameters.refuse_rest(Self(csv))
     }
 }
 
@@ -67,7 +61,7 @@ pub(super) struct ReportInQuery {
     from: Option<Timestamp>,
     to: Option<Timestamp>,
     service_type: Option<String>,
-    format: Format,
+    csv: Option<Form>,
 }
 
 impl ReportInQuery {
@@ -75,13 +69,13 @@ impl ReportInQuery {
         let mut parameters = Parameters::of(request)?;
         let (from, to) = (parameters.timestamp("from")?, parameters.timestamp("to")?);
         let service_type = parameters.service_type("service_type")?;
-        let format = Format::read(&mut parameters)?;
-        parameters.refuse_rest(Self { from, to, service_type, format })
+        let csv = Form::take(&mut parameters)?;
+        parameters.refuse_rest(Self { from, to, service_type, csv })
     }
 
-    fn scope(self, store: &Store) -> Result<(Scope, Format), Problem> {
+    fn scope(self, store: &Store) -> Result<(Scope, Option<Form>), Problem> {
         let period = Period::new(self.from, self.to, store.now()).ok_or_else(backwards)?;
-        Ok((Scope { period, service_type: self.service_type }, self.format))
+        Ok((Scope { period, service_type: self.service_type }, self.csv))
     }
 }
 
@@ -261,7 +255,7 @@ struct LifetimesBody {
 /// Number of services that expire, and that are completed automatically, within an hour, a day and a week from now.
 #[utoipa::path(
     tag = "Reports",
-    params(("format" = Option<String>, Query, description = "`json` or `csv`", example = "json")),
+    params(FormatParameters),
     responses(
         (status = 200, description = "The report", content((LifetimesBody = "application/json"),
             (String = "text/csv", example = json!("within_s,expiring,completing\n3600,12,3\n")))),
@@ -271,22 +265,13 @@ struct LifetimesBody {
 #[get("/reports/lifetimes")]
 pub(super) async fn report_lifetimes(
     store: web::Data<Store>,
-    FormatInQuery(format): FormatInQuery,
+    FormatInQuery(csv): FormatInQuery,
 ) -> Result<HttpResponse, Problem> {
     let rows = store.report_lifetimes().await?.into_iter().map(LifetimesRowBody::from).collect::<Vec<_>>();
-    Ok(match format {
-        Format::Json => HttpResponse::Ok().json(LifetimesBody { rows }),
-        Format::Csv => csv("lifetimes.csv", &rows)?,
-    })
-}
-
-/// A row of a report as CSV.
-trait Cells {
-    /// Column names.
-    const HEAD: &'static [&'static str];
-
-    /// The cells.
-    fn cells(&self) -> Vec<String>;
+    match csv {
+        None => Ok(HttpResponse::Ok().json(LifetimesBody { rows })),
+        Some(form) => form.answer("lifetimes.csv", &rows),
+    }
 }
 
 /// Defines the JSON body, the CSV columns and the handler of each report.
@@ -316,7 +301,7 @@ macro_rules! reports {
             $(#[$doc])*
             #[utoipa::path(
                 tag = "Reports",
-                params(ReportParameters),
+                params(ReportParameters, FormatParameters),
                 responses(
                     (status = 200, description = "The report", content(($body = "application/json"), (String = "text/csv", example = json!($csv)))),
                     ReportProblems,
@@ -324,12 +309,12 @@ macro_rules! reports {
             )]
             #[get($path)]
             pub(super) async fn $name(store: web::Data<Store>, query: ReportInQuery) -> Result<HttpResponse, Problem> {
-                let (scope, format) = query.scope(&store)?;
+                let (scope, csv) = query.scope(&store)?;
                 let rows = store.$name(&scope).await?.into_iter().map($row::from).collect::<Vec<_>>();
-                Ok(match format {
-                    Format::Json => HttpResponse::Ok().json($body { scope: scope.into(), rows }),
-                    Format::Csv => csv($file, &rows)?,
-                })
+                match csv {
+                    None => Ok(HttpResponse::Ok().json($body { scope: scope.into(), rows })),
+                    Some(form) => form.answer($file, &rows),
+                }
             }
         )+
     };
@@ -363,31 +348,4 @@ reports! {
     report_stops, "/reports/stops", "stops.csv" like "status,last,type,services\nactive,task,survey,7\n", StopsBody(StopRowBody), "Where services stop.",
         ["status": |row| row.status.clone(), "last": |row| text(row.last.as_ref()),
          "type": |row| text(row.kind.as_ref()), "services": |row| row.services.to_string()];
-}
-
-/// Text of a cell. Spreadsheets interpret text with one of these first characters as a formula, and applications may send
-/// any text. A leading apostrophe prevents that.
-fn text(value: Option<&String>) -> String {
-    match value {
-        Some(value) if value.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) => {
-            format!("'{value}")
-        }
-        Some(value) => value.clone(),
-        None => String::new(),
-    }
-}
-
-fn csv<T: Cells>(file: &str, rows: &[T]) -> Result<HttpResponse, Problem> {
-    let failed = || Problem::new(Code::Internal, "the report could not be written as CSV");
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(T::HEAD).map_err(|_| failed())?;
-    for row in rows {
-        table.write_record(row.cells()).map_err(|_| failed())?;
-    }
-    let bytes = table.into_inner().map_err(|_| failed())?;
-    Ok(HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .body(bytes))
 }

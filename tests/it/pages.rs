@@ -222,7 +222,14 @@ async fn the_dashboard_shows_the_figures_of_the_reports() {
     app.post(&format!("{task}/end"), &json!({"disposition": "fine"})).await.is(204);
     app.clock.advance(1000);
     let html = page(&app, "/dashboard?period=hour").await;
-    for text in ["fine", "2.5 s", "/reports/activity?from=2026-02-05T08%3A11%3A03.500Z", "format=csv", "open at it"] {
+    for text in [
+        "fine",
+        "2.5 s",
+        "/reports/activity?from=2026-02-05T08%3A11%3A03.500Z",
+        "format=excel",
+        "separator=semicolon",
+        "open at it",
+    ] {
         assert!(html.contains(text), "{text} is not in {html}");
     }
     let quiet = page(&app, "/dashboard?period=chosen&from=2026-01-01T00:00&to=2026-01-02T00:00:30&service_type=").await;
@@ -240,4 +247,17 @@ async fn assets_may_be_kept_for_good() {
         assert_eq!(answer.header("cache-control"), Some("public, max-age=31536000, immutable"), "{address}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
+}
+
+#[tokio::test]
+async fn a_search_finds_an_identifier_with_blanks_and_one_that_was_copied_with_blanks() {
+    let app = TestApp::spawn().await;
+    let outer = app.start("/services/start", &json!({"customer_id": " 00K7 "})).await;
+    let start = page(&app, "/journey").await;
+    assert!(start.contains("/journey?by=customer&amp;q=+00K7+"), "{start}");
+    let service = |id: i64| format!("/journey/services/{id}\"");
+    assert!(page(&app, "/journey?by=customer&q=+00K7+").await.contains(&service(outer)));
+    let plain = app.start("/services/start", &json!({"customer_id": "pin"})).await;
+    assert!(page(&app, "/journey?q=%20pin%09").await.contains(&service(plain)));
+    assert!(page(&app, "/journey?q=%20%20").await.contains("Recently started"), "blanks alone are no search");
 }

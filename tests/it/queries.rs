@@ -143,8 +143,11 @@ async fn extensions_are_chosen_for_each_kind_of_element() {
     app.start(&format!("/services/{service}/tasks/start"), &both).await;
     for (query, [of_service, of_state, of_task]) in [
         ("", ["", "", ""]),
-        ("&extensions=ONE", ["One", "", ""]),
-        ("&extensions=*", ["OneTwo", "", ""]),
+        ("&extensions=ONE", ["One", "One", "One"]),
+        ("&extensions=*", ["OneTwo", "OneTwo", "OneTwo"]),
+        ("&extensions=one,State.two", ["One", "OneTwo", "One"]),
+        ("&extensions=task", ["", "", "OneTwo"]),
+        ("&extensions=Service,STATE", ["OneTwo", "OneTwo", ""]),
         ("&extensions=State.one,task.*", ["", "One", "OneTwo"]),
         ("&extensions=Service.Two&extensions=Task.Two,Nothing", ["Two", "", "Two"]),
     ] {
@@ -156,6 +159,87 @@ async fn extensions_are_chosen_for_each_kind_of_element() {
             let names: String = ["One", "Two"].into_iter().filter(|name| element.get(name).is_some()).collect();
             assert_eq!(names, expected, "{query}: {element}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_kind_of_element_selects_its_extensions_unless_an_extension_has_that_name() {
+    let app = TestApp::spawn().await;
+    let schema =
+        |name: &str| json!({"name": name, "type": "single-valued", "attributes": [{"name": "a", "type": "json"}]});
+    app.post("/metadata/services/extensions", &schema("Task")).await.is(201);
+    app.a_schema(&schema("One")).await;
+    let service = app.start("/services/start", &json!({"customer_id": "c", "Task": {"a": 1}})).await;
+    let task = app.start(&format!("/services/{service}/tasks/start"), &json!({"One": {"a": 1}})).await;
+    let read = async || app.get(&format!("/services/{service}?active_tasks=true&extensions=Task")).await.is(200).body;
+    let named = read().await;
+    assert_eq!((named.get("Task").is_some(), named["active_tasks"][0].get("One")), (true, None), "{named}");
+    app.delete("/metadata/services/extensions/Task").await.is(204);
+    let of_kind = read().await;
+    assert_eq!((of_kind.get("Task"), of_kind["active_tasks"][0].get("One").is_some()), (None, true), "{of_kind}");
+    assert_eq!(of_kind["active_tasks"][0]["task_id"], task);
+}
+
+#[tokio::test]
+async fn types_with_blanks_commas_and_quotes_are_found() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let path = format!("/services/{service}/tasks");
+    let mut ids_of = std::collections::BTreeMap::new();
+    for kind in ["book a hotel", "hotel, flight", " outer ", "5\" disk", "\"quoted\"", "a+b", "1;2"] {
+        ids_of.insert(kind, app.start(&format!("{path}/start"), &json!({"task_type": kind})).await);
+    }
+    for (query, kinds) in [
+        ("book%20a%20hotel", vec!["book a hotel"]),
+        ("book+a+hotel", vec!["book a hotel"]),
+        ("a%2Bb", vec!["a+b"]),
+        ("%22hotel,%20flight%22", vec!["hotel, flight"]),
+        ("%22hotel%2C+flight%22%2Cbook+a+hotel", vec!["book a hotel", "hotel, flight"]),
+        ("%22%20outer%20%22", vec![" outer "]),
+        ("5%22%20disk", vec!["5\" disk"]),
+        ("%22%22%22quoted%22%22%22", vec!["\"quoted\""]),
+        ("1;2", vec!["1;2"]),
+        ("hotel,flight", vec![]),
+    ] {
+        let mut expected: Vec<_> = kinds.iter().map(|kind| ids_of[kind]).collect();
+        expected.sort_unstable();
+        assert_eq!(listed(&app, &format!("{path}?task_types={query}"), "task_id").await, expected, "{query}");
+    }
+    let link = app.get(&format!("{path}?task_types=%22hotel,%20flight%22,a%2Bb&limit=1&_=1")).await.is(200);
+    let older = link.header("link").unwrap().split(['<', '>']).nth(1).unwrap().to_owned();
+    assert!(!older.contains("_=1"), "{older}");
+    assert_eq!(listed(&app, &older, "task_id").await, [ids_of["hotel, flight"]]);
+}
+
+#[tokio::test]
+async fn an_empty_list_is_none_and_a_cache_buster_is_ignored() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    for query in ["service_types=", "service_types=&service_types=", "extensions=", "_=1770282660", "_=1&_=2", "_"] {
+        let path = format!("/customers/00K7/services?{query}");
+        assert_eq!(listed(&app, &path, "service_id").await, [service], "{query}");
+    }
+    for path in ["/metadata/tasks/extensions?_=1", "/server/status?_=1", "/journey?_=1", "/reports/stops?_=1"] {
+        app.get(path).await.is(200);
+    }
+    app.get("/customers/00K7/services?__=1").await.refused(400, "invalid_query");
+}
+
+#[tokio::test]
+async fn the_plus_of_an_offset_may_stand_for_itself_in_a_query_string() {
+    let app = TestApp::spawn().await;
+    let service = app.start("/services/start", &json!({"customer_id": "c"})).await;
+    for (query, expected) in [
+        ("started_from=2026-02-05T10:11:00+01:00", vec![service]),
+        ("started_from=2026-02-05T10:11:00%2B01:00", vec![service]),
+        ("started_from=2026-02-05T10:11:00.001+01:00", vec![]),
+        ("started_to=2026-02-05T10:11+0100", vec![]),
+        ("started_from=2026-02-05+10:11:00+01:00", vec![service]),
+    ] {
+        assert_eq!(listed(&app, &format!("/customers/c/services?{query}"), "service_id").await, expected, "{query}");
+    }
+    for query in ["2026-02-05+10:11:00", "2026-02-05T10:11:00", "2026-02-05T10:11:00++01:00"] {
+        app.get(&format!("/customers/c/services?started_from={query}")).await.refused(400, "invalid_query");
     }
 }
 
@@ -174,7 +258,8 @@ async fn a_parameter_that_does_not_parse_or_does_not_exist_is_refused() {
         ("/customers/c/services?completed_to=2026-02-05", "completed_to"),
         ("/customers/c/services?active_tasks=1", "active_tasks"),
         ("/metadata/tasks/extensions?x=1", "x"),
-        ("/customers/c/services?service_types=", "service_types"),
+        ("/customers/c/services?service_types=a,", "service_types"),
+        ("/customers/c/services?service_types=%22a", "service_types"),
         ("/customers/c/services?task_types=1", "task_types"),
         (&format!("/services/{service}/tasks?state_id=x"), "state_id"),
         (&format!("/services/{service}/tasks?state_id=1,,2"), "state_id"),

@@ -169,7 +169,7 @@ async fn the_figures_agree_with_the_reporting_views() {
 async fn csv_has_a_row_for_each_and_no_formulas() {
     let app = TestApp::spawn().await;
     let path = format!("/services/{}", app.a_service().await);
-    for formula in ["=1+1", "+1", "-1", "@sum", "a \"quoted\", one", "plain"] {
+    for formula in ["=1+1", "+1", "-1", "@sum", "a \"quoted\", one", "plain", "x;=1+1"] {
         let task = app.start(&format!("{path}/tasks/start"), &json!({"task_type": formula})).await;
         app.post(&format!("{path}/tasks/{task}/end"), &json!({"disposition": formula})).await.is(204);
     }
@@ -180,7 +180,8 @@ async fn csv_has_a_row_for_each_and_no_formulas() {
     let text = answer.body.as_str().unwrap();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines[0], "element,type,disposition,ended");
-    assert_eq!(lines.len(), 7, "{text}");
+    assert_eq!(lines.len(), 8, "{text}");
+    assert!(lines.contains(&"task,x;'=1+1,x;'=1+1,1"), "no formula where cells end at semicolons: {text}");
     for line in ["task,'=1+1,'=1+1,1", "task,'+1,'+1,1", "task,'-1,'-1,1", "task,'@sum,'@sum,1", "task,plain,plain,1"] {
         assert!(lines.contains(&line), "{line} is not in {text}");
     }
@@ -188,5 +189,33 @@ async fn csv_has_a_row_for_each_and_no_formulas() {
     for report in ["activity", "durations", "stops"] {
         let text = app.get(&format!("/reports/{report}?format=csv")).await.is(200).body;
         assert!(text.as_str().unwrap().lines().count() > 1, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn csv_for_excel_has_a_mark_and_the_separator_of_its_language() {
+    let app = TestApp::spawn().await;
+    let path = format!("/services/{}", app.a_service().await);
+    let task = app.start(&format!("{path}/tasks/start"), &json!({"task_type": "Köln; Bonn, Ulm"})).await;
+    app.post(&format!("{path}/tasks/{task}/end"), &json!({})).await.is(204);
+    app.clock.advance(1000);
+    for (query, expected) in [
+        ("format=csv", "element,type,disposition,ended\ntask,\"Köln; Bonn, Ulm\",,1\n"),
+        ("format=csv&separator=tab", "element\ttype\tdisposition\tended\ntask\tKöln; Bonn, Ulm\t\t1\n"),
+        ("format=excel", "\u{feff}element,type,disposition,ended\ntask,\"Köln; Bonn, Ulm\",,1\n"),
+        ("format=excel&separator=semicolon", "\u{feff}element;type;disposition;ended\ntask;\"Köln; Bonn, Ulm\";;1\n"),
+    ] {
+        let answer = app.get(&format!("/reports/outcomes?{query}")).await.is(200);
+        assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
+        assert_eq!(answer.body, expected, "{query}");
+    }
+    for (query, parameter) in [
+        ("format=xlsx", "format"),
+        ("format=csv&separator=;", "separator"),
+        ("separator=comma", "separator"),
+        ("format=json&separator=comma", "separator"),
+    ] {
+        let refused = app.get(&format!("/reports/outcomes?{query}")).await.refused(400, "invalid_query");
+        assert_eq!(refused.body["errors"][0]["parameter"], parameter, "{query}");
     }
 }

@@ -25,13 +25,16 @@ pub(super) struct Figures {
 fn panel(scope: &Scope, (name, title, about): (&str, &str, &str), chart: &Markup, table: &Markup) -> Markup {
     let period = [("from", scope.period.from.to_string()), ("to", scope.period.to.to_string())];
     let kind = scope.service_type.clone().map(|kind| ("service_type", kind));
-    let parameters: Vec<_> = period.into_iter().chain(kind).chain([("format", "csv".to_owned())]).collect();
+    let parameters: Vec<_> = period.into_iter().chain(kind).chain([("format", "excel".to_owned())]).collect();
     let csv = format!("/reports/{name}?{}", serde_urlencoded::to_string(parameters).unwrap_or_default());
+    // Which separator a spreadsheet expects depends on its language, so there is a file for either.
+    let semicolons = format!("{csv}&separator=semicolon");
     html! {
         section class="panel" aria-labelledby=(name) {
             header {
                 h2 id=(name) { (title) }
                 a class="csv" href=(csv) download aria-label=(format!("{title} as CSV")) { "CSV" }
+                a class="csv" href=(semicolons) download aria-label=(format!("{title} as CSV with semicolons")) { "CSV ;" }
             }
             p class="quiet" { (about) }
             (chart)

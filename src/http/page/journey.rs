@@ -34,7 +34,7 @@ impl JourneyInQuery {
         let by = parameters.one("by")?.unwrap_or_default();
         let known = By::ALL.into_iter().find(|known| known.name() == by || by.is_empty());
         let expected = || Problem::invalid_query("by", "expected any, customer, contact_key or service".to_owned());
-        let text = parameters.one("q")?.unwrap_or_default().trim().to_owned();
+        let text = parameters.one("q")?.filter(|text| !text.trim().is_empty()).unwrap_or_default();
         let search = Self { by: known.ok_or_else(expected)?, text, before: parameters.parsed("before")? };
         parameters.refuse_rest(search)
     }
@@ -45,13 +45,19 @@ from_path!(JourneyInQuery, request => JourneyInQuery::read(request));
 /// The journey page.
 pub(in crate::http) async fn get_journey_page(
     store: web::Data<Store>,
-    search: JourneyInQuery,
+    mut search: JourneyInQuery,
 ) -> Result<HttpResponse, Problem> {
     if search.text.is_empty() {
         let latest = store.list_latest_services(LATEST).await?;
         return Ok(layout::answer("Find a journey", Here::Journey, &start(&search, &latest)));
     }
-    let found = find(&store, &search).await?;
+    let mut found = find(&store, &search).await?;
+    let trimmed = search.text.trim();
+    // Identifiers may begin or end with blanks, but more often these were copied along.
+    if found.services.is_empty() && trimmed != search.text {
+        search.text = trimmed.to_owned();
+        found = find(&store, &search).await?;
+    }
     let main = html! {
         (form(&search))
         @if found.services.is_empty() { (nothing(&search)) } @else { (journey(&search, &found, &store)) }

@@ -234,6 +234,10 @@ async fn extensions(
     let [service, state, task] = Element::ALL.map(|element| selections.of(element));
     let rows = sqlx::query!(
         r#"-- query_extensions
+        with named_like_elements as (
+          select lower(name collate "C") as name from extension_schemas
+          where deleted_at is null and lower(name collate "C") in ('service', 'state', 'task')
+        )
         select x.service_id, x.element as "element: ElementColumn", x.element_id, e.name,
           x.records as "records: Json<Box<RawValue>>"
         from unnest($1::bigint[], $2::element[], $3::int[]) as k(service_id, element, element_id)
@@ -241,8 +245,11 @@ async fn extensions(
         join extension_schemas e on e.schema_id = x.schema_id and e.deleted_at is null
         where case x.element
           when 'service' then $4 or lower(e.name collate "C") = any($5)
+            or ($10 and 'service' not in (select name from named_like_elements))
           when 'state' then $6 or lower(e.name collate "C") = any($7)
-          else $8 or lower(e.name collate "C") = any($9) end"#,
+            or ($11 and 'state' not in (select name from named_like_elements))
+          else $8 or lower(e.name collate "C") = any($9)
+            or ($12 and 'task' not in (select name from named_like_elements)) end"#,
         &keys.iter().map(|key| key.service.0).collect::<Vec<_>>(),
         &keys.iter().map(|key| key.element.into()).collect::<Vec<ElementColumn>>() as _,
         &keys.iter().map(|key| key.id).collect::<Vec<_>>(),
@@ -252,6 +259,9 @@ async fn extensions(
         &state.names,
         task.all,
         &task.names,
+        service.all_unless_named,
+        state.all_unless_named,
+        task.all_unless_named,
     )
     .fetch_all(snapshot)
     .await?;
