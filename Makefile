@@ -58,6 +58,6 @@ pgbouncer:
 browser:
 	@.ci/browser
 
-# Installs Python, Node and the TypeScript compiler, for the client examples, if they are not installed.
+# Installs Python, Node, the TypeScript compiler and a JDK, for tests with other clients, if they are not installed.
 clients:
 	@.ci/clients

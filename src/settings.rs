@@ -204,6 +204,10 @@ pub struct AccessArgs {
     /// loopback address without authentication; any otherwise]
     #[arg(long, env, value_delimiter = ',')]
     pub allowed_hosts: Vec<String>,
+    /// Origins of other sites whose pages may call the API, comma-separated, such as `https://app.example.com`
+    /// [default: none]
+    #[arg(long, env, value_delimiter = ',', value_parser = crate::http::origin)]
+    pub allowed_origins: Vec<String>,
     /// Maximum number of requests per second for each user, or for each client address without authentication. Further ones
     /// are answered with 429 [default: no limit]
     #[arg(long, env)]
@@ -312,7 +316,8 @@ impl Settings {
         if hosts.is_empty() && local_only {
             hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
         }
-        Ok(AccessSettings { authentication, hosts, rate_limit: self.access.rate_limit })
+        let origins = self.access.allowed_origins.clone();
+        Ok(AccessSettings { authentication, hosts, origins, rate_limit: self.access.rate_limit })
     }
 
     /// The address of the external database, if one is configured.

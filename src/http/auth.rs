@@ -31,6 +31,8 @@ pub struct AccessSettings {
     pub authentication: bool,
     /// Host names under which the service may be called; empty for any.
     pub hosts: Vec<String>,
+    /// Origins of other sites whose pages may call the API.
+    pub origins: Vec<String>,
     /// Requests per second of each caller; none for no limit.
     pub rate_limit: Option<NonZeroU32>,
 }
@@ -68,7 +70,7 @@ impl Gate {
     async fn admit(&self, request: &ServiceRequest, store: &Store) -> Result<Option<Caller>, Problem> {
         let Some(role) = role_for(request.method(), without_prefix(request.path())) else { return Ok(None) };
         self.check_host(request)?;
-        check_origin(request)?;
+        self.check_origin(request)?;
         let address = || request.peer_addr().map(|address| address.ip().to_string());
         if !self.settings.authentication {
             self.check_rate(address)?;
@@ -103,6 +105,19 @@ impl Gate {
             return Ok(());
         }
         Err(Problem::new(Code::Forbidden, "this host name is not allowed; see the setting ALLOWED_HOSTS"))
+    }
+
+    /// Refuses changes that a page of another site sends through its visitor's browser (CSRF), unless its origin is allowed.
+    fn check_origin(&self, request: &ServiceRequest) -> Result<(), Problem> {
+        let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
+        if request.method() == Method::GET || matches!(site, None | Some(b"same-origin" | b"none")) {
+            return Ok(());
+        }
+        let origin = request.headers().get(header::ORIGIN).map(HeaderValue::as_bytes);
+        if self.settings.origins.iter().any(|allowed| Some(allowed.as_bytes()) == origin) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Forbidden, "pages of other sites may not send changes; see the setting ALLOWED_ORIGINS"))
     }
 
     fn check_rate(&self, caller: impl FnOnce() -> Option<String>) -> Result<(), Problem> {
@@ -167,15 +182,6 @@ fn with_canonical_scheme(header: &HeaderValue) -> HeaderValue {
         HeaderValue::from_str(&format!("{scheme} {}", rest.trim_start())).ok()
     });
     canonical.unwrap_or_else(|| header.clone())
-}
-
-/// Refuses changes that a page of another site sends through its visitor's browser (CSRF).
-fn check_origin(request: &ServiceRequest) -> Result<(), Problem> {
-    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if request.method() == Method::GET || matches!(site, None | Some(b"same-origin" | b"none")) {
-        return Ok(());
-    }
-    Err(Problem::new(Code::Forbidden, "pages of other sites may not send changes"))
 }
 
 /// Refuses the request unless its caller may send it.

@@ -10,7 +10,9 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, PayloadConfig};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use percent_encoding::percent_decode_str;
+use tokio::time::error::Elapsed;
 
+use super::compression::{Coding, too_large, unpacked};
 use super::problem::{Code, Problem};
 use crate::domain::ids::{Element, ElementKey, PurgeId, ServiceId, StateId, TaskId};
 use crate::domain::json::{Json, JsonError, Members, read_object, read_records};
@@ -145,29 +147,45 @@ fn element(request: &HttpRequest) -> Result<Element, Problem> {
     })
 }
 
+/// The size limit for bodies in bytes, to be registered as application data beside [`body_limit`], which states it to
+/// actix-web.
+#[derive(Clone, Copy)]
+pub(super) struct BodyLimit(pub(super) usize);
+
 /// The size limit for bodies, to be registered as application data.
 pub(super) fn body_limit(bytes: usize) -> PayloadConfig {
     PayloadConfig::new(bytes)
 }
 
-/// A request body that was received completely and is not yet parsed.
+/// A request body that was received completely, is unpacked, and is not yet parsed.
 pub(super) struct Body(Bytes);
+
+/// Some programs write it in front of JSON.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Body {
     /// Parses the body as a JSON object.
     pub(super) fn object(&self) -> Result<Members<'_>, JsonError> {
-        read_object(&self.0)
+        read_object(self.text())
     }
 
     /// Parses the body as a record, or an array of records.
     pub(super) fn records(&self) -> Result<Json<'_>, JsonError> {
-        read_records(&self.0)
+        read_records(self.text())
     }
 
     /// Parses the body as a JSON object; an empty body is an empty object (docs/api.md §1, for end events and
     /// associate).
     pub(super) fn object_or_empty(&self) -> Result<Members<'_>, JsonError> {
-        if self.0.trim_ascii().is_empty() { Ok(Members::new()) } else { self.object() }
+        if self.is_empty() { Ok(Members::new()) } else { self.object() }
+    }
+
+    fn text(&self) -> &[u8] {
+        self.0.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.0)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.text().trim_ascii().is_empty()
     }
 }
 
@@ -176,25 +194,37 @@ impl FromRequest for Body {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        if let Err(problem) = check_content_type(request) {
-            return Box::pin(ready(Err(problem)));
-        }
+        let kind = check_content_type(request);
         let limit = request.app_data::<BodyTimeout>().map_or(Duration::ZERO, |timeout| timeout.0);
-        let bytes = tokio::time::timeout(limit, Bytes::from_request(request, payload));
-        Box::pin(async move {
-            match bytes.await {
-                Ok(read) => read.map(Self).map_err(|error| unreadable(&error)),
-                Err(_) => Err(Problem::new(Code::RequestTimeout, "the body did not arrive within REQUEST_TIMEOUT")),
+        match Coding::of(request.headers()) {
+            Ok(Coding::Identity) => {
+                let bytes = tokio::time::timeout(limit, Bytes::from_request(request, payload));
+                Box::pin(
+                    async move { received(bytes.await.map(|read| read.map_err(|error| unreadable(&error))), kind) },
+                )
             }
-        })
+            Ok(Coding::Gzip) => {
+                let most = request.app_data::<BodyLimit>().map_or(0, |limit| limit.0);
+                let bytes = tokio::time::timeout(limit, unpacked(request.clone(), payload.take(), most));
+                Box::pin(async move { received(bytes.await, kind) })
+            }
+            Err(problem) => Box::pin(ready(Err(problem))),
+        }
     }
+}
+
+/// The body if it arrived in time and its content type, `kind`, is accepted. An empty body needs none.
+fn received(read: Result<Result<Bytes, Problem>, Elapsed>, kind: Result<(), Problem>) -> Result<Body, Problem> {
+    let late = |_| Problem::new(Code::RequestTimeout, "the body did not arrive within REQUEST_TIMEOUT");
+    let body = Body(read.map_err(late)??);
+    if !body.is_empty() {
+        kind?;
+    }
+    Ok(body)
 }
 
 fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     let refuse = |detail: &str| Err(Problem::new(Code::UnsupportedMediaType, detail));
-    if request.headers().contains_key(header::CONTENT_ENCODING) {
-        return refuse("expected a body without Content-Encoding");
-    }
     if !request.headers().contains_key(header::CONTENT_TYPE) {
         return Ok(());
     }
@@ -202,13 +232,14 @@ fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     if mime.essence_str() != "application/json" {
         return refuse(&format!("expected Content-Type application/json or none, found {}", shown(mime.essence_str())));
     }
-    let utf8 = mime.params().all(|(name, value)| name != "charset" || value.as_str().eq_ignore_ascii_case("utf-8"));
+    let is_utf8 = |charset: &str| ["utf-8", "utf8"].iter().any(|name| charset.eq_ignore_ascii_case(name));
+    let utf8 = mime.params().all(|(name, value)| name != "charset" || is_utf8(value.as_str()));
     if utf8 { Ok(()) } else { refuse("expected charset utf-8 or none") }
 }
 
 fn unreadable(error: &actix_web::Error) -> Problem {
     if error.as_response_error().status_code() == Code::PayloadTooLarge.entry().1 {
-        Problem::new(Code::PayloadTooLarge, "the body is larger than MAX_BODY_BYTES")
+        too_large()
     } else {
         Problem::new(Code::InvalidJson, "line 1, column 1: the body ended before it was complete")
     }

@@ -7,9 +7,9 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream as Socket;
-use tokio_rustls::server::TlsStream;
 
 /// A connection, with the number of its requests in progress.
 pub(super) struct Watched {

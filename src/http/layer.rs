@@ -8,23 +8,29 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use super::telemetry::Taken;
-use super::{auth, mode};
+use super::{auth, compression, mode, normalization};
 
-/// Authorizes the request and passes it on, then records and logs the response.
+/// Authorizes the request and passes it on, then records, logs and compresses the response.
 pub(super) async fn answer(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let taken = Taken::of(&request);
+    normalization::normalize(&mut request);
+    let may_be_compressed = compression::is_accepted(&request);
+    let offers_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let mut response = match admit(&request).await {
         Ok(()) => next.call(request).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
     taken.answered(&mut response);
-    if response.request().app_data::<CancellationToken>().is_some_and(CancellationToken::is_cancelled) {
+    let is_draining = response.request().app_data::<CancellationToken>().is_some_and(CancellationToken::is_cancelled);
+    // No other protocol is spoken here. Without a word from us, actix-http answers `Connection: upgrade` and then closes the
+    // connection, on which clients that offer HTTP/2 in this way (Java) have sent their next request by then.
+    if is_draining || offers_upgrade {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    Ok(response)
+    Ok(compression::compress(response, may_be_compressed))
 }
 
 async fn admit(request: &ServiceRequest) -> Result<(), Problem> {

@@ -2,7 +2,10 @@
 
 mod auth;
 mod business_attributes;
+mod compression;
+mod cors;
 mod elements;
+mod etag;
 mod events;
 mod extensions;
 mod extract;
@@ -14,6 +17,7 @@ mod layer;
 mod lists;
 mod metrics;
 mod mode;
+mod normalization;
 mod openapi;
 mod operations;
 mod page;
@@ -46,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 use crate::store::Store;
 
 pub use auth::AccessSettings;
+pub use cors::origin;
 pub use metrics::{Upkeep, install_metrics};
 pub use openapi::document::document;
 pub use problem::{Code, table_of_codes};
@@ -83,6 +88,7 @@ pub fn serve(
     let document = document();
     let operations = web::Data::new(operations::Operations::new(&document, routes::PAGES));
     let published = web::Data::new(openapi::Published::new(&document));
+    let origins = settings.access.origins.clone();
     let gate = web::Data::new(auth::Gate::new(settings.access));
     let requests = web::Data::new(status::Requests::since(store.now()));
     let server = HttpServer::new(move || {
@@ -92,11 +98,13 @@ pub fn serve(
             .app_data(web::Data::clone(&operations))
             .app_data(web::Data::clone(&published))
             .app_data(extract::body_limit(settings.max_body_bytes))
+            .app_data(extract::BodyLimit(settings.max_body_bytes))
             .app_data(extract::BodyTimeout(settings.request_timeout))
             .app_data(web::Data::clone(&requests))
             .app_data(web::Data::clone(&gate))
             .app_data(draining.clone())
             .wrap(from_fn(layer::answer))
+            .wrap(cors::allow(&origins))
             .configure(routes::configure)
     });
     let server = server

@@ -55,10 +55,13 @@ impl Operations {
         Self { list, by_route }
     }
 
-    /// The methods that a path supports. The path may match several templates.
+    /// The methods that a path supports. The path may match several templates. `HEAD` goes with `GET`.
     pub(super) fn methods_of(&self, path: &str) -> Vec<&str> {
         let matching = self.list.iter().filter(|operation| matches(&operation.route, path));
         let mut methods: Vec<_> = matching.map(|operation| operation.method.as_str()).collect();
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
         methods.sort_unstable();
         methods.dedup();
         methods

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, web};
 use tracing::{debug, error, info, warn};
@@ -26,6 +27,8 @@ static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) struct Taken {
     start: Instant,
     id: String,
+    /// The method as it was sent: requests are routed in another form.
+    method: Method,
     in_use: Option<InUse>,
 }
 
@@ -33,7 +36,8 @@ impl Taken {
     /// Starts with the head of the request. The request keeps the `X-Request-Id` that its caller sent, if that is valid.
     pub(super) fn of(request: &ServiceRequest) -> Self {
         let id = sent_id(request).unwrap_or_else(|| Uuid::now_v7().simple().to_string());
-        Self { start: Instant::now(), id, in_use: request.conn_data::<Arc<Watched>>().map(Watched::in_use) }
+        let method = request.method().clone();
+        Self { start: Instant::now(), id, method, in_use: request.conn_data::<Arc<Watched>>().map(Watched::in_use) }
     }
 
     /// Records and logs the response, and adds `X-Request-Id` to it.
@@ -44,9 +48,9 @@ impl Taken {
         let operation = Operations::of(response);
         match operation {
             Some(operation) => operation.measure(response.status(), elapsed),
-            None => measure_unknown(response.request().method(), response.status(), elapsed),
+            None => measure_unknown(&self.method, response.status(), elapsed),
         }
-        log(response, operation, (&self.id, elapsed));
+        log(response, operation, (&self.method, &self.id, elapsed));
         if let Ok(value) = HeaderValue::try_from(self.id) {
             response.headers_mut().insert(REQUEST_ID.clone(), value);
         }
@@ -81,7 +85,11 @@ fn trace_id(header: &str) -> Option<&str> {
     valid.then_some(trace)
 }
 
-fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, elapsed): (&str, Duration)) {
+fn log<B>(
+    response: &ServiceResponse<B>,
+    operation: Option<&Operation>,
+    (method, id, elapsed): (&Method, &str, Duration),
+) {
     let request = response.request();
     let status = response.status();
     let elapsed_ms = f64::from(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
@@ -96,7 +104,7 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, (id, ela
     macro_rules! line {
         ($level:ident) => {
             $level!(
-                method = %request.method(),
+                %method,
                 route,
                 status = status.as_u16(),
                 elapsed_ms,

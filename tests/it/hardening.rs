@@ -124,7 +124,7 @@ async fn hostile_events_in_the_middle_of_a_batch_are_refused_and_harm_no_neighbo
         r#"{"Survey":{"url":"u\u0000"}}"#,
         r#"{"'; drop table tasks; --":1}"#,
         r#"{"state_id":"1 or 1=1"}"#,
-        "\u{feff}{}",
+        "\u{feff}\u{feff}{}",
         "{\"session_id\":\"\u{7}\"}",
         &nested,
         &long,

@@ -38,7 +38,7 @@ async fn hostile_bodies_are_refused_and_harm_nobody() {
         "{\"a\":1,}",
         "{'a':1}",
         "{\"a\":1}{}",
-        "\u{feff}{}",
+        "\u{feff}\u{feff}{}",
         "{\"a\":NaN}",
         r#"{"disposition":1,"disposition":2}"#,
         r#"{"session_id":"\u0000"}"#,
@@ -59,6 +59,14 @@ async fn a_body_of_another_type_is_refused() {
     let end = format!("{}/end", app.a_task_path().await);
     for content_type in ["text/plain", "application/xml", "application/json; charset=latin1", "nonsense"] {
         app.post_text(&end, content_type, "{}").await.refused(415, "unsupported_media_type");
+    }
+    for content_type in
+        ["application/x-www-form-urlencoded", "text/plain", "nonsense", "application/json; charset=utf8"]
+    {
+        let end = format!("{}/end", app.a_task_path().await);
+        app.post_text(&end, content_type, "").await.is(204);
+        app.post_text("/customers/c/services/1", content_type, " \r\n").await.is(204);
+        app.post_text("/services/start", content_type, "").await.refused(400, "invalid_json");
     }
     app.post_text(&end, "application/json; charset=UTF-8", "{}").await.is(204);
 }
@@ -84,16 +92,16 @@ async fn a_body_over_the_limit_is_refused_with_and_without_its_length_announced(
 async fn unknown_routes_and_methods_are_told_apart() {
     let app = TestApp::spawn().await;
     for path in
-        ["/", "/nothing", "/services/1/tasks/1/end/", "/genesys/1/cs", "/genesys/1/cs/nothing", "/services//tasks/1"]
+        ["/", "/nothing", "/services/1/tasks/1/end//", "/genesys/1/cs", "/genesys/1/cs/nothing", "/services//tasks/1"]
     {
         app.get(path).await.refused(404, "not_found");
     }
     for (method, path, allow) in [
-        (Method::PATCH, "/services/start", "DELETE, GET, POST, PUT"),
+        (Method::PATCH, "/services/start", "DELETE, GET, HEAD, POST, PUT"),
         (Method::GET, "/services/1/tasks/1/end", "POST"),
-        (Method::PATCH, "/genesys/1/cs/services/1/tasks/1", "GET"),
-        (Method::PUT, "/metadata/tasks/extensions", "GET, POST"),
-        (Method::POST, "/health/live", "GET"),
+        (Method::PATCH, "/genesys/1/cs/services/1/tasks/1", "GET, HEAD"),
+        (Method::PUT, "/metadata/tasks/extensions", "GET, HEAD, POST"),
+        (Method::POST, "/health/live", "GET, HEAD"),
     ] {
         let answer = app.send(method, path, None).await.refused(405, "method_not_allowed");
         assert_eq!(answer.header("allow"), Some(allow), "{path}");

@@ -13,6 +13,8 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, PathItem};
 use utoipa_swagger_ui::Config;
 
+use super::etag::conditional;
+use super::path::forwarded_prefix;
 use super::problem::{Code, Problem};
 
 /// The operations of a path, to be completed.
@@ -45,8 +47,8 @@ impl Published {
         example = json!({"openapi": "3.1.0"})))
 )]
 #[get("/openapi.json")]
-pub(super) async fn get_document(published: web::Data<Published>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(published.json.clone())
+pub(super) async fn get_document(request: HttpRequest, published: web::Data<Published>) -> HttpResponse {
+    conditional(&request, HttpResponse::Ok().content_type("application/json").body(published.json.clone()))
 }
 
 /// OpenAPI document as a page.
@@ -56,7 +58,7 @@ pub(super) async fn get_document(published: web::Data<Published>) -> HttpRespons
 )]
 #[get("/docs")]
 pub(super) async fn redirect_to_docs(request: HttpRequest) -> HttpResponse {
-    let to = format!("{}/", request.path());
+    let to = format!("{}{}/", forwarded_prefix(request.headers()), request.path());
     HttpResponse::PermanentRedirect().insert_header((header::LOCATION, to)).finish()
 }
 
@@ -68,12 +70,15 @@ const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline';
 pub(super) async fn get_docs(request: HttpRequest, published: web::Data<Published>) -> Result<HttpResponse, Problem> {
     let file = request.match_info().query("file");
     match utoipa_swagger_ui::serve(file, Arc::clone(&published.page)) {
-        Ok(Some(file)) => Ok(HttpResponse::Ok()
-            .content_type(file.content_type)
-            .insert_header((header::CONTENT_SECURITY_POLICY, DOCS_POLICY))
-            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-            .insert_header((header::REFERRER_POLICY, "no-referrer"))
-            .body(file.bytes.to_vec())),
+        Ok(Some(file)) => {
+            let answer = HttpResponse::Ok()
+                .content_type(file.content_type)
+                .insert_header((header::CONTENT_SECURITY_POLICY, DOCS_POLICY))
+                .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                .insert_header((header::REFERRER_POLICY, "no-referrer"))
+                .body(file.bytes.to_vec());
+            Ok(conditional(&request, answer))
+        }
         _ => Err(Problem::new(Code::NotFound, format!("there is no file {file:?} here"))),
     }
 }

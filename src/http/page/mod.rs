@@ -23,6 +23,8 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Route, guard, web};
 
+use super::etag;
+use super::path::{forwarded_prefix, with_prefix};
 use super::problem::Problem;
 use crate::domain::mode::Mode;
 use crate::store::Store;
@@ -61,13 +63,30 @@ async fn frame(
         next.call(request).await?.map_into_boxed_body()
     };
     let mut response = problem_as_page(response);
+    if is_page {
+        response = under_prefix(response);
+    }
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     if is_page {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    Ok(response)
+    let (request, response) = response.into_parts();
+    let response = etag::conditional(&request, response);
+    Ok(ServiceResponse::new(request, response))
+}
+
+/// The page with addresses under the prefix that a proxy names.
+fn under_prefix(response: ServiceResponse) -> ServiceResponse {
+    let prefix = forwarded_prefix(response.request().headers());
+    if prefix.is_empty() {
+        return response;
+    }
+    response.map_body(|_, body| match body.try_into_bytes() {
+        Ok(page) => BoxBody::new(with_prefix(String::from_utf8_lossy(&page).into_owned(), &prefix)),
+        Err(body) => body,
+    })
 }
 
 fn problem_as_page(response: ServiceResponse) -> ServiceResponse {

@@ -1,0 +1,116 @@
+//! Compression with gzip: of answers to `GET`, and of bodies that callers send (docs/api.md §1, Bodies).
+
+use std::io::Read;
+
+use actix_http::encoding::Encoder;
+use actix_web::body::{BodySize, EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, AcceptEncoding, ContentEncoding, Encoding, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, Bytes};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use flate2::read::MultiGzDecoder;
+
+use super::problem::{Code, Problem};
+
+/// The least number of bytes of a body that is compressed. Smaller ones fit into a packet as they are.
+const WORTHWHILE: u64 = 1024;
+
+/// Returns whether the answer to a request may be compressed.
+pub(super) fn is_accepted(request: &ServiceRequest) -> bool {
+    let supported = || [Encoding::gzip(), Encoding::identity()];
+    request.method() == Method::GET
+        && request.headers().contains_key(header::ACCEPT_ENCODING)
+        && request
+            .get_header::<AcceptEncoding>()
+            .is_some_and(|accepted| accepted.negotiate(supported().iter()) == Some(Encoding::gzip()))
+}
+
+/// Compresses the body of an answer if its caller accepts that, and if it is a text of some length.
+pub(super) fn compress<B: MessageBody>(
+    response: ServiceResponse<B>,
+    is_accepted: bool,
+) -> ServiceResponse<EitherBody<Encoder<B>, B>> {
+    if response.request().method() != Method::GET || response.status() != StatusCode::OK || !is_worthwhile(&response) {
+        return response.map_into_right_body();
+    }
+    response.map_body(|head, body| {
+        if is_accepted {
+            return EitherBody::left(Encoder::response(ContentEncoding::Gzip, head, body));
+        }
+        // Another caller may get it compressed.
+        head.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+        EitherBody::right(body)
+    })
+}
+
+fn is_worthwhile<B: MessageBody>(response: &ServiceResponse<B>) -> bool {
+    let is_long = match response.response().body().size() {
+        BodySize::None => false,
+        BodySize::Sized(length) => length >= WORTHWHILE,
+        BodySize::Stream => true,
+    };
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_text = kind.starts_with("text/") || ["json", "javascript", "svg+xml"].iter().any(|text| kind.contains(text));
+    is_long && is_text
+}
+
+/// The coding of a request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// As it is.
+    Identity,
+    /// Compressed with gzip.
+    Gzip,
+}
+
+impl Coding {
+    /// The coding that `Content-Encoding` names.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut coding = Self::Identity;
+        for header in headers.get_all(header::CONTENT_ENCODING) {
+            for name in header.to_str().unwrap_or("?").split(',').map(str::trim).filter(|name| !name.is_empty()) {
+                let is = |known: &str| name.eq_ignore_ascii_case(known);
+                coding = match coding {
+                    _ if is("identity") => coding,
+                    Self::Identity if is("gzip") || is("x-gzip") => Self::Gzip,
+                    _ => {
+                        // A header that is text is ASCII.
+                        let found = name.get(..40).unwrap_or(name);
+                        let detail = format!("expected Content-Encoding identity or gzip, found {found}");
+                        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+                    }
+                };
+            }
+        }
+        Ok(coding)
+    }
+}
+
+/// Receives a body that is compressed with gzip and unpacks it to at most `limit` bytes.
+pub(super) async fn unpacked(request: HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    // What cannot be compressed grows a little.
+    let packed_limit = limit.saturating_add(limit / 1024).saturating_add(1024);
+    let broken = || Problem::new(Code::InvalidJson, "line 1, column 1: the body ended before it was complete");
+    let payload = web::Payload::from_request(&request, &mut payload).await.map_err(|_| broken())?;
+    let packed = payload.to_bytes_limited(packed_limit).await.map_err(|_| too_large())?.map_err(|_| broken())?;
+    if packed.is_empty() {
+        return Ok(packed);
+    }
+    web::block(move || unpack(&packed, limit)).await.map_err(|_| broken())?
+}
+
+fn unpack(packed: &[u8], limit: usize) -> Result<Bytes, Problem> {
+    let mut body = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    MultiGzDecoder::new(packed)
+        .take(most)
+        .read_to_end(&mut body)
+        .map_err(|_| Problem::new(Code::InvalidJson, "line 1, column 1: the body is not in the format of gzip"))?;
+    if body.len() > limit { Err(too_large()) } else { Ok(body.into()) }
+}
+
+/// The refusal of a body that is too large.
+pub(super) fn too_large() -> Problem {
+    Problem::new(Code::PayloadTooLarge, "the body is larger than MAX_BODY_BYTES")
+}

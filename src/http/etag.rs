@@ -1,0 +1,34 @@
+//! Conditional requests: a client that has an answer already is told so with 304 (docs/api.md §1, Routes).
+
+use actix_web::body::{BoxBody, MessageBody, None as NoBody};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, ETag, EntityTag, IfNoneMatch};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+
+/// Adds an `ETag` to an answer with status 200, and replaces the answer by 304 if the client has it. The tag is weak,
+/// because the same answer may be sent compressed.
+pub(super) fn conditional(request: &HttpRequest, response: HttpResponse) -> HttpResponse {
+    if response.status() != StatusCode::OK {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let bytes = match body.try_into_bytes() {
+        Ok(bytes) => bytes,
+        Err(body) => return head.set_body(body),
+    };
+    let tag = EntityTag::new_weak(blake3::hash(&bytes).to_hex()[..32].to_owned());
+    let is_known = match request.get_header::<IfNoneMatch>() {
+        Some(IfNoneMatch::Any) => true,
+        Some(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(&tag)),
+        None => false,
+    };
+    if let Ok(value) = header::TryIntoHeaderValue::try_into_value(ETag(tag)) {
+        head.headers_mut().insert(header::ETAG, value);
+    }
+    if !is_known {
+        return head.set_body(BoxBody::new(bytes));
+    }
+    *head.status_mut() = StatusCode::NOT_MODIFIED;
+    head.headers_mut().remove(header::CONTENT_TYPE);
+    head.set_body(BoxBody::new(NoBody::new()))
+}
