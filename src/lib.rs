@@ -4,6 +4,7 @@
 
 pub mod background;
 mod database_url;
+mod descriptors;
 pub mod domain;
 pub mod http;
 pub mod log;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::background::{Failure, Job, Jobs, Next};
+use crate::descriptors;
 use crate::domain::clock::SystemClock;
 use crate::http::{self, AccessSettings, Tls};
 use crate::log;
@@ -94,7 +95,10 @@ async fn serve(
     let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
     let store = web::Data::new(store);
     let address = listener.local_addr()?;
-    let http = settings.http()?;
+    let mut http = settings.http()?;
+    let database_connections = u64::from(settings.database.database_connections) + settings.writer.writers as u64;
+    let limit = descriptors::raise_limit();
+    http.max_connections = descriptors::connections_within(limit, http.max_connections, database_connections);
     let (tls, access) = (http.tls.clone(), http.access.clone());
     let draining = CancellationToken::new();
     let server = http::serve(listener, web::Data::clone(&store), http, draining.clone())?;

@@ -4,22 +4,19 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpMessage, web};
 use actix_web_httpauth::headers::authorization::{Basic, Bearer, Scheme};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
 
+use super::cross_site;
+use super::guessing::PasswordChecks;
 use super::operations::role_for;
 use super::path::without_prefix;
 use super::problem::{Code, Problem};
 use crate::domain::access::{Credential, CredentialKind, SecretHash};
 use crate::store::Store;
-
-/// Concurrent password checks. Each takes 19 MiB, and tens of milliseconds of CPU.
-const CHECKS: usize = 2;
 
 /// Capacity of the cache of verified `Authorization` headers. A hit saves the password check.
 const VERIFIED: usize = 10_000;
@@ -48,9 +45,7 @@ pub(super) struct Gate {
     /// Credentials by verified `Authorization` header, which is hashed with a key of this process.
     verified: Cache<[u8; 32], i32>,
     key: [u8; 32],
-    checks: Semaphore,
-    /// Checked for an unknown user, so that the response takes as long as for a known one.
-    nobody: SecretHash,
+    passwords: PasswordChecks,
 }
 
 impl Gate {
@@ -62,16 +57,15 @@ impl Gate {
             settings,
             verified: Cache::new(VERIFIED),
             key: random,
-            checks: Semaphore::new(CHECKS),
-            nobody: nobody.unwrap_or_else(|| SecretHash(String::new())),
+            passwords: PasswordChecks::new(nobody.unwrap_or_else(|| SecretHash(String::new()))),
         }
     }
 
     async fn admit(&self, request: &ServiceRequest, store: &Store) -> Result<Option<Caller>, Problem> {
         let Some(role) = role_for(request.method(), without_prefix(request.path())) else { return Ok(None) };
         self.check_host(request)?;
-        self.check_origin(request)?;
-        let address = || request.peer_addr().map(|address| address.ip().to_string());
+        cross_site::refuse_foreign_change(request, &self.settings.origins)?;
+        let address = || address_of(request);
         if !self.settings.authentication {
             self.check_rate(address)?;
             return Ok(None);
@@ -107,19 +101,6 @@ impl Gate {
         Err(Problem::new(Code::Forbidden, "this host name is not allowed; see the setting ALLOWED_HOSTS"))
     }
 
-    /// Refuses changes that a page of another site sends through its visitor's browser (CSRF), unless its origin is allowed.
-    fn check_origin(&self, request: &ServiceRequest) -> Result<(), Problem> {
-        let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-        if request.method() == Method::GET || matches!(site, None | Some(b"same-origin" | b"none")) {
-            return Ok(());
-        }
-        let origin = request.headers().get(header::ORIGIN).map(HeaderValue::as_bytes);
-        if self.settings.origins.iter().any(|allowed| Some(allowed.as_bytes()) == origin) {
-            return Ok(());
-        }
-        Err(Problem::new(Code::Forbidden, "pages of other sites may not send changes; see the setting ALLOWED_ORIGINS"))
-    }
-
     fn check_rate(&self, caller: impl FnOnce() -> Option<String>) -> Result<(), Problem> {
         let limited = self.limiter.as_ref().and_then(|limiter| Some((limiter, caller()?)));
         let within = limited.is_none_or(|(limiter, caller)| limiter.check_key(&caller).is_ok());
@@ -144,7 +125,7 @@ impl Gate {
             let mut tokens = credentials.iter().filter(|one| one.kind == CredentialKind::Token);
             tokens.find(|one| one.hash.is_of_token(bearer.token())).cloned()
         } else if let Ok(basic) = Basic::parse(&header) {
-            self.check_password(basic, &credentials).await?
+            self.check_password(address_of(request), basic, &credentials).await?
         } else {
             None
         };
@@ -154,23 +135,25 @@ impl Gate {
         Ok(found)
     }
 
-    async fn check_password(&self, sent: Basic, known: &Arc<Vec<Credential>>) -> Result<Option<Credential>, Problem> {
+    async fn check_password(
+        &self,
+        address: Option<String>,
+        sent: Basic,
+        known: &Arc<Vec<Credential>>,
+    ) -> Result<Option<Credential>, Problem> {
         let candidates: Vec<_> = known
             .iter()
             .filter(|one| one.kind == CredentialKind::Password && one.name == sent.user_id())
             .cloned()
             .collect();
-        let (password, nobody) = (sent.password().unwrap_or_default().to_owned(), self.nobody.clone());
-        let busy = || Problem::new(Code::Overloaded, "too many passwords are being checked");
-        let _permit = self.checks.acquire().await.map_err(|_| busy())?;
-        let check = move || {
-            if candidates.is_empty() {
-                nobody.is_of_password(&password);
-            }
-            candidates.into_iter().find(|one| one.hash.is_of_password(&password))
-        };
-        web::block(check).await.map_err(|_| busy())
+        let password = sent.password().unwrap_or_default().to_owned();
+        self.passwords.check((address, sent.user_id()), password, candidates).await
     }
+}
+
+/// The address that the request came from.
+fn address_of(request: &ServiceRequest) -> Option<String> {
+    request.peer_addr().map(|address| address.ip().to_string())
 }
 
 /// The header with its scheme spelled canonically. The scheme is case-insensitive, and any number of spaces may follow it

@@ -3,12 +3,15 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use super::telemetry::Taken;
 use super::{auth, compression, mode, normalization};
+
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Authorizes the request and passes it on, then records, logs and compresses the response.
 pub(super) async fn answer(
@@ -24,6 +27,8 @@ pub(super) async fn answer(
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
     taken.answered(&mut response);
+    // Browsers must not guess that an answer is a page or a script.
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     let is_draining = response.request().app_data::<CancellationToken>().is_some_and(CancellationToken::is_cancelled);
     // No other protocol is spoken here. Without a word from us, actix-http answers `Connection: upgrade` and then closes the
     // connection, on which clients that offer HTTP/2 in this way (Java) have sent their next request by then.

@@ -49,7 +49,6 @@ impl Form {
         Ok(HttpResponse::Ok()
             .content_type("text/csv; charset=utf-8")
             .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")))
-            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .body(table))
     }
 

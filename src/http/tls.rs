@@ -23,10 +23,22 @@ pub enum TlsError {
         /// The cause.
         source: rustls_pki_types::pem::Error,
     },
+    /// A file ends in the middle of a certificate, as one that is still being written does.
+    #[error("{} is incomplete: it has {begun} certificates that begin and {whole} that end", path.display())]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// The number of certificates that begin.
+        begun: usize,
+        /// The number of whole certificates.
+        whole: usize,
+    },
     /// The key does not match the certificate, or their type is not supported.
     #[error("the certificate and its key cannot be used")]
     Unusable(#[source] rustls::Error),
 }
+
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// The certificate in use, and the files that it is read from.
 #[derive(Debug)]
@@ -71,8 +83,20 @@ fn certified(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Resul
         let path = path.to_owned();
         move |source| TlsError::File { path, source }
     };
-    let chain: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect).map_err(unreadable(certificate));
+    let chain = chain_of(certificate)?;
     let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
-    CertifiedKey::from_der(chain?, key, provider).map_err(TlsError::Unusable)
+    CertifiedKey::from_der(chain, key, provider).map_err(TlsError::Unusable)
+}
+
+/// The certificates of a file. The parser passes over one that does not end.
+fn chain_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |source| TlsError::File { path: path.to_owned(), source };
+    let text = std::fs::read(path).map_err(|error| unreadable(rustls_pki_types::pem::Error::Io(error)))?;
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(unreadable)?;
+    let begun = text.windows(BEGIN.len()).filter(|window| *window == BEGIN).count();
+    if begun > chain.len() {
+        return Err(TlsError::Incomplete { path: path.to_owned(), begun, whole: chain.len() });
+    }
+    Ok(chain)
 }

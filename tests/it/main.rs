@@ -8,6 +8,7 @@ mod auto_completion;
 mod browser;
 mod business_attributes;
 mod conventions;
+mod cross_site;
 mod databases;
 mod documents;
 mod equivalence;

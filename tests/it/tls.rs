@@ -180,3 +180,20 @@ async fn users_are_added_whether_the_service_runs_or_not() {
     assert!(!line.contains(&token) && !line.contains(&password), "{line}");
     program.stop();
 }
+
+#[test]
+fn a_certificate_file_that_ends_in_the_middle_is_refused() {
+    let directory = open_directory();
+    certificate(directory.path());
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let whole = std::fs::read_to_string(path("tls.crt")).unwrap();
+    std::fs::write(path("tls.crt"), format!("{whole}{}", &whole[..whole.len() / 2])).unwrap();
+    let settings = [
+        ("DATA_DIR", directory.path().to_str().unwrap()),
+        ("TLS_CERTIFICATE", &*path("tls.crt")),
+        ("TLS_KEY", &*path("tls.key")),
+    ];
+    let ended = output(&settings, &[]);
+    let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+    assert!(!ended.status.success() && said.contains("tls.crt is incomplete"), "{said}");
+}

@@ -74,7 +74,6 @@ pub(super) async fn get_docs(request: HttpRequest, published: web::Data<Publishe
             let answer = HttpResponse::Ok()
                 .content_type(file.content_type)
                 .insert_header((header::CONTENT_SECURITY_POLICY, DOCS_POLICY))
-                .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
                 .insert_header((header::REFERRER_POLICY, "no-referrer"))
                 .body(file.bytes.to_vec());
             Ok(conditional(&request, answer))
