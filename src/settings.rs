@@ -15,7 +15,7 @@ use crate::database_url;
 use crate::domain::access::Role;
 use crate::http::{AccessSettings, HttpSettings, Tls};
 use crate::postgres::EmbeddedSettings;
-use crate::store::{DatabaseAddress, LifetimeSettings, StoreSettings, WriterSettings};
+use crate::store::{DatabaseAddress, LifetimeSettings, ReadSettings, StoreSettings, WriterSettings};
 
 /// Keeps the context of customer journeys: services, states and tasks, over PostgreSQL.
 ///
@@ -151,9 +151,17 @@ pub struct DatabaseArgs {
     /// or under /usr/lib/postgresql/*/bin]
     #[arg(long, env)]
     pub postgres_bin_dir: Option<PathBuf>,
-    /// Maximum number of database connections for queries and metadata. Each writer has another one of its own
+    /// Maximum number of database connections for metadata, for look-ups of events, and for background jobs. Each writer has
+    /// another one of its own, and so has each read (`READ_CONNECTIONS`)
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub database_connections: u32,
+    /// Maximum number of queries, reports and pages that are read at a time, each with a database connection of its own.
+    /// Further ones wait for a second and are then answered with 503 (overloaded)
+    #[arg(long, env, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub read_connections: u32,
+    /// Maximum time that a query, report or page may take to be read, in seconds. It is then answered with 503 (`read_timeout`)
+    #[arg(long, env, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub read_timeout: u64,
 }
 
 /// Settings of group commit.
@@ -181,6 +189,10 @@ pub struct MetadataArgs {
     /// Whether responses contain the names of business attribute values instead of their numbers: `true` or `false`
     #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set)]
     pub map_names: bool,
+    /// Maximum number of different values of a field without a business attribute. Events with further ones are answered with
+    /// 400 (`invalid_event`)
+    #[arg(long, env, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_learned_values: u32,
 }
 
 /// The policy for extensions without a schema.
@@ -337,6 +349,11 @@ impl Settings {
         StoreSettings {
             database,
             pool_size: self.database.database_connections,
+            reads: ReadSettings {
+                connections: self.database.read_connections,
+                timeout: Duration::from_secs(self.database.read_timeout),
+            },
+            max_learned_values: self.metadata.max_learned_values,
             open_extensions: self.metadata.extension_schemas == ExtensionSchemas::Optional,
             map_names: self.metadata.map_names,
             lifetimes: LifetimeSettings {

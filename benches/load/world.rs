@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use context_services::domain::clock::SystemClock;
@@ -10,7 +11,7 @@ use context_services::domain::extension::SchemaDefinition;
 use context_services::domain::ids::Element;
 use context_services::domain::json::read_object;
 use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings, NAME};
-use context_services::store::{LifetimeSettings, Store, StoreSettings, WriterSettings};
+use context_services::store::{LifetimeSettings, ReadSettings, Store, StoreSettings, WriterSettings};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Executor};
 
@@ -101,6 +102,8 @@ impl World {
         let settings = StoreSettings {
             database: self.options().into(),
             pool_size: 2,
+            reads: ReadSettings { connections: 4, timeout: Duration::from_secs(30) },
+            max_learned_values: 10_000,
             open_extensions: false,
             map_names: false,
             lifetimes: LifetimeSettings::default(),

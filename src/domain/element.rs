@@ -77,11 +77,13 @@ pub struct ByStatus<T> {
     pub active: Option<Vec<T>>,
     /// The completed elements.
     pub completed: Option<Vec<T>>,
+    /// How many are left out, the oldest ones, since there are too many.
+    pub omitted: u64,
 }
 
 impl<T> Default for ByStatus<T> {
     fn default() -> Self {
-        Self { active: None, completed: None }
+        Self { active: None, completed: None, omitted: 0 }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Metadata {
     pub version: MetadataVersion,
     /// Whether lifetimes are in use: services may expire, be deleted or be completed automatically.
     pub lifetimes: bool,
+    /// The generation of learned values. A node forgets the rows of values that it knows when another one begins.
+    pub values_generation: i64,
     schemas: HashMap<(Element, String), Arc<Schema>>,
     attributes: HashMap<Field, Arc<BusinessAttribute>>,
 }
@@ -49,13 +51,26 @@ impl Metadata {
         };
         let attributes = attributes.into_iter().flat_map(mapped).collect();
         let schemas = schemas.into_iter().filter(|schema| settings.open_extensions || !schema.definition.open);
-        Self { settings, version, lifetimes: false, schemas: schemas.map(keyed).collect(), attributes }
+        Self {
+            settings,
+            version,
+            lifetimes: false,
+            values_generation: 0,
+            schemas: schemas.map(keyed).collect(),
+            attributes,
+        }
     }
 
     /// The same metadata, saying whether lifetimes are in use.
     #[must_use]
     pub fn with_lifetimes(self, lifetimes: bool) -> Self {
         Self { lifetimes, ..self }
+    }
+
+    /// The same metadata with the generation of learned values.
+    #[must_use]
+    pub fn with_values_generation(self, values_generation: i64) -> Self {
+        Self { values_generation, ..self }
     }
 
     /// The schema of this name. Case does not count.

@@ -104,8 +104,14 @@ impl Nested {
     }
 }
 
+/// The most states, and the most tasks, that are nested in the elements of an answer.
+const MOST_NESTED: usize = 5000;
+
+/// The same on a page for people.
+const MOST_NESTED_ON_PAGE: usize = 1000;
+
 /// The parts of each element that a query selects.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     /// The states of a service.
     pub states: Nested,
@@ -115,13 +121,28 @@ pub struct View {
     pub extensions: ExtensionSelections,
     /// Whether values are given by display name, as in the `reporting` views.
     pub for_people: bool,
+    /// The most states, and the most tasks, that are nested in all elements together. Of a single element with more of them,
+    /// the newest are given.
+    pub most_nested: usize,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            states: Nested::default(),
+            tasks: Nested::default(),
+            extensions: ExtensionSelections::default(),
+            for_people: false,
+            most_nested: MOST_NESTED,
+        }
+    }
 }
 
 impl View {
     /// Whole services for display: with all states and tasks, without extensions.
     pub fn of_journey() -> Self {
         let all = Nested { active: true, completed: true };
-        Self { states: all, tasks: all, for_people: true, ..Self::default() }
+        Self { states: all, tasks: all, for_people: true, most_nested: MOST_NESTED_ON_PAGE, ..Self::default() }
     }
 
     /// A single element for display: with its extensions, without nested elements.

@@ -2,6 +2,7 @@
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::uri::Authority;
 
 use super::problem::{Code, Problem};
 
@@ -17,7 +18,10 @@ pub(super) fn refuse_foreign_change(request: &ServiceRequest, allowed: &[String]
     match origin(headers) {
         Some(origin) if is_own(origin, request) || allowed.iter().any(|one| one == origin) => {}
         Some(_) => return Err(foreign()),
-        None if headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) => {
+        None if headers
+            .get("sec-fetch-site")
+            .is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) =>
+        {
             return Err(foreign());
         }
         None => {}
@@ -51,7 +55,7 @@ fn is_own(origin: &str, request: &ServiceRequest) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let headers = request.headers();
     let called = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let called = called.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+    let called = called.or_else(|| request.uri().authority().map(Authority::as_str));
     let forwarded = headers.get("x-forwarded-host").and_then(|host| host.to_str().ok());
     let forwarded = forwarded.and_then(|hosts| hosts.split(',').next()).map(str::trim);
     let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
@@ -66,7 +70,8 @@ fn is_from_browser(headers: &HeaderMap) -> bool {
 }
 
 fn has_password(headers: &HeaderMap) -> bool {
-    let scheme = |value: &HeaderValue| value.as_bytes().get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"basic "));
+    let scheme =
+        |value: &HeaderValue| value.as_bytes().get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"basic "));
     headers.get(header::AUTHORIZATION).is_some_and(scheme)
 }
 

@@ -77,6 +77,11 @@ pub(super) fn nested<T, B: From<T> + Nest>(elements: Vec<T>) -> Vec<B> {
     elements.into_iter().map(nest).collect()
 }
 
+/// A number that is omitted if it is 0.
+pub(super) fn some(number: u64) -> Option<u64> {
+    Some(number).filter(|number| *number > 0)
+}
+
 /// 201 with the path of the new element in `Location`, under the prefix of the request.
 pub(super) fn created(request: &HttpRequest, path: &str, body: &impl Serialize) -> HttpResponse {
     let prefix = prefix_of(request);

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::elements::created;
 use super::extract::{Body, ElementPath, SchemaPath};
 use super::problem::Problem;
-use super::problems::{CreateSchemaProblems, ListSchemasProblems, SchemaProblems};
+use super::problems::{CreateSchemaProblems, DeleteSchemaProblems, ListSchemasProblems, SchemaProblems};
 use super::query::NoParameters;
 use crate::domain::extension::SchemaDefinition;
 use crate::store::Store;
@@ -177,7 +177,7 @@ pub(super) async fn get_extension_schema(
         ("elements" = inline(Elements), Path, description = "The kind of element"),
         ("name" = String, Path, description = "The schema, case-insensitive"),
     ),
-    responses((status = 204, description = "The schema and its records are deleted"), SchemaProblems)
+    responses((status = 204, description = "The schema and its records are deleted"), DeleteSchemaProblems)
 )]
 #[delete("/metadata/{elements}/extensions/{name}")]
 pub(super) async fn delete_extension_schema(

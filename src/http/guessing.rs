@@ -90,7 +90,10 @@ impl PasswordChecks {
 
     fn refuse_guesses(&self, address: Option<String>, user: &str) -> Result<(), Problem> {
         let refused = |whose: &str| {
-            Err(Problem::new(Code::RateLimited, format!("too many passwords of this {whose} were wrong or are new; wait")))
+            Err(Problem::new(
+                Code::RateLimited,
+                format!("too many passwords of this {whose} were wrong or are new; wait"),
+            ))
         };
         if self.failures.get(user).is_some_and(|failures| Instant::now() < failures.next_check) {
             return refused("user");

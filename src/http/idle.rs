@@ -11,6 +11,9 @@ use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream as Socket;
 
+/// The time between two looks at whether a client has closed its connection.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// A connection, with the number of its requests in progress.
 pub(super) struct Watched {
     /// A duplicate of the socket, to shut the connection down.
@@ -34,6 +37,19 @@ impl Watched {
         if let Ok(mut use_) = self.use_.lock() {
             use_.requests = use_.requests.saturating_add(started).saturating_sub(ended);
             use_.since = Instant::now();
+        }
+    }
+
+    /// Returns when the client has closed the connection, which is looked at twice a second.
+    pub(super) async fn closed(&self) {
+        let (open, mut byte) = (std::io::ErrorKind::WouldBlock, [0]);
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            match self.socket.peek(&mut byte) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == open => {}
+                Ok(0) | Err(_) => return,
+            }
         }
     }
 

@@ -1,12 +1,16 @@
 //! The middleware around all routes. It is a single one because each middleware boxes the future of every request.
 
+use std::sync::Arc;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
+use actix_web::error::ErrorRequestTimeout;
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use tokio_util::sync::CancellationToken;
 
+use super::idle::Watched;
 use super::problem::Problem;
 use super::telemetry::Taken;
 use super::{auth, compression, mode, normalization};
@@ -23,7 +27,7 @@ pub(super) async fn answer(
     let may_be_compressed = compression::is_accepted(&request);
     let offers_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let mut response = match admit(&request).await {
-        Ok(()) => next.call(request).await?.map_into_left_body(),
+        Ok(()) => unless_abandoned(request, next).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
     taken.answered(&mut response);
@@ -36,6 +40,20 @@ pub(super) async fn answer(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(compression::compress(response, may_be_compressed))
+}
+
+/// Passes the request on. A query, report or page is abandoned when its client has closed the connection: its statement is
+/// cancelled. An event is written all the same.
+async fn unless_abandoned<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let connection = request.conn_data::<Arc<Watched>>().filter(|_| *request.method() == Method::GET).cloned();
+    let Some(connection) = connection else { return next.call(request).await };
+    tokio::select! {
+        response = next.call(request) => response,
+        () = connection.closed() => Err(ErrorRequestTimeout("the client has closed the connection")),
+    }
 }
 
 async fn admit(request: &ServiceRequest) -> Result<(), Problem> {

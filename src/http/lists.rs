@@ -28,7 +28,7 @@ macro_rules! lists_of_service {
             ) -> Result<HttpResponse, Problem> {
                 let ListInQuery(filter, view) = query;
                 let filter = Filter { status: $status, ..filter };
-                Ok(listed::<_, $body>(&request, store.$list(service.0, &filter, &view).await?))
+                listed::<_, $body>(&request, store.$list(service.0, &filter, &view).await?).await
             }
         )+
     };

@@ -95,8 +95,12 @@ codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
     /// The deployment is in maintenance mode.
     Maintenance = "maintenance", SERVICE_UNAVAILABLE, "The service is in maintenance mode";
-    /// The queue of events is full.
+    /// There are too many requests of one kind.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service is overloaded";
+    /// The read exceeds its time limit.
+    ReadTimeout = "read_timeout", SERVICE_UNAVAILABLE, "The query, report or page takes too long";
+    /// A transaction that reads the view of the schema is open.
+    ViewInUse = "view_in_use", SERVICE_UNAVAILABLE, "The reporting view of the schema is in use";
     /// The database is unreachable, or the outcome of a commit is unknown.
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "The database is unavailable";
 }
@@ -330,7 +334,10 @@ impl From<StoreError> for Problem {
             StoreError::SchemaExists => Code::SchemaExists,
             StoreError::UnknownExtension => Code::UnknownExtension,
             StoreError::UnknownBusinessAttribute => Code::UnknownBusinessAttribute,
-            StoreError::Overloaded => Code::Overloaded,
+            StoreError::Overloaded(_) => Code::Overloaded,
+            StoreError::ReadTimeout(_) => Code::ReadTimeout,
+            StoreError::ViewInUse(_) => Code::ViewInUse,
+            StoreError::TooLarge { .. } => return Self::invalid_query("extensions", error.to_string()),
             StoreError::Unavailable(_) => Code::DatabaseUnavailable,
             StoreError::Corrupt { .. } | StoreError::Database(_) => {
                 let detail = "the error is in the server's log, under the X-Request-Id of this response";

@@ -48,13 +48,13 @@ problem_responses! {
     /// Problems of Delete Service.
     DeleteServiceProblems: InvalidId, InvalidQuery, UnknownService, Overloaded, Maintenance;
     /// Problems of Service by ID.
-    GetServiceProblems: InvalidId, InvalidQuery, UnknownService, Maintenance;
+    GetServiceProblems: InvalidId, InvalidQuery, UnknownService, Maintenance, Overloaded, ReadTimeout;
     /// Problems of State by ID.
-    GetStateProblems: InvalidId, InvalidQuery, UnknownService, UnknownState, Maintenance;
+    GetStateProblems: InvalidId, InvalidQuery, UnknownService, UnknownState, Maintenance, Overloaded, ReadTimeout;
     /// Problems of the lists of services.
-    ListServicesProblems: InvalidId, InvalidQuery, Maintenance;
+    ListServicesProblems: InvalidId, InvalidQuery, Maintenance, Overloaded, ReadTimeout;
     /// Problems of the lists of states and tasks.
-    ListOfServiceProblems: InvalidId, InvalidQuery, UnknownService, Maintenance;
+    ListOfServiceProblems: InvalidId, InvalidQuery, UnknownService, Maintenance, Overloaded, ReadTimeout;
     /// Problems of updating and merging extension records.
     ChangeRecordsProblems: InvalidJson, InvalidId, InvalidEvent, InvalidQuery, UnknownService, UnknownState, UnknownTask,
         UnknownExtension, PayloadTooLarge, UnsupportedMediaType, Overloaded, Maintenance;
@@ -62,13 +62,15 @@ problem_responses! {
     DeleteRecordsProblems: InvalidId, InvalidQuery, UnknownService, UnknownState, UnknownTask, UnknownExtension,
         Overloaded, Maintenance;
     /// Problems of Task by ID.
-    GetTaskProblems: InvalidId, InvalidQuery, UnknownService, UnknownTask, Maintenance;
+    GetTaskProblems: InvalidId, InvalidQuery, UnknownService, UnknownTask, Maintenance, Overloaded, ReadTimeout;
     /// Problems of creating an extension schema.
     CreateSchemaProblems: InvalidJson, InvalidSchema, InvalidQuery, NotFound, SchemaExists, PayloadTooLarge, UnsupportedMediaType;
     /// Problems of listing extension schemas.
     ListSchemasProblems: InvalidQuery, NotFound;
-    /// Problems of reading and deleting one extension schema.
+    /// Problems of reading one extension schema.
     SchemaProblems: InvalidQuery, NotFound, UnknownExtension;
+    /// Problems of deleting an extension schema.
+    DeleteSchemaProblems: InvalidQuery, NotFound, UnknownExtension, ViewInUse;
     /// Problems of listing business attributes.
     ListBusinessAttributesProblems: InvalidQuery;
     /// Problems of defining a business attribute.
@@ -85,7 +87,7 @@ problem_responses! {
     /// Problems of querying a purge.
     GetPurgeProblems: InvalidId, InvalidQuery, NotFound;
     /// Problems of the reports.
-    ReportProblems: InvalidQuery, Maintenance;
+    ReportProblems: InvalidQuery, Maintenance, Overloaded, ReadTimeout;
     /// Problems of the readiness check.
     ReadinessProblems: ;
 }

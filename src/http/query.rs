@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::http::header::{self, ContentType, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::IntoParams;
 
@@ -310,12 +310,46 @@ from_path!(ListInQuery<STATE>, request => Self::read(request));
 from_path!(ListInQuery<TASK>, request => Self::read(request));
 
 /// 200 with one page of a list. If older elements remain, the `Link` header has the URL of the next page.
-pub(super) fn listed<T, B: From<T> + Serialize>(request: &HttpRequest, page: Page<T>) -> HttpResponse {
+pub(super) async fn listed<T, B>(request: &HttpRequest, page: Page<T>) -> Result<HttpResponse, Problem>
+where
+    T: Send + 'static,
+    B: From<T> + Serialize,
+{
     let mut answer = HttpResponse::Ok();
     if let Some(link) = page.older.and_then(|older| link(request, older)) {
         answer.insert_header((header::LINK, link));
     }
-    answer.json(page.elements.into_iter().map(B::from).collect::<Vec<_>>())
+    let json = elsewhere(move || array::<T, B>(page.elements)).await?;
+    Ok(answer.content_type(ContentType::json()).body(json))
+}
+
+/// 200 with one element, which may have many others nested in it.
+pub(super) async fn one<T, B>(element: T) -> Result<HttpResponse, Problem>
+where
+    T: Send + 'static,
+    B: From<T> + Serialize,
+{
+    let json = elsewhere(move || serde_json::to_vec(&B::from(element)).unwrap_or_default()).await?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json))
+}
+
+/// Writes one element after the other, so that no more than one is there as a body.
+fn array<T, B: From<T> + Serialize>(elements: Vec<T>) -> Vec<u8> {
+    let mut json = vec![b'['];
+    for (at, element) in elements.into_iter().enumerate() {
+        if at > 0 {
+            json.push(b',');
+        }
+        // It fails neither at a body, whose names are strings, nor at memory.
+        drop(serde_json::to_writer(&mut json, &B::from(element)));
+    }
+    json.push(b']');
+    json
+}
+
+/// Does work that may take long on another thread than those that serve connections.
+pub(super) async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    web::block(work).await.map_err(|_| Problem::new(Code::Internal, "the answer could not be written"))
 }
 
 fn link(request: &HttpRequest, older: Cursor) -> Option<HeaderValue> {

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::elements::{LifecycleBody, created, nested};
+use super::elements::{LifecycleBody, created, nested, some};
 use super::events::{DispositionFields, EventFields, LongOrString};
 use super::extract::{Body, ContactPath, CustomerPath, ServicePath};
 use super::idempotency::{IdempotencyKeyParameter, KeyedBody};
@@ -15,7 +15,7 @@ use super::problems::{
 };
 use super::query::{
     ExtensionsParameter, ListInQuery, NestedStatesParameters, NestedTasksParameters, NoParameters, PageParameters,
-    SERVICE, ServiceFilterParameters, ViewInQuery, listed,
+    SERVICE, ServiceFilterParameters, ViewInQuery, listed, one,
 };
 use super::states::StateBody;
 use super::tasks::TaskBody;
@@ -131,6 +131,12 @@ pub(super) struct ServiceBody {
     /// Completed tasks, including those of states, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_tasks: Option<Vec<TaskBody>>,
+    /// How many older states are left out, if the service has more than an answer may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted_states: Option<u64>,
+    /// How many older tasks are left out, if the service has more than an answer may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted_tasks: Option<u64>,
 }
 
 impl From<Service> for ServiceBody {
@@ -141,6 +147,8 @@ impl From<Service> for ServiceBody {
             contact_key: service.contact_key,
             service_type: service.lifecycle.kind.take().map(LongOrString::from),
             lifecycle: service.lifecycle.into(),
+            omitted_states: some(service.states.omitted),
+            omitted_tasks: some(service.tasks.omitted),
             active_states: service.states.active.map(nested),
             completed_states: service.states.completed.map(nested),
             active_tasks: service.tasks.active.map(nested),
@@ -190,7 +198,7 @@ pub(super) async fn get_service(
     view: ViewInQuery<SERVICE>,
 ) -> Result<HttpResponse, Problem> {
     let service = store.get_service(service.0, &view.0).await?;
-    Ok(HttpResponse::Ok().json(ServiceBody::from(service)))
+    one::<_, ServiceBody>(service).await
 }
 
 /// Defines the handlers that list all, the active or the completed services of a customer or contact key.
@@ -223,7 +231,7 @@ macro_rules! lists_of_services {
             ) -> Result<HttpResponse, Problem> {
                 let ListInQuery(filter, view) = query;
                 let (of, filter) = (Listed::Services(Owner::$owner(owner.0)), Filter { status: $status, ..filter });
-                Ok(listed::<_, ServiceBody>(&request, store.list_services(&of, &filter, &view).await?))
+                listed::<_, ServiceBody>(&request, store.list_services(&of, &filter, &view).await?).await
             }
         )+
     };

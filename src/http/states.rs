@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::elements::{LifecycleBody, Nest, created, nested};
+use super::elements::{LifecycleBody, Nest, created, nested, some};
 use super::events::{DispositionFields, EventFields, LongOrString};
 use super::extract::{Body, ServicePath, StatePath};
 use super::idempotency::{IdempotencyKeyParameter, KeyedBody};
@@ -15,7 +15,7 @@ use super::problems::{
 };
 use super::query::{
     ExtensionsParameter, ListInQuery, NestedTasksParameters, NoParameters, PageParameters, STATE,
-    StateFilterParameters, ViewInQuery, listed,
+    StateFilterParameters, ViewInQuery, listed, one,
 };
 use super::tasks::TaskBody;
 use crate::domain::element::State;
@@ -116,6 +116,9 @@ pub(super) struct StateBody {
     /// Completed tasks of the state, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_tasks: Option<Vec<TaskBody>>,
+    /// How many older tasks are left out, if the state has more than an answer may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted_tasks: Option<u64>,
 }
 
 impl From<State> for StateBody {
@@ -126,6 +129,7 @@ impl From<State> for StateBody {
             state_type: state.lifecycle.kind.take().map(LongOrString::from),
             previous_state_id: state.previous_state_id,
             lifecycle: state.lifecycle.into(),
+            omitted_tasks: some(state.tasks.omitted),
             active_tasks: state.tasks.active.map(nested),
             completed_tasks: state.tasks.completed.map(nested),
         }
@@ -236,7 +240,7 @@ pub(super) async fn get_state(
     view: ViewInQuery<STATE>,
 ) -> Result<HttpResponse, Problem> {
     let state = store.get_state(state.0, state.1, &view.0).await?;
-    Ok(HttpResponse::Ok().json(StateBody::from(state)))
+    one::<_, StateBody>(state).await
 }
 
 lists_of_service! {

@@ -92,8 +92,7 @@ fn certified(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Resul
 fn chain_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |source| TlsError::File { path: path.to_owned(), source };
     let text = std::fs::read(path).map_err(|error| unreadable(rustls_pki_types::pem::Error::Io(error)))?;
-    let chain: Vec<_> =
-        CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(unreadable)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(unreadable)?;
     let begun = text.windows(BEGIN.len()).filter(|window| *window == BEGIN).count();
     if begun > chain.len() {
         return Err(TlsError::Incomplete { path: path.to_owned(), begun, whole: chain.len() });

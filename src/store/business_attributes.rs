@@ -1,9 +1,11 @@
 //! Business attributes.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::{MAX_TRIES, Store, StoreError};
+use super::{Store, StoreError};
 use crate::domain::business_attribute::{BusinessAttribute, BusinessAttributeDefinition, Value, ValueDefinition};
 use crate::domain::field::Field;
 use crate::domain::violation::{Place, Violations};
@@ -37,17 +39,6 @@ impl Store {
         &self,
         definition: &BusinessAttributeDefinition,
     ) -> Result<Defined, StoreError> {
-        for _ in 0..MAX_TRIES {
-            match self.try_define(definition).await {
-                // A drawn number was already taken: try the next one.
-                Err(StoreError::Database(error)) if violates(&error, "business_attribute_values_dbid") => {}
-                other => return other,
-            }
-        }
-        Err(StoreError::Overloaded)
-    }
-
-    async fn try_define(&self, definition: &BusinessAttributeDefinition) -> Result<Defined, StoreError> {
         let mut transaction = self.pool.begin().await?;
         lock_metadata(&mut transaction).await?;
         let all = read(&mut transaction).await?;
@@ -85,10 +76,6 @@ impl Store {
         .await?;
         self.commit_metadata(transaction).await
     }
-}
-
-fn violates(error: &sqlx::Error, constraint: &str) -> bool {
-    error.as_database_error().and_then(|refusal| refusal.constraint()) == Some(constraint)
 }
 
 /// Serializes changes of the metadata.
@@ -145,7 +132,8 @@ async fn update_attribute(
     .map(drop)
 }
 
-/// Retires values that are no longer listed, and inserts new ones. The number and the name of a row never change: a
+/// Retires values that are no longer listed, and inserts new ones. Numbers are drawn for those without: more than that by
+/// the number of those that are taken, so that enough of them are free. The number and the name of a row never change: a
 /// value with another number or name gets another row.
 async fn write_values(
     connection: &mut PgConnection,
@@ -173,15 +161,29 @@ async fn write_values(
     sqlx::query!(
         r#"-- write_values
         with wanted as (
-          select * from unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[])
-            as g(value_id, dbid, name, display_name, description)
+          select * from unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[]) with ordinality
+            as g(value_id, dbid, name, display_name, description, n)
         ), kept as (
           update business_attribute_values v set display_name = w.display_name, description = w.description
           from wanted w where v.value_id = w.value_id
+        ), taken as (
+          select dbid from wanted where dbid is not null
+          union
+          select dbid from business_attribute_values
+          where attribute_id = $1 and dbid is not null and retired_at is null
+        ), drawn as materialized (
+          select nextval('value_dbid_seq') as dbid from generate_series(1, (
+            select count(*) from wanted where value_id is null and dbid is null) + (select count(*) from taken))
+        ), free as (
+          select dbid, row_number() over (order by dbid) as number from drawn
+          where dbid not in (select dbid from taken where dbid is not null)
+        ), new as (
+          select w.*, case when w.dbid is null then row_number() over (partition by w.dbid is null order by w.n) end as number
+          from wanted w where w.value_id is null
         )
         insert into business_attribute_values (attribute_id, dbid, name, display_name, description)
-        select $1, coalesce(w.dbid, nextval('value_dbid_seq')), w.name, w.display_name, w.description
-        from wanted w where w.value_id is null"#,
+        select $1, coalesce(new.dbid, free.dbid), new.name, new.display_name, new.description
+        from new left join free on free.number = new.number"#,
         attribute_id,
         &value_id as _,
         &wanted.iter().map(|value| value.dbid).collect::<Vec<_>>() as _,
@@ -194,42 +196,60 @@ async fn write_values(
     .map(drop)
 }
 
-/// All business attributes in force with their values, by name.
+/// All business attributes in force with their values, by name. The values are read by the numbers of their attributes, so
+/// that those that fields have learned cost nothing, however many there are.
 pub(super) async fn read(connection: &mut PgConnection) -> Result<Vec<BusinessAttribute>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"-- read_business_attributes
-        select a.attribute_id, a.name, a.display_name, a.description, a.fields, a.default_value_id,
-          v.value_id, v.dbid as "dbid!", v.name as "value_name!", v.display_name as value_display_name,
-          v.description as value_description
-        from business_attributes a
-        join business_attribute_values v on v.attribute_id = a.attribute_id and v.retired_at is null
-        where not a.learned and a.removed_at is null
-        order by lower(a.name collate "C"), a.attribute_id, v.dbid"#
+        select attribute_id, name, display_name, description, fields, default_value_id
+        from business_attributes
+        where not learned and removed_at is null
+        order by lower(name collate "C"), attribute_id"#
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let ids: Vec<_> = rows.iter().map(|row| row.attribute_id).collect();
+    let mut values = read_values(connection, &ids).await?;
+    let attributes = rows.into_iter().filter_map(|row| {
+        Some(BusinessAttribute {
+            dbid: row.attribute_id,
+            name: row.name,
+            display_name: row.display_name,
+            description: row.description,
+            fields: row.fields.iter().filter_map(|field| Field::parse(field)).collect(),
+            values: values.remove(&row.attribute_id)?,
+            default: row.default_value_id,
+        })
+    });
+    Ok(attributes.collect())
+}
+
+async fn read_values(
+    connection: &mut PgConnection,
+    attributes: &[i32],
+) -> Result<HashMap<i32, Vec<Value>>, sqlx::Error> {
+    let mut values = HashMap::<i32, Vec<Value>>::new();
+    if attributes.is_empty() {
+        return Ok(values);
+    }
+    let rows = sqlx::query!(
+        r#"-- read_values
+        select attribute_id, value_id, dbid as "dbid!", name as "name!", display_name, description
+        from business_attribute_values
+        where attribute_id = any($1) and retired_at is null
+        order by attribute_id, dbid"#,
+        attributes
     )
     .fetch_all(connection)
     .await?;
-    let mut attributes: Vec<BusinessAttribute> = Vec::new();
     for row in rows {
-        if attributes.last().is_none_or(|last| last.dbid != row.attribute_id) {
-            attributes.push(BusinessAttribute {
-                dbid: row.attribute_id,
-                name: row.name,
-                display_name: row.display_name,
-                description: row.description,
-                fields: row.fields.iter().filter_map(|field| Field::parse(field)).collect(),
-                values: Vec::new(),
-                default: row.default_value_id,
-            });
-        }
-        if let Some(attribute) = attributes.last_mut() {
-            attribute.values.push(Value {
-                value_id: row.value_id,
-                dbid: row.dbid,
-                name: row.value_name,
-                display_name: row.value_display_name,
-                description: row.value_description,
-            });
-        }
+        values.entry(row.attribute_id).or_default().push(Value {
+            value_id: row.value_id,
+            dbid: row.dbid,
+            name: row.name,
+            display_name: row.display_name,
+            description: row.description,
+        });
     }
-    Ok(attributes)
+    Ok(values)
 }

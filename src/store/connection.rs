@@ -100,7 +100,7 @@ pub(super) enum NoPrimary {
     ReadOnly,
 }
 
-/// The address of the database, shared by the pool and the writers.
+/// The address of the database, shared by the pools and the writers.
 pub(super) struct Database {
     hosts: Vec<PgConnectOptions>,
     current: AtomicUsize,
@@ -169,17 +169,45 @@ impl Database {
 
     /// Opens a pool of connections to the host in use.
     pub(super) async fn open_pool(self: &Arc<Self>, size: u32) -> Result<PgPool, sqlx::Error> {
+        self.open_pool_with(size, String::new()).await
+    }
+
+    /// Opens a pool of connections for reads, whose statements may take so long, and are cancelled soon after their
+    /// connection was closed.
+    pub(super) async fn open_pool_for_reads(
+        self: &Arc<Self>,
+        size: u32,
+        timeout: Duration,
+    ) -> Result<PgPool, sqlx::Error> {
+        // The caller measures the time of the whole read, so this limit is the second one.
+        let timeout = timeout.as_millis() + 1000;
+        let set_up = format!(
+            "-- set_up_reads
+            select pg_catalog.count(pg_catalog.set_config(name, value, false))
+            from (values ('statement_timeout', '{timeout}'), ('client_connection_check_interval', '500'))
+              as wanted(name, value)
+            where pg_catalog.current_setting(name, true) is not null"
+        );
+        self.open_pool_with(size, set_up).await
+    }
+
+    /// Opens a pool whose sessions are set up by one more statement, unless it is empty.
+    async fn open_pool_with(self: &Arc<Self>, size: u32, also: String) -> Result<PgPool, sqlx::Error> {
+        let also: Arc<str> = also.into();
         let host = self.host().ok_or(sqlx::Error::PoolClosed)?.clone();
         let (opened, used) = (Arc::clone(self), Arc::clone(self));
         PgPoolOptions::new()
             .max_connections(size)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| {
-                let database = Arc::clone(&opened);
+                let (database, also) = (Arc::clone(&opened), Arc::clone(&also));
                 Box::pin(async move {
                     // Queries are answered by a standby too.
                     if !set_up(connection).await? {
                         database.doubtful.store(true, Ordering::Relaxed);
+                    }
+                    if !also.is_empty() {
+                        connection.execute(&*also).await?;
                     }
                     Ok(())
                 })
@@ -196,10 +224,12 @@ impl Database {
         self.renewed.read().map_or(Duration::MAX, |renewed| renewed.elapsed())
     }
 
-    /// Makes the pool connect to the host in use, and stop using connections older than this call.
-    fn renew(&self, pool: &PgPool) {
+    /// Makes the pools connect to the host in use, and stop using connections older than this call.
+    fn renew(&self, pools: &[PgPool]) {
         if let Some(host) = self.host() {
-            pool.set_connect_options(host.clone());
+            for pool in pools {
+                pool.set_connect_options(host.clone());
+            }
         }
         if let Ok(mut renewed) = self.renewed.write() {
             *renewed = Instant::now();
@@ -240,10 +270,11 @@ pub(super) async fn within<T>(
     tokio::time::timeout(limit, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-/// Follows a failover: finds the host that accepts writes, and makes the pool discard its connections to the old one.
+/// Follows a failover: finds the host that accepts writes, and makes the pools discard their connections to the old one.
 pub(super) struct FollowPrimary {
     pub(super) database: Arc<Database>,
-    pub(super) pool: PgPool,
+    /// The pool for all but reads, and that for reads.
+    pub(super) pools: [PgPool; 2],
 }
 
 impl Job for FollowPrimary {
@@ -252,7 +283,7 @@ impl Job for FollowPrimary {
 
     async fn run(&mut self) -> Result<Next, Failure> {
         let doubtful = self.database.doubtful.swap(false, Ordering::Relaxed);
-        let asked = within(ACQUIRE_TIMEOUT, accepts_writes(&self.pool)).await;
+        let asked = within(ACQUIRE_TIMEOUT, accepts_writes(&self.pools[0])).await;
         if !doubtful && matches!(asked, Ok(true)) {
             return Ok(Next::Scheduled);
         }
@@ -263,7 +294,7 @@ impl Job for FollowPrimary {
         }
         // A pool whose connections are all in use is left as it is.
         if asked.is_ok() || self.database.current.load(Ordering::Relaxed) != before {
-            self.database.renew(&self.pool);
+            self.database.renew(&self.pools);
         }
         Ok(Next::Scheduled)
     }

@@ -1,5 +1,7 @@
 //! Errors of the store, as far as a caller can act on them.
 
+use std::time::Duration;
+
 use crate::background::Failure;
 use crate::domain::refusal::Refusal;
 use crate::domain::violation::Violations;
@@ -22,9 +24,21 @@ pub enum StoreError {
     /// No business attribute of this name is in force.
     #[error("no business attribute has this name")]
     UnknownBusinessAttribute,
-    /// The writer's queue is full, or the metadata changed at every attempt.
-    #[error("too many commands are waiting to be written")]
-    Overloaded,
+    /// There is more to do than the store can do at a time.
+    #[error("{0}")]
+    Overloaded(Load),
+    /// The read took longer than this, which is the limit.
+    #[error("the read took longer than {} s, which READ_TIMEOUT allows; ask for less, or for a shorter period", .0.as_secs())]
+    ReadTimeout(Duration),
+    /// The selected extensions exceed the limit of an answer, in bytes.
+    #[error("the selected extensions have more than {limit} bytes; select fewer, or take a smaller limit")]
+    TooLarge {
+        /// The limit.
+        limit: i64,
+    },
+    /// An open transaction reads the reporting view of this name, so that the view cannot be dropped.
+    #[error("a transaction that reads the view reporting.{0} is open; nothing was changed")]
+    ViewInUse(String),
     /// The database cannot be reached, or it is unknown whether it committed.
     #[error("the database is unavailable")]
     Unavailable(#[source] Option<sqlx::Error>),
@@ -39,6 +53,20 @@ pub enum StoreError {
     /// The database refused a statement for a reason that no caller can act on.
     #[error("the database refused a statement")]
     Database(#[source] sqlx::Error),
+}
+
+/// What there is too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Load {
+    /// The writer's queue is full.
+    #[error("too many commands are waiting to be written")]
+    Commands,
+    /// The metadata changed at every attempt to validate the command.
+    #[error("the metadata change faster than events can be checked against them")]
+    MetadataChanges,
+    /// All connections for reads are in use.
+    #[error("too many queries, reports and pages are being read")]
+    Reads,
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -83,4 +111,24 @@ pub(super) fn is_outage(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed => true,
         _ => false,
     }
+}
+
+/// PostgreSQL's code of a statement that exceeded its time limit, or was cancelled.
+const QUERY_CANCELED: &str = "57014";
+
+/// PostgreSQL's code of a lock that was not granted in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// Returns whether a statement exceeded its time limit.
+pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
+    has_code(error, QUERY_CANCELED)
+}
+
+/// Returns whether a lock was not granted in time.
+pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    has_code(error, LOCK_NOT_AVAILABLE)
+}
+
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(code)
 }

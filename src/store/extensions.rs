@@ -1,12 +1,21 @@
 //! Extension schemas.
 
+use std::time::{Duration, Instant};
+
 use sqlx::types::Json;
 use sqlx::{Postgres, Transaction};
 
 use super::batch::ElementColumn;
+use super::error::is_lock_timeout;
 use super::{Store, StoreError, reporting};
 use crate::domain::extension::{AttributeDefinition, Schema, SchemaDefinition, SchemaId, UniqueDefinition, ValueKind};
 use crate::domain::ids::Element;
+
+/// How long the view of a deleted schema is tried to be dropped.
+const DROP_FOR: Duration = Duration::from_secs(5);
+
+/// The pause after an attempt, in which those who wait for the view get it.
+const DROP_PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) struct SchemaRow {
     pub(super) schema_id: i32,
@@ -70,17 +79,39 @@ impl Store {
         self.commit_metadata(transaction).await
     }
 
-    /// Creates open schemas for the extensions that an event has without a schema (docs/api.md §4).
+    /// Creates open schemas for the extensions that an event has without a schema (docs/api.md §4), all with one change of the
+    /// metadata. Events that bring the same names wait here, rather than for the lock in the database.
     pub(super) async fn learn_extensions(&self, names: &[(Element, String)]) -> Result<(), StoreError> {
-        for (element, name) in names {
-            let Some(definition) = SchemaDefinition::open(name) else { continue };
-            match self.create_extension_schema(*element, &definition).await {
-                // Another event created it meanwhile, or this event has the extension twice.
-                Ok(()) | Err(StoreError::SchemaExists) => {}
-                Err(error) => return Err(error),
-            }
+        let _one_at_a_time = self.learning.lock().await;
+        let known = self.metadata.current();
+        let unknown = names.iter().filter(|(element, name)| known.schema(*element, name).is_none());
+        let unknown = unknown.filter(|(_, name)| SchemaDefinition::open(name).is_some());
+        let (elements, names): (Vec<_>, Vec<_>) =
+            unknown.map(|(element, name)| (ElementColumn::from(*element), name.clone())).unzip();
+        if names.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let mut transaction = self.pool.begin().await?;
+        // Another node may have created some of them meanwhile, and this event may have one twice.
+        let created = sqlx::query!(
+            r#"-- learn_extensions
+            insert into extension_schemas (element, name, multi_valued, open, attributes, unique_attributes, created_at,
+              view_version)
+            select g.element, g.name, true, true, '[]', '[]', $3, $4
+            from unnest($1::element[], $2::text[]) as g(element, name)
+            order by g.element, lower(g.name collate "C")
+            on conflict do nothing"#,
+            &elements as _,
+            &names,
+            self.clock.now().to_datetime(),
+            reporting::VIEW_VERSION,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        if created.rows_affected() == 0 {
+            return Ok(());
+        }
+        self.commit_metadata(transaction).await
     }
 
     /// All schemas of a kind of element, by name.
@@ -112,7 +143,20 @@ impl Store {
     }
 
     /// Deletes a schema. Its records are hidden at once and removed in the background.
+    ///
+    /// While a transaction is open that reads the schema's view, the view cannot be dropped, and whoever comes to read it waits
+    /// behind the attempt. So an attempt gives up soon, and is repeated for a few seconds.
     pub async fn delete_extension_schema(&self, element: Element, name: &str) -> Result<(), StoreError> {
+        let start = Instant::now();
+        loop {
+            match self.try_delete_extension_schema(element, name).await {
+                Err(StoreError::ViewInUse(_)) if start.elapsed() < DROP_FOR => tokio::time::sleep(DROP_PAUSE).await,
+                deleted => return deleted,
+            }
+        }
+    }
+
+    async fn try_delete_extension_schema(&self, element: Element, name: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let deleted = sqlx::query_scalar!(
             r#"-- delete_extension_schema
@@ -127,7 +171,12 @@ impl Store {
         if deleted.is_none() {
             return Err(StoreError::UnknownExtension);
         }
-        reporting::drop_view(&mut transaction, element, name).await?;
+        reporting::limit_wait_for_view(&mut transaction).await?;
+        reporting::drop_view(&mut transaction, element, name).await.map_err(|error| {
+            let in_use = || StoreError::ViewInUse(reporting::view_of(element, name));
+            if is_lock_timeout(&error) { in_use() } else { error.into() }
+        })?;
+        reporting::lift_wait_for_view(&mut transaction).await?;
         self.commit_metadata(transaction).await?;
         self.deleted_schemas.wake();
         Ok(())

@@ -1,16 +1,23 @@
 //! Identifiers, drawn from their sequences in blocks, so that an identifier is known before its row is inserted and
 //! costs no round trip.
+//!
+//! A drawn identifier may be taken in its service: a sequence of 32 bits has come round, or a database was restored without
+//! its sequences. The next ones are tried then, and if they are taken as well, a free one is looked for.
 
 use std::collections::VecDeque;
 
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 
+use super::write::Attempt;
 use super::{Store, StoreError};
 use crate::domain::ids::{ServiceId, StateId, TaskId};
 
 /// The identifiers drawn at a time. The rest of a block is lost when the process stops.
 const BLOCK: i32 = 1000;
+
+/// How many identifiers that are taken are drawn for an element before a free one is looked for.
+const TRIED: usize = 3;
 
 /// The blocks in use.
 #[derive(Default)]
@@ -33,6 +40,11 @@ impl Block {
         ids.pop_front().ok_or(StoreError::Corrupt { table: "sequence", column: "last_value" })
     }
 
+    /// Forgets the identifiers that are left.
+    async fn forget(&self) {
+        self.0.lock().await.clear();
+    }
+
     async fn draw_32(&self, pool: &PgPool, sequence: &'static str) -> Result<i32, StoreError> {
         let id = self.draw(pool, sequence).await?;
         i32::try_from(id).map_err(|_| StoreError::Corrupt { table: sequence, column: "last_value" })
@@ -50,15 +62,62 @@ async fn draw_ids(pool: &PgPool, sequence: &str) -> Result<Vec<i64>, sqlx::Error
 }
 
 impl Store {
-    pub(super) async fn draw_service_id(&self) -> Result<ServiceId, StoreError> {
+    pub(super) async fn draw_service_id(&self, attempt: Attempt<'_>) -> Result<ServiceId, StoreError> {
+        if attempt.taken == TRIED {
+            Box::pin(self.skip_taken_service_ids()).await?;
+        }
         self.ids.services.draw(&self.pool, "service_id_seq").await.map(ServiceId)
     }
 
-    pub(super) async fn draw_state_id(&self) -> Result<StateId, StoreError> {
+    pub(super) async fn draw_state_id(&self, service: ServiceId, attempt: Attempt<'_>) -> Result<StateId, StoreError> {
+        if attempt.taken >= TRIED {
+            return Box::pin(self.free_state_id(service)).await;
+        }
         self.ids.states.draw_32(&self.pool, "state_id_seq").await.map(StateId)
     }
 
-    pub(super) async fn draw_task_id(&self) -> Result<TaskId, StoreError> {
+    pub(super) async fn draw_task_id(&self, service: ServiceId, attempt: Attempt<'_>) -> Result<TaskId, StoreError> {
+        if attempt.taken >= TRIED {
+            return Box::pin(self.free_task_id(service)).await;
+        }
         self.ids.tasks.draw_32(&self.pool, "task_id_seq").await.map(TaskId)
+    }
+
+    async fn skip_taken_service_ids(&self) -> Result<(), StoreError> {
+        sqlx::query!(
+            "-- skip_taken_service_ids
+            select setval('service_id_seq', greatest(last_value, (select max(service_id) from services)))
+            from service_id_seq"
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        self.ids.services.forget().await;
+        Ok(())
+    }
+
+    /// An identifier that no state of the service has, at random: others that look for one at the same time find another.
+    async fn free_state_id(&self, service: ServiceId) -> Result<StateId, StoreError> {
+        let free = sqlx::query_scalar!(
+            r#"-- free_state_id
+            select g.id as "id!"
+            from (select (1 + floor(random() * 2147483647))::int as id from generate_series(1, 100)) g
+            where not exists (select from states s where s.service_id = $1 and s.state_id = g.id) limit 1"#,
+            service.0
+        );
+        let free = free.fetch_optional(&self.pool).await?;
+        free.map(StateId).ok_or(StoreError::Corrupt { table: "states", column: "state_id" })
+    }
+
+    /// An identifier that no task of the service has, at random.
+    async fn free_task_id(&self, service: ServiceId) -> Result<TaskId, StoreError> {
+        let free = sqlx::query_scalar!(
+            r#"-- free_task_id
+            select g.id as "id!"
+            from (select (1 + floor(random() * 2147483647))::int as id from generate_series(1, 100)) g
+            where not exists (select from tasks t where t.service_id = $1 and t.task_id = g.id) limit 1"#,
+            service.0
+        );
+        let free = free.fetch_optional(&self.pool).await?;
+        free.map(TaskId).ok_or(StoreError::Corrupt { table: "tasks", column: "task_id" })
     }
 }

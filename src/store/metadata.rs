@@ -50,6 +50,7 @@ impl MetadataCache {
 struct MetadataRow {
     metadata_version: i64,
     lifetimes: bool,
+    values_generation: i64,
     schema_id: Option<i32>,
     element: Option<ElementColumn>,
     name: Option<String>,
@@ -80,7 +81,7 @@ async fn read(pool: &PgPool, settings: MetadataSettings) -> Result<Metadata, sql
     let rows = sqlx::query_as!(
         MetadataRow,
         r#"-- read_metadata
-        select d.metadata_version, d.lifetimes, e.schema_id as "schema_id?", e.element as "element?: _", e.name as "name?", e.open as "open?",
+        select d.metadata_version, d.lifetimes, d.values_generation, e.schema_id as "schema_id?", e.element as "element?: _", e.name as "name?", e.open as "open?",
           e.multi_valued as "multi_valued?", e.attributes as "attributes?: _",
           e.unique_attributes as "unique_attributes?: _"
         from deployment d left join extension_schemas e on e.deleted_at is null"#
@@ -89,7 +90,9 @@ async fn read(pool: &PgPool, settings: MetadataSettings) -> Result<Metadata, sql
     .await?;
     let version = rows.first().map_or_else(MetadataVersion::default, |row| MetadataVersion(row.metadata_version));
     let lifetimes = rows.first().is_some_and(|row| row.lifetimes);
+    let values_generation = rows.first().map_or(0, |row| row.values_generation);
     let attributes = business_attributes::read(&mut snapshot).await?;
     let schemas = rows.into_iter().filter_map(MetadataRow::schema);
-    Ok(Metadata::new(version, settings, schemas, attributes).with_lifetimes(lifetimes))
+    let metadata = Metadata::new(version, settings, schemas, attributes).with_lifetimes(lifetimes);
+    Ok(metadata.with_values_generation(values_generation))
 }

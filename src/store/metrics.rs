@@ -15,7 +15,10 @@ const POOL: &str = "context_services_pool_connections";
 /// Registers the help texts of the metrics.
 pub(super) fn describe() {
     describe_counter!(EVENTS, "Commands by operation and outcome.");
-    describe_gauge!(POOL, "Pooled connections, which serve everything but events, by state: idle or used.");
+    describe_gauge!(
+        POOL,
+        "Pooled connections, by what they serve (reads: queries, reports and pages; other: all else but events) and state (idle or used)."
+    );
 }
 
 /// Counts answered commands. The counts of a batch are summed first, since it has few operations and outcomes.
@@ -40,15 +43,15 @@ const fn outcome(answer: &Answer) -> &'static str {
         Ok(Verdict::Repeated(_)) => "repeated",
         Ok(Verdict::Refused(_)) => "refused",
         Ok(Verdict::Retry) => "again",
-        Err(StoreError::Overloaded) => "overloaded",
+        Err(StoreError::Overloaded(_)) => "overloaded",
         Err(StoreError::Unavailable(_)) => "unavailable",
         Err(_) => "failed",
     }
 }
 
-/// Sets the gauges of the pool.
-pub(super) fn measure(pool: &PgPool) {
+/// Sets the gauges of a pool. `serves` says what it is for.
+pub(super) fn measure(pool: &PgPool, serves: &'static str) {
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
-    gauge!(POOL, "state" => "idle").set(idle);
-    gauge!(POOL, "state" => "used").set(pool.size().saturating_sub(idle));
+    gauge!(POOL, "serves" => serves, "state" => "idle").set(idle);
+    gauge!(POOL, "serves" => serves, "state" => "used").set(pool.size().saturating_sub(idle));
 }

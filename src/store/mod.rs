@@ -1,4 +1,5 @@
-//! All SQL and every transaction. Events are written through `writer`; everything else uses a pooled connection.
+//! All SQL and every transaction. Events are written through `writer`, queries read through `reads`; everything else uses a
+//! connection of the general pool.
 //!
 //! Nothing here knows HTTP.
 
@@ -18,6 +19,7 @@ mod metadata;
 mod metrics;
 mod outdated_views;
 mod queries;
+mod reads;
 mod records;
 mod reporting;
 mod reports;
@@ -25,6 +27,7 @@ mod services;
 mod states;
 mod suitability;
 mod tasks;
+mod unused_values;
 mod values;
 mod write;
 mod writer;
@@ -40,8 +43,9 @@ use crate::domain::time::Timestamp;
 
 pub use business_attributes::Defined;
 pub use connection::DatabaseAddress;
-pub use error::StoreError;
+pub use error::{Load, StoreError};
 pub use lifetimes::LifetimeSettings;
+pub use reads::ReadSettings;
 pub use suitability::{Readiness, StartError};
 pub use writer::WriterSettings;
 
@@ -54,19 +58,25 @@ use lifetimes::{AdvanceHorizon, CompleteIdleServices, MeasureRemoval, RemoveServ
 use metadata::MetadataCache;
 use outdated_views::ReplaceOutdatedViews;
 use queries::KnownMeanings;
+use reads::Reads;
+use unused_values::{MeasureValues, RemoveUnusedValues};
 use values::Values;
 use writer::Writer;
 
 /// The most attempts at a command whose metadata change while it is being written.
-const MAX_TRIES: usize = 8;
+const MAX_TRIES: usize = 32;
 
 /// Settings of the store.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
     /// The address of the database.
     pub database: DatabaseAddress,
-    /// The most pooled connections. They serve everything but events.
+    /// The most pooled connections for everything but events and reads.
     pub pool_size: u32,
+    /// Reads of queries, reports and pages.
+    pub reads: ReadSettings,
+    /// The most values that a field without a business attribute learns.
+    pub max_learned_values: u32,
     /// Whether an extension without a schema is accepted and stored as it is sent (docs/api.md §4).
     pub open_extensions: bool,
     /// Whether queries give the name of a value that has a number, too (docs/api.md §5).
@@ -89,6 +99,7 @@ impl StoreSettings {
 /// The context of customer journeys, on disk.
 pub struct Store {
     pool: PgPool,
+    reads: Reads,
     clock: Arc<dyn Clock>,
     ids: Ids,
     values: Values,
@@ -101,6 +112,7 @@ pub struct Store {
     removal: Waker,
     purges: Waker,
     lifetimes_switch: tokio::sync::Mutex<()>,
+    learning: tokio::sync::Mutex<()>,
     deleted_schemas: Waker,
 }
 
@@ -119,7 +131,8 @@ impl Store {
         metrics::describe();
         let jobs = Jobs::new(Arc::clone(&clock));
         let writer = Writer::start(&database, settings.writer, &jobs).await.map_err(StartError::Unreachable)?;
-        jobs.start(FollowPrimary { database, pool: pool.clone() });
+        let reads = Reads::open(&database, settings.reads).await.map_err(StartError::Unreachable)?;
+        jobs.start(FollowPrimary { database, pools: [pool.clone(), reads.pool.clone()] });
         jobs.start(FollowDeployment { deployment: deployment.clone(), pool: pool.clone() });
         jobs.start(ReplaceOutdatedViews { pool: pool.clone() });
         jobs.start(ExpireKeys::new(pool.clone(), Arc::clone(&clock)));
@@ -134,12 +147,16 @@ impl Store {
         });
         jobs.start(CompleteIdleServices::new(pool.clone(), Arc::clone(&clock), auto_complete_after));
         let purges = jobs.start(RunPurges::new(pool.clone(), Arc::clone(&clock), removal.clone()));
+        let limit = settings.max_learned_values;
+        jobs.start(MeasureValues { pool: pool.clone(), limit });
+        jobs.start(RemoveUnusedValues::new(pool.clone(), Arc::clone(&clock), limit));
         let store = Self {
             ids: Ids::default(),
-            values: Values::default(),
+            values: Values::new(limit),
             meanings: KnownMeanings::new(settings.map_names),
             deleted_schemas: jobs.start(SweepRecords::new(pool.clone(), Arc::clone(&clock))),
             pool,
+            reads,
             clock,
             metadata,
             deployment,
@@ -149,6 +166,7 @@ impl Store {
             removal,
             purges,
             lifetimes_switch: tokio::sync::Mutex::default(),
+            learning: tokio::sync::Mutex::default(),
         };
         if service_ttl.is_some() || auto_complete_after.is_some() {
             store.use_lifetimes().await.map_err(StartError::Lifetimes)?;
@@ -156,12 +174,12 @@ impl Store {
         Ok(store)
     }
 
-    /// Stops the background jobs, writes what is queued, then closes every connection. Later writes are refused as
-    /// overload.
+    /// Stops the background jobs, writes what is queued, then closes every connection. Later writes fail as if the database
+    /// were away.
     pub async fn close(&self) {
         self.jobs.stop().await;
         self.writer.close().await;
-        self.pool.close().await;
+        tokio::join!(self.pool.close(), self.reads.pool.close());
     }
 
     /// Waits until a writer or background job has failed for good, which ends the process.
@@ -182,7 +200,8 @@ impl Store {
     /// Sets the gauges, which are sampled rather than counted.
     pub fn measure(&self) {
         self.writer.measure();
-        metrics::measure(&self.pool);
+        metrics::measure(&self.pool, "other");
+        metrics::measure(&self.reads.pool, "reads");
     }
 
     /// Delivers the answers to commands that were sent from this thread, for as long as it is polled. An HTTP server

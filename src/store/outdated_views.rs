@@ -29,7 +29,7 @@ impl Job for ReplaceOutdatedViews {
 async fn replace_outdated_view(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     // An analyst's transaction may lock the view for a long time. Other readers of the view must not wait long.
-    sqlx::query!("-- limit_wait_for_view\nset local lock_timeout = '1s'").execute(&mut *transaction).await?;
+    reporting::limit_wait_for_view(&mut transaction).await?;
     let row = sqlx::query_as!(
         SchemaRow,
         r#"-- outdated_view

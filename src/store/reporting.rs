@@ -15,7 +15,7 @@ const MAX_NAME: usize = 63;
 pub(super) const VIEW_VERSION: i32 = 2;
 
 /// The name of the view, such as `task_survey` for the task schema `Survey`.
-fn view_of(element: Element, name: &str) -> String {
+pub(super) fn view_of(element: Element, name: &str) -> String {
     format!("{}_{}", element.singular(), name.to_ascii_lowercase())
 }
 
@@ -26,6 +26,16 @@ pub(super) async fn create_view(
     definition: &SchemaDefinition,
 ) -> Result<(), sqlx::Error> {
     connection.execute(&*statements(element, id, definition)).await.map(drop)
+}
+
+/// Limits the time for which a transaction waits to change a view. Whoever comes to read the view waits behind it.
+pub(super) async fn limit_wait_for_view(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.execute("-- limit_wait_for_view\nset local lock_timeout = 100").await.map(drop)
+}
+
+/// Lifts the limit again, for what the transaction waits for after that.
+pub(super) async fn lift_wait_for_view(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.execute("-- lift_wait_for_view\nset local lock_timeout = '30s'").await.map(drop)
 }
 
 /// Drops the view of a schema.

@@ -11,7 +11,7 @@ impl Store {
     /// A service whose end is dated before its start counts as open at no time.
     pub async fn report_activity(&self, scope: &Scope) -> Result<Vec<ActivityRow>, StoreError> {
         let period = scope.period;
-        let changes = sqlx::query_as!(
+        let changes = self.read(async |connection| Ok(sqlx::query_as!(
             Change,
             r#"-- report_activity
             with of_type as (
@@ -33,16 +33,18 @@ impl Store {
             period.first_bucket().to_datetime(),
             period.bucket(),
         )
-        .fetch_all(&self.pool)
-        .await?;
+        .fetch_all(connection)
+        .await?));
+        let changes = changes.await?;
         Ok(activity(period, &changes))
     }
 
     /// Counts the elements that ended in the period by type and disposition.
     pub async fn report_outcomes(&self, scope: &Scope) -> Result<Vec<OutcomeRow>, StoreError> {
-        let rows = sqlx::query_as!(
-            OutcomeRow,
-            r#"-- report_outcomes
+        self.read(async |connection| {
+            Ok(sqlx::query_as!(
+                OutcomeRow,
+                r#"-- report_outcomes
             with of_type as (select service_id from reporting.services where service_type = $3),
             ended as (
               select 1 as place, 'service' as element, service_type as kind, disposition_name as disposition, service_id
@@ -59,18 +61,19 @@ impl Store {
             where $3::text is null or service_id in (select service_id from of_type)
             group by place, element, kind, disposition
             order by place, kind collate "C" nulls last, count(*) desc, disposition collate "C" nulls last"#,
-            scope.period.from.to_datetime(),
-            scope.period.to.to_datetime(),
-            scope.service_type,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows)
+                scope.period.from.to_datetime(),
+                scope.period.to.to_datetime(),
+                scope.service_type,
+            )
+            .fetch_all(connection)
+            .await?)
+        })
+        .await
     }
 
     /// Returns percentiles of the duration of tasks that ended in the period, by type.
     pub async fn report_durations(&self, scope: &Scope) -> Result<Vec<DurationRow>, StoreError> {
-        let rows = sqlx::query_as!(
+        self.read(async |connection| Ok(sqlx::query_as!(
             DurationRow,
             r#"-- report_durations
             select task_type, count(*) as "tasks!",
@@ -87,18 +90,18 @@ impl Store {
             scope.period.to.to_datetime(),
             scope.service_type,
         )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows)
+        .fetch_all(connection)
+        .await?)).await
     }
 
     /// Counts the services that started in the period by the state or task that started last in them. For completed
     /// services it is where they finished, for active ones where they are. A task wins over a state that started at the
     /// same time.
     pub async fn report_stops(&self, scope: &Scope) -> Result<Vec<StopRow>, StoreError> {
-        let rows = sqlx::query_as!(
-            StopRow,
-            r#"-- report_stops
+        self.read(async |connection| {
+            Ok(sqlx::query_as!(
+                StopRow,
+                r#"-- report_stops
             with chosen as (
               select service_id, status from reporting.services
               where started >= $1 and started < $2 and ($3::text is null or service_type = $3)
@@ -117,13 +120,14 @@ impl Store {
             left join stops s on s.service_id = c.service_id
             group by c.status, s.last, s.kind
             order by count(*) desc, c.status, s.last nulls last, s.kind collate "C" nulls last"#,
-            scope.period.from.to_datetime(),
-            scope.period.to.to_datetime(),
-            scope.service_type,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows)
+                scope.period.from.to_datetime(),
+                scope.period.to.to_datetime(),
+                scope.service_type,
+            )
+            .fetch_all(connection)
+            .await?)
+        })
+        .await
     }
 
     /// Counts the services that expire, or are completed automatically, within an hour, a day and a week.
@@ -133,7 +137,7 @@ impl Store {
     pub async fn report_lifetimes(&self) -> Result<Vec<LifetimesRow>, StoreError> {
         let now = self.now().to_datetime();
         let ttl = self.lifetimes.service_ttl.map(|ttl| ttl.num_seconds());
-        let rows = sqlx::query_as!(
+        self.read(async |connection| Ok(sqlx::query_as!(
             LifetimesRow,
             r#"-- report_lifetimes
             select w.within_s as "within_s!",
@@ -152,25 +156,27 @@ impl Store {
             ttl,
             &HORIZONS,
         )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows)
+        .fetch_all(connection)
+        .await?))
+        .await
     }
 
     /// The types that services have had, as the `reporting` views name them. Returns the first `limit` in alphabetical
     /// order.
     pub async fn list_service_types(&self, limit: i64) -> Result<Vec<String>, StoreError> {
-        let types = sqlx::query_scalar!(
-            r#"-- list_service_types
+        self.read(async |connection| {
+            Ok(sqlx::query_scalar!(
+                r#"-- list_service_types
             select distinct coalesce(v.name, v.dbid::text) collate "C" as "name!"
             from business_attribute_values v
             join business_attributes a on a.attribute_id = v.attribute_id
             where 'Service.service_type' = any(a.fields)
             order by 1 limit $1"#,
-            limit
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(types)
+                limit
+            )
+            .fetch_all(connection)
+            .await?)
+        })
+        .await
     }
 }

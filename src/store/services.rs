@@ -2,7 +2,7 @@
 
 use super::command::Command;
 use super::values::ValueIds;
-use super::write::started;
+use super::write::{Attempt, started};
 use super::{Store, StoreError};
 use crate::domain::completion::EndEvent;
 use crate::domain::ids::{Element, ServiceId};
@@ -20,10 +20,10 @@ impl Store {
         let id = self.write(
             key,
             |context| StartService::read(body, context),
-            async |command: Box<StartService>, metadata| {
+            async |command: Box<StartService>, attempt| {
                 let kind = command.details.service_type.as_ref();
-                let values = self.start_values(metadata, Element::Service, &command.event, kind).await?;
-                Ok((Command::StartService(self.draw_service_id().await?, command), values))
+                let values = self.start_values(attempt.metadata, Element::Service, &command.event, kind).await?;
+                Ok((Command::StartService(self.draw_service_id(attempt).await?, command), values))
             },
         );
         started(id.await?)
@@ -39,9 +39,9 @@ impl Store {
         let written = self.write(
             None,
             |context| AssociateService::read(service, customer_id, body, context),
-            async |command: Box<AssociateService>, metadata| {
+            async |command: Box<AssociateService>, attempt| {
                 let kind = command.service_type.as_ref();
-                let values = self.start_values(metadata, Element::Service, &command.event, kind).await?;
+                let values = self.start_values(attempt.metadata, Element::Service, &command.event, kind).await?;
                 Ok((Command::AssociateService(command), values))
             },
         );
@@ -66,7 +66,7 @@ impl Store {
     /// Deletes a service with its states, tasks, dispositions and extensions (docs/api.md §2). It disappears for every
     /// caller at once, and its rows are removed in the background.
     pub async fn delete_service(&self, service: ServiceId) -> Result<(), StoreError> {
-        let command = async |_: Box<()>, _: &_| Ok((Command::DeleteService(service), ValueIds::default()));
+        let command = async |_: Box<()>, _: Attempt<'_>| Ok((Command::DeleteService(service), ValueIds::default()));
         self.write(None, |_| Ok(()), command).await?;
         self.removal.wake();
         Ok(())

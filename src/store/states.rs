@@ -1,7 +1,6 @@
 //! States.
 
 use super::command::Command;
-use super::values::ValueIds;
 use super::write::started;
 use super::{Store, StoreError};
 use crate::domain::completion::EndEvent;
@@ -21,10 +20,10 @@ impl Store {
         let id = self.write(
             key,
             |context| StartState::read(service, body, context),
-            async |command: Box<StartState>, metadata| {
+            async |command: Box<StartState>, attempt| {
                 let kind = command.details.state_type.as_ref();
-                let values = self.start_values(metadata, Element::State, &command.event, kind).await?;
-                Ok((Command::StartState(self.draw_state_id().await?, command), values))
+                let values = self.start_values(attempt.metadata, Element::State, &command.event, kind).await?;
+                Ok((Command::StartState(self.draw_state_id(service, attempt).await?, command), values))
             },
         );
         started(id.await?)
@@ -51,12 +50,9 @@ impl Store {
         let id = self.write(
             key,
             |context| TransitionState::read(service, body, context),
-            async |command: Box<TransitionState>, metadata| {
-                let kind = command.to.details.state_type.as_ref();
-                let start = self.start_values(metadata, Element::State, &command.to.event, kind).await?;
-                let end = self.end_values(metadata, Element::State, &command.from.end).await?;
-                let values = ValueIds { disposition: end.disposition, ..start };
-                Ok((Command::TransitionState(self.draw_state_id().await?, command), values))
+            async |command: Box<TransitionState>, attempt| {
+                let values = self.transition_values(attempt.metadata, &command).await?;
+                Ok((Command::TransitionState(self.draw_state_id(service, attempt).await?, command), values))
             },
         );
         started(id.await?)

@@ -20,10 +20,10 @@ impl Store {
         let id = self.write(
             key,
             |context| StartTask::read(service, body, context),
-            async |command: Box<StartTask>, metadata| {
+            async |command: Box<StartTask>, attempt| {
                 let kind = command.details.task_type.as_ref();
-                let values = self.start_values(metadata, Element::Task, &command.event, kind).await?;
-                Ok((Command::StartTask(self.draw_task_id().await?, command), values))
+                let values = self.start_values(attempt.metadata, Element::Task, &command.event, kind).await?;
+                Ok((Command::StartTask(self.draw_task_id(service, attempt).await?, command), values))
             },
         );
         started(id.await?)

@@ -4,6 +4,7 @@
 use super::batch::ElementColumn;
 use super::command::{Basis, Command, Write};
 use super::connection::with_timeout;
+use super::error::Load;
 use super::values::ValueIds;
 use super::{MAX_TRIES, Store, StoreError, metrics};
 use crate::domain::completion::{Complete, EndEvent};
@@ -14,6 +15,15 @@ use crate::domain::once_only::{IdempotencyKey, RecordedEnd};
 use crate::domain::refusal::Verdict;
 use crate::domain::time::Timestamp;
 use crate::domain::violation::Violations;
+
+/// An attempt to write an event.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    /// The metadata that the event was read against.
+    pub(super) metadata: &'a Metadata,
+    /// How many identifiers were drawn for its element that turned out to be taken.
+    pub(super) taken: usize,
+}
 
 impl Store {
     /// Reads an event and writes its command. Returns the identifier of the element that it started, or that an earlier
@@ -28,12 +38,13 @@ impl Store {
         &self,
         key: Option<&IdempotencyKey>,
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
-        prepare: impl AsyncFn(Box<C>, &Metadata) -> Result<(Command, ValueIds), StoreError>,
+        prepare: impl AsyncFn(Box<C>, Attempt<'_>) -> Result<(Command, ValueIds), StoreError>,
     ) -> Result<i64, StoreError> {
         if self.writer.is_full() {
             metrics::count_unread();
-            return Err(StoreError::Overloaded);
+            return Err(StoreError::Overloaded(Load::Commands));
         }
+        let mut taken = 0;
         for _ in 0..MAX_TRIES {
             let metadata = self.metadata.current();
             let command = match read(Context { now: self.clock.now(), metadata: &metadata, fill_defaults: true }) {
@@ -45,7 +56,15 @@ impl Store {
                 }
                 Err(violations) => return Box::pin(self.started_before(key, violations)).await,
             };
-            let (command, values) = with_timeout(prepare(command, &metadata)).await?;
+            let attempt = Attempt { metadata: &metadata, taken };
+            let (command, values) = match with_timeout(prepare(command, attempt)).await {
+                Ok(prepared) => prepared,
+                Err(StoreError::Invalid(_)) if self.renew(&metadata).await? => continue,
+                Err(StoreError::Invalid(violations)) => {
+                    return Box::pin(self.started_before(key, violations)).await;
+                }
+                Err(error) => return Err(error),
+            };
             if command.uses_lifetimes() && !metadata.lifetimes {
                 Box::pin(self.use_lifetimes()).await?;
                 continue;
@@ -57,10 +76,11 @@ impl Store {
                 Verdict::Done => return Ok(started_id),
                 Verdict::Repeated(id) => return Ok(id),
                 Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
-                Verdict::Retry => self.renew(&metadata).await.map(drop)?,
+                // Nothing else keeps a start back that is validated against the newest metadata.
+                Verdict::Retry => taken += usize::from(!self.renew(&metadata).await?),
             }
         }
-        Err(StoreError::Overloaded)
+        Err(StoreError::Overloaded(Load::MetadataChanges))
     }
 
     /// Returns the element that an event started before under its idempotency key, if the event is no longer valid only
@@ -83,8 +103,8 @@ impl Store {
         let written = self.write(
             None,
             |context| end.read(context),
-            async |complete: Box<Complete>, metadata| {
-                let values = self.end_values(metadata, end.key.element, &complete.end).await?;
+            async |complete: Box<Complete>, attempt| {
+                let values = self.end_values(attempt.metadata, end.key.element, &complete.end).await?;
                 Ok((command(complete), values))
             },
         );

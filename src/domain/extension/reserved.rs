@@ -1,7 +1,7 @@
 //! Reserved names of extensions.
 
 /// The names that an extension may not have. They are, or will be, fields of events or of answers.
-pub(super) const RESERVED_NAMES: [&str; 40] = [
+pub(super) const RESERVED_NAMES: [&str; 42] = [
     "session_id",
     "interaction_id",
     "application_type",
@@ -39,6 +39,8 @@ pub(super) const RESERVED_NAMES: [&str; 40] = [
     "completed_states",
     "active_tasks",
     "completed_tasks",
+    "omitted_states",
+    "omitted_tasks",
     "extensions",
     "limit",
     "before",

@@ -89,19 +89,21 @@ pub(in crate::http) async fn get_dashboard_page(
         scope,
     };
     let lifetimes = store.report_lifetimes().await?;
-    let main = html! {
-        h1 { "Dashboard" }
-        (form(&asked, &figures.scope, &types))
-        (totals(&figures))
-        (leaving::line(&lifetimes))
-        div class="panels" {
-            (figures::activity(&figures))
-            (figures::outcomes(&figures))
-            (figures::durations(&figures))
-            (figures::stops(&figures))
+    let main = move || {
+        html! {
+            h1 { "Dashboard" }
+            (form(&asked, &figures.scope, &types))
+            (totals(&figures))
+            (leaving::line(&lifetimes))
+            div class="panels" {
+                (figures::activity(&figures))
+                (figures::outcomes(&figures))
+                (figures::durations(&figures))
+                (figures::stops(&figures))
+            }
         }
     };
-    Ok(layout::answer("Dashboard", Here::Dashboard, &main))
+    layout::answer_elsewhere("Dashboard".to_owned(), Here::Dashboard, main).await
 }
 
 fn form(asked: &DashboardInQuery, scope: &Scope, types: &[String]) -> Markup {

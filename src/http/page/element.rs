@@ -21,12 +21,15 @@ use crate::domain::query::View;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
+/// The maximum number of records of an extension on its page.
+const RECORDS: usize = 100;
+
 /// The content of the page of an element.
-struct Shown<'a> {
+struct Shown {
     element: Element,
     id: i64,
     service: ServiceId,
-    lifecycle: &'a Lifecycle,
+    lifecycle: Lifecycle,
     /// Facts that only this kind of element has.
     own: Vec<(&'static str, Markup)>,
     schemas: Vec<SchemaDefinition>,
@@ -49,8 +52,8 @@ pub(in crate::http) async fn get_service_page(
         let text = format!("after {} without an event", format::duration(seconds.saturating_mul(1000)));
         own.push(("Completed automatically", html! { (text) }));
     }
-    let lifecycle = &service.lifecycle;
-    Ok(page(&Shown { element: Element::Service, id: id.0, service: id, lifecycle, own, schemas, now: store.now() }))
+    let lifecycle = service.lifecycle;
+    page(Shown { element: Element::Service, id: id.0, service: id, lifecycle, own, schemas, now: store.now() }).await
 }
 
 /// The page of a state.
@@ -66,8 +69,8 @@ pub(in crate::http) async fn get_state_page(
         .map(|previous| ("Previous state", link_to_state(service, previous)))
         .into_iter()
         .collect();
-    let lifecycle = &state.lifecycle;
-    Ok(page(&Shown { element: Element::State, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }))
+    let lifecycle = state.lifecycle;
+    page(Shown { element: Element::State, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }).await
 }
 
 /// The page of a task.
@@ -79,8 +82,8 @@ pub(in crate::http) async fn get_task_page(
     let task = store.get_task(service, id, &View::of_element()).await?;
     let schemas = store.list_extension_schemas(Element::Task).await?;
     let own = task.state_id.map(|state| ("State", link_to_state(service, state))).into_iter().collect();
-    let lifecycle = &task.lifecycle;
-    Ok(page(&Shown { element: Element::Task, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }))
+    let lifecycle = task.lifecycle;
+    page(Shown { element: Element::Task, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }).await
 }
 
 fn link(href: &str, text: &str) -> Markup {
@@ -91,21 +94,26 @@ fn link_to_state(service: ServiceId, state: StateId) -> Markup {
     link(&format!("/journey/services/{service}/states/{state}"), &format!("state {state}"))
 }
 
-fn page(shown: &Shown<'_>) -> HttpResponse {
+async fn page(shown: Shown) -> Result<HttpResponse, Problem> {
     let word = shown.element.singular();
-    let kind = format::kind(shown.lifecycle, word);
+    let title = format!("{}, {word} {}", format::kind(&shown.lifecycle, word), shown.id);
+    layout::answer_elsewhere(title, Here::Journey, move || article(&shown)).await
+}
+
+fn article(shown: &Shown) -> Markup {
+    let word = shown.element.singular();
     let live = shown.lifecycle.completed.is_none();
-    let main = html! {
+    html! {
         p class="back" { a href=(links::journey_of_service(shown.service)) { "← Time line of service " (shown.service) } }
         article id="element" data-live[live] {
             header {
                 p class="quiet over" { (word) " " (shown.id) }
-                h1 { (kind) }
+                h1 { (format::kind(&shown.lifecycle, word)) }
                 // No colour: the colours of outcomes depend on the other elements of a page.
-                span class="chip none" { (Outcome::of(shown.lifecycle).text) }
+                span class="chip none" { (Outcome::of(&shown.lifecycle).text) }
             }
             (facts(shown))
-            (events(shown.lifecycle))
+            (events(&shown.lifecycle))
             @for (name, records) in &shown.lifecycle.extensions {
                 @let schema = shown.schemas.iter().find(|schema| schema.name == *name);
                 (extension(name, records, schema))
@@ -114,12 +122,11 @@ fn page(shown: &Shown<'_>) -> HttpResponse {
                 p class="quiet" { "No extensions." }
             }
         }
-    };
-    layout::answer(&format!("{kind}, {word} {}", shown.id), Here::Journey, &main)
+    }
 }
 
-fn facts(shown: &Shown<'_>) -> Markup {
-    let lifecycle = shown.lifecycle;
+fn facts(shown: &Shown) -> Markup {
+    let lifecycle = &shown.lifecycle;
     let outcome = lifecycle.completed.as_ref().map(|(_, disposition)| disposition);
     let so_far = shown.now.millis() - lifecycle.started.timestamp.millis();
     html! {
@@ -224,10 +231,11 @@ fn extension(name: &str, records: &RawValue, schema: Option<&SchemaDefinition>) 
                     many => {
                         table {
                             thead { tr { @for column in &columns { th scope="col" { (column) } } } }
-                            tbody { @for record in many {
+                            tbody { @for record in many.iter().take(RECORDS) {
                                 tr { @for column in &columns { td { (text(record.get(*column).copied())) } } }
                             } }
                         }
+                        @if many.len() > RECORDS { p class="quiet" { "and " (many.len() - RECORDS) " more" } }
                     }
                 }
             }

@@ -1,13 +1,21 @@
 //! The panels of the dashboard: each has a chart, its data as a table, and a link to the same data as CSV.
 
+use std::collections::HashMap;
+
 use maud::{Markup, html};
 
 use super::chart::{self, Row, Segment};
 use super::format::{self, Outcome, chip, colour};
 use crate::domain::report::{ActivityRow, DurationRow, OutcomeRow, Scope, StopRow};
 
-/// The maximum number of rows in a chart; the table has all of them.
+/// The maximum number of rows in a chart.
 const CHART_ROWS: usize = 24;
+
+/// The maximum number of segments in a bar; those of the other dispositions become one.
+const SEGMENTS: usize = 24;
+
+/// The maximum number of rows in a table; the CSV has all of them.
+const TABLE_ROWS: usize = 100;
 
 /// The placeholder for a missing type or disposition.
 const NONE: &str = "none given";
@@ -50,6 +58,19 @@ fn nothing() -> Markup {
     html! { p class="quiet nothing" { "Nothing happened in this period." } }
 }
 
+/// The end of a table that was cut: the number of rows that are left out.
+fn more(rows: usize) -> Markup {
+    html! {
+        @if rows > TABLE_ROWS {
+            tfoot { tr { td colspan="6" class="quiet" { "and " (chart::number(left_out(rows, TABLE_ROWS))) " more, in the CSV" } } }
+        }
+    }
+}
+
+fn left_out(all: usize, shown: usize) -> i64 {
+    i64::try_from(all.saturating_sub(shown)).unwrap_or(i64::MAX)
+}
+
 fn named(text: Option<&String>) -> &str {
     text.map_or(NONE, String::as_str)
 }
@@ -65,10 +86,11 @@ pub(super) fn activity(figures: &Figures) -> Markup {
             th scope="col" { "From" } th scope="col" class="number" { "Started" } th scope="col" class="number" { "Ended" }
             th scope="col" class="number" { "Open at the end" }
         } }
-        tbody { @for row in rows { tr {
+        tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
             td { (format::moment(row.start)) }
             td class="number" { (row.started) } td class="number" { (row.ended) } td class="number" { (row.open) }
         } } }
+        (more(rows.len()))
     };
     let about = format!("Services started and ended in each interval of {step}, and services open at its end.");
     panel(&figures.scope, ("activity", "Services over time", &about), &plot, &table)
@@ -77,16 +99,20 @@ pub(super) fn activity(figures: &Figures) -> Markup {
 /// The panel of outcomes by element type.
 pub(super) fn outcomes(figures: &Figures) -> Markup {
     let rows = &figures.outcomes;
-    let mut seen: Vec<_> = rows.iter().map(|row| outcome(row.disposition.as_ref())).collect();
+    let of_types = || rows.chunk_by(|a, b| (&a.element, &a.kind) == (&b.element, &b.kind));
+    let drawn = of_types().take(CHART_ROWS).flat_map(|rows| rows.iter().take(SEGMENTS));
+    let mut seen: Vec<_> = drawn.map(|row| outcome(row.disposition.as_ref())).collect();
     seen.sort();
     seen.dedup();
     format::assign_colours(&mut seen);
-    let of_types = rows.chunk_by(|a, b| (&a.element, &a.kind) == (&b.element, &b.kind));
-    let plot: Vec<_> = of_types.map(|rows| outcomes_of_type(rows, &seen)).collect();
+    let plot: Vec<_> = of_types().map(|rows| outcomes_of_type(rows, &seen)).collect();
     let plot = html! {
         @if plot.is_empty() { (nothing()) } @else {
             (chart::bars(&plot, CHART_ROWS))
-            ul class="legend" aria-label="Legend" { @for one in seen.iter().take(CHART_ROWS) { li { (chip(one)) } } }
+            ul class="legend" aria-label="Legend" {
+                @for one in seen.iter().take(CHART_ROWS) { li { (chip(one)) } }
+                @if seen.len() > CHART_ROWS { li class="quiet" { "and " (left_out(seen.len(), CHART_ROWS)) " more" } }
+            }
         }
     };
     let table = html! {
@@ -94,10 +120,11 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
             th scope="col" { "Element" } th scope="col" { "Type" } th scope="col" { "Disposition" }
             th scope="col" class="number" { "Ended" }
         } }
-        tbody { @for row in rows { tr {
+        tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
             td { (row.element) } td { (named(row.kind.as_ref())) } td { (named(row.disposition.as_ref())) }
             td class="number" { (row.ended) }
         } } }
+        (more(rows.len()))
     };
     let about = "Elements that ended in the period, by type and disposition.";
     panel(&figures.scope, ("outcomes", "Outcomes", about), &plot, &table)
@@ -115,11 +142,13 @@ fn outcomes_of_type(rows: &[OutcomeRow], seen: &[Outcome]) -> Row {
         Segment { text: text.to_owned(), class, count: row.ended }
     };
     let first = &rows[0];
-    Row {
-        label: named(first.kind.as_ref()).to_owned(),
-        note: first.element.clone(),
-        segments: rows.iter().map(segment).collect(),
+    let mut segments: Vec<_> = rows.iter().take(SEGMENTS).map(segment).collect();
+    if rows.len() > SEGMENTS {
+        let count = rows[SEGMENTS..].iter().map(|row| row.ended).sum();
+        let text = format!("with {} other dispositions", chart::number(left_out(rows.len(), SEGMENTS)));
+        segments.push(Segment { text, class: "none", count });
     }
+    Row { label: named(first.kind.as_ref()).to_owned(), note: first.element.clone(), segments }
 }
 
 /// The panel of task durations.
@@ -131,13 +160,14 @@ pub(super) fn durations(figures: &Figures) -> Markup {
             th scope="col" { "Task type" }
             @for head in ["Tasks", "p50", "p90", "p99", "Longest"] { th scope="col" class="number" { (head) } }
         } }
-        tbody { @for row in rows { tr {
+        tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
             td { (named(row.task_type.as_ref())) }
             td class="number" { (row.tasks) }
             @for millis in [row.p50_ms, row.p90_ms, row.p99_ms, row.longest_ms] {
                 td class="number" { (format::duration(millis)) }
             }
         } } }
+        (more(rows.len()))
     };
     let about = "Tasks that ended in the period: 50 % took at most p50, 90 % at most p90, 99 % at most p99.";
     panel(&figures.scope, ("durations", "Task durations", about), &plot, &table)
@@ -146,9 +176,10 @@ pub(super) fn durations(figures: &Figures) -> Markup {
 /// The panel of the last step that services reached.
 pub(super) fn stops(figures: &Figures) -> Markup {
     let rows = &figures.stops;
-    let mut places: Vec<Vec<&StopRow>> = Vec::new();
+    let (mut places, mut known) = (Vec::<Vec<&StopRow>>::new(), HashMap::new());
     for row in rows {
-        match places.iter_mut().find(|place| (&place[0].last, &place[0].kind) == (&row.last, &row.kind)) {
+        let at = *known.entry((&row.last, &row.kind)).or_insert(places.len());
+        match places.get_mut(at) {
             Some(place) => place.push(row),
             None => places.push(vec![row]),
         }
@@ -167,11 +198,12 @@ pub(super) fn stops(figures: &Figures) -> Markup {
             th scope="col" { "Last step" } th scope="col" { "Type" } th scope="col" { "Status" }
             th scope="col" class="number" { "Services" }
         } }
-        tbody { @for row in rows { tr {
+        tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
             td { (row.last.as_deref().unwrap_or("none")) }
             td { @if row.last.is_some() { (named(row.kind.as_ref())) } }
             td { (row.status) } td class="number" { (row.services) }
         } } }
+        (more(rows.len()))
     };
     let about = "The last state or task of each service that started in the period: where the service ended, or where it is now.";
     panel(&figures.scope, ("stops", "Where services stop", about), &plot, &table)

@@ -120,12 +120,12 @@ pub(super) fn colour(value: &str) -> &'static str {
 pub(super) fn assign_colours<'a>(outcomes: impl IntoIterator<Item = &'a mut Outcome>) {
     let mut outcomes: Vec<_> = outcomes.into_iter().filter(|outcome| COLOURS.contains(&outcome.class)).collect();
     outcomes.sort();
-    let mut taken = Vec::new();
+    let mut taken = [false; COLOURS.len()];
     for same in outcomes.chunk_by_mut(|a, b| a.text == b.text) {
         let own = COLOURS.iter().position(|colour| *colour == same[0].class).unwrap_or(0);
-        let free = COLOURS.iter().cycle().skip(own).take(COLOURS.len()).find(|colour| !taken.contains(*colour));
-        let class = free.copied().unwrap_or(same[0].class);
-        taken.push(class);
+        let free = (own..own + COLOURS.len()).map(|at| at % COLOURS.len()).find(|at| !taken[*at]).unwrap_or(own);
+        let class = COLOURS[free];
+        taken[free] = true;
         for outcome in same {
             outcome.class = class;
         }

@@ -13,6 +13,7 @@ use super::timeline::timeline;
 use crate::domain::element::Service;
 use crate::domain::query::{Cursor, Filter, Listed, Owner, View};
 use crate::domain::refusal::Refusal;
+use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
 
 /// The maximum number of services on a page.
@@ -58,11 +59,14 @@ pub(in crate::http) async fn get_journey_page(
         search.text = trimmed.to_owned();
         found = find(&store, &search).await?;
     }
-    let main = html! {
-        (form(&search))
-        @if found.services.is_empty() { (nothing(&search)) } @else { (journey(&search, &found, &store)) }
+    let (title, now) = (format!("Journey of {}", search.text), store.now());
+    let main = move || {
+        html! {
+            (form(&search))
+            @if found.services.is_empty() { (nothing(&search)) } @else { (journey(&search, &found, now)) }
+        }
     };
-    Ok(layout::answer(&format!("Journey of {}", search.text), Here::Journey, &main))
+    layout::answer_elsewhere(title, Here::Journey, main).await
 }
 
 /// The services found, ordered by start, and the query for older ones if there are any.
@@ -168,7 +172,7 @@ fn nothing(search: &JourneyInQuery) -> Markup {
     }
 }
 
-fn journey(search: &JourneyInQuery, found: &Found, store: &Store) -> Markup {
+fn journey(search: &JourneyInQuery, found: &Found, now: Timestamp) -> Markup {
     let open = found.services.iter().filter(|service| service.lifecycle.completed.is_none()).count();
     let live = found.services.iter().any(has_open);
     html! {
@@ -181,14 +185,14 @@ fn journey(search: &JourneyInQuery, found: &Found, store: &Store) -> Markup {
                     @if live {
                         " Open items refresh every 2 s"
                         noscript { " with JavaScript; without it, " a href=(links::search(search.by, &search.text, search.before)) { "refresh the page" } }
-                        ". " span class="as-of" { "As of " (format::formatted(store.now(), "%H:%M:%S")) }
+                        ". " span class="as-of" { "As of " (format::formatted(now, "%H:%M:%S")) }
                     }
                 }
                 @if let Some((by, older)) = found.older {
                     p { a href=(links::search(by, &search.text, Some(older))) { "Older services" } }
                 }
             }
-            (timeline(&found.services, store.now()))
+            (timeline(&found.services, now))
         }
         dialog id="details" aria-label="Details" {
             form method="dialog" { button class="close" aria-label="Close" { "×" } }

@@ -6,6 +6,7 @@ use actix_web::http::header::HeaderValue;
 use maud::{DOCTYPE, Markup, html};
 
 use super::super::problem::Problem;
+use super::super::query::elsewhere;
 use super::assets;
 
 /// The content type of pages.
@@ -25,6 +26,16 @@ pub(super) enum Here {
 /// A response with status 200 and a page.
 pub(super) fn answer(title: &str, here: Here, main: &Markup) -> HttpResponse {
     HttpResponse::Ok().content_type(HTML).body(page(title, here, main).into_string())
+}
+
+/// The same for a page that may be large: it is rendered on another thread than those that serve connections.
+pub(super) async fn answer_elsewhere(
+    title: String,
+    here: Here,
+    main: impl FnOnce() -> Markup + Send + 'static,
+) -> Result<HttpResponse, Problem> {
+    let page = elsewhere(move || page(&title, here, &main()).into_string()).await?;
+    Ok(HttpResponse::Ok().content_type(HTML).body(page))
 }
 
 /// A problem as a page.

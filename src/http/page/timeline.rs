@@ -15,6 +15,9 @@ use crate::domain::time::Timestamp;
 /// The tick interval in milliseconds from which labels are dates.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
+/// The maximum number of outcomes in the legend.
+const LEGEND: usize = 24;
+
 /// The time line of services, which must be ordered by start.
 pub(super) fn timeline(services: &[Service], now: Timestamp) -> Markup {
     let mut of_services: Vec<_> = services.iter().map(|service| (service, bars(service, now))).collect();
@@ -30,6 +33,7 @@ pub(super) fn timeline(services: &[Service], now: Timestamp) -> Markup {
                 @for (service, bars) in &of_services {
                     section class="lane" aria-label=(format!("Service {}", service.service_id)) {
                         (head(service, &bars[0], now))
+                        (omitted(service))
                         (lane(&axis, bars))
                         (table(service, bars))
                     }
@@ -46,7 +50,8 @@ fn legend(of_services: &[(&Service, Vec<Bar>)], axis: &Axis) -> Markup {
     outcomes.dedup();
     html! {
         ul class="legend" aria-label="Legend" {
-            @for outcome in outcomes { li { (chip(&outcome)) } }
+            @for outcome in outcomes.iter().take(LEGEND) { li { (chip(outcome)) } }
+            @if outcomes.len() > LEGEND { li class="quiet" { "and " (outcomes.len() - LEGEND) " more" } }
             li class="quiet" { span class="sample state" {} "state" }
             li class="quiet" { span class="sample task" {} "task" }
             @if axis.cuts().next().is_some() { li class="quiet" { span class="sample gap" {} "time without events (shortened)" } }
@@ -93,6 +98,22 @@ fn head(service: &Service, itself: &Bar, now: Timestamp) -> Markup {
                 @if lifecycle.completed.is_some() { "took " } @else { "open for " }
                 (format::duration(so_far)) ", started " (format::moment(started)) " · "
                 a href=(links::journey_of_service(service.service_id)) { "service " (service.service_id) " only" }
+            }
+        }
+    }
+}
+
+/// The numbers of states and tasks that are left out because there are too many.
+fn omitted(service: &Service) -> Markup {
+    let (states, tasks) = (service.states.omitted, service.tasks.omitted);
+    html! {
+        @if states > 0 || tasks > 0 {
+            p class="quiet" {
+                "Only the newest are shown: "
+                @if states > 0 { (states) " older states" }
+                @if states > 0 && tasks > 0 { " and " }
+                @if tasks > 0 { (tasks) " older tasks" }
+                " are left out."
             }
         }
     }

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
-use sqlx::error::DatabaseError;
 use tokio::time::sleep;
 
+use super::error::is_lock_timeout;
 use super::{Store, StoreError};
 
 pub(super) use auto_completion::CompleteIdleServices;
@@ -49,9 +49,6 @@ const SWITCH_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pause after a lock was not granted, during which events are written.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
-
-/// PostgreSQL's code for a lock that was not granted in time.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// A moment before every timestamp that an event can have.
 pub(super) const BEFORE_ALL: DateTime<Utc> =
@@ -116,8 +113,4 @@ fn granted<T>(result: Result<T, sqlx::Error>) -> Result<bool, sqlx::Error> {
         Err(error) if is_lock_timeout(&error) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some(LOCK_NOT_AVAILABLE)
 }

@@ -1,13 +1,14 @@
 //! Queries. Every answer takes a fixed number of statements, which share one snapshot of the database.
 
 mod meanings;
+mod nested;
 mod rows;
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::value::RawValue;
+use sqlx::PgConnection;
 use sqlx::types::Json;
-use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::batch::ElementColumn;
 use super::{Store, StoreError};
@@ -17,104 +18,134 @@ use crate::domain::query::{Cursor, ExtensionSelections, Filter, Listed, Nested, 
 use crate::domain::refusal::Refusal;
 
 use meanings::Meanings;
-use rows::ElementRow;
+use nested::NestedRows;
+use rows::{ElementRow, Owners};
 
 pub(super) use meanings::KnownMeanings;
+
+/// The most bytes of extension records in an answer.
+const MOST_RECORDS: i64 = 64 * 1024 * 1024;
+
+/// The rows of a page, the newest first, and the cursor of the next older page.
+struct Found {
+    rows: Vec<ElementRow>,
+    older: Option<Cursor>,
+}
+
+impl Found {
+    /// A single row, which is a whole list.
+    fn one(row: ElementRow) -> Self {
+        Self { rows: vec![row], older: None }
+    }
+
+    /// Shortens the page, so that the next one begins earlier.
+    fn keep(&mut self, count: usize, element: Element) {
+        if count < self.rows.len() {
+            self.rows.truncate(count);
+            self.older = self.rows.last().map(|oldest| oldest.cursor(element));
+        }
+    }
+}
 
 impl Store {
     /// Gets a service (docs/api.md §3).
     pub async fn get_service(&self, id: ServiceId, view: &View) -> Result<Service, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let row = rows::one(&mut snapshot, ElementKey::service(id)).await?;
-        let row = row.ok_or(Refusal::Unknown(Element::Service))?;
-        self.services(&mut snapshot, vec![row], view)
-            .await?
-            .pop()
-            .ok_or_else(|| Refusal::Unknown(Element::Service).into())
+        let read = self.read(async |snapshot| {
+            let row = rows::one(&mut *snapshot, ElementKey::service(id)).await?;
+            let row = row.ok_or(Refusal::Unknown(Element::Service))?;
+            self.services(snapshot, Found::one(row), view).await
+        });
+        read.await?.elements.pop().ok_or_else(|| Refusal::Unknown(Element::Service).into())
     }
 
     /// Gets a state of a service (docs/api.md §3).
     pub async fn get_state(&self, service: ServiceId, id: StateId, view: &View) -> Result<State, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let row = one_of_service(&mut snapshot, ElementKey::state(service, id)).await?;
-        self.states(&mut snapshot, service, vec![row], view)
-            .await?
-            .pop()
-            .ok_or_else(|| Refusal::Unknown(Element::State).into())
+        let read = self.read(async |snapshot| {
+            let row = one_of_service(&mut *snapshot, ElementKey::state(service, id)).await?;
+            self.states(snapshot, service, Found::one(row), view).await
+        });
+        read.await?.elements.pop().ok_or_else(|| Refusal::Unknown(Element::State).into())
     }
 
     /// Gets a task of a service (docs/api.md §3).
     pub async fn get_task(&self, service: ServiceId, id: TaskId, view: &View) -> Result<Task, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let row = one_of_service(&mut snapshot, ElementKey::task(service, id)).await?;
-        self.tasks(&mut snapshot, vec![row], view).await?.pop().ok_or_else(|| Refusal::Unknown(Element::Task).into())
+        let read = self.read(async |snapshot| {
+            let row = one_of_service(&mut *snapshot, ElementKey::task(service, id)).await?;
+            self.tasks(snapshot, Found::one(row), view).await
+        });
+        read.await?.elements.pop().ok_or_else(|| Refusal::Unknown(Element::Task).into())
     }
 
-    /// Lists services of a customer or of a contact key (docs/api.md §3).
+    /// Lists services of a customer or of a contact key (docs/api.md §3). A page is shorter than asked for if more would be
+    /// nested in it than the view allows.
     pub async fn list_services(
         &self,
         listed: &Listed,
         filter: &Filter,
         view: &View,
     ) -> Result<Page<Service>, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let (rows, older) = page(&mut snapshot, listed, filter).await?;
-        Ok(Page { elements: self.services(&mut snapshot, rows, view).await?, older })
+        self.read(async |snapshot| {
+            let found = page(&mut *snapshot, listed, filter).await?;
+            self.services(snapshot, found, view).await
+        })
+        .await
     }
 
     /// Lists the services recorded last, newest first, without states, tasks or extensions.
     pub async fn list_latest_services(&self, limit: u32) -> Result<Vec<Service>, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let rows = rows::latest(&mut snapshot, limit).await?;
-        self.services(&mut snapshot, rows, &View { for_people: true, ..View::default() }).await
+        let read = self.read(async |snapshot| {
+            let rows = rows::latest(&mut *snapshot, limit).await?;
+            let view = View { for_people: true, ..View::default() };
+            self.services(snapshot, Found { rows, older: None }, &view).await
+        });
+        let mut latest = read.await?.elements;
+        latest.reverse();
+        Ok(latest)
     }
 
-    /// Lists states of a service (docs/api.md §3).
+    /// Lists states of a service (docs/api.md §3). A page is shorter than asked for if more would be nested in it than the
+    /// view allows.
     pub async fn list_states(
         &self,
         service: ServiceId,
         filter: &Filter,
         view: &View,
     ) -> Result<Page<State>, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let (rows, older) = page(&mut snapshot, &Listed::States(service), filter).await?;
-        Ok(Page { elements: self.states(&mut snapshot, service, rows, view).await?, older })
+        self.read(async |snapshot| {
+            let found = page(&mut *snapshot, &Listed::States(service), filter).await?;
+            self.states(snapshot, service, found, view).await
+        })
+        .await
     }
 
     /// Lists tasks of a service (docs/api.md §3).
     pub async fn list_tasks(&self, service: ServiceId, filter: &Filter, view: &View) -> Result<Page<Task>, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let (rows, older) = page(&mut snapshot, &Listed::Tasks(service), filter).await?;
-        Ok(Page { elements: self.tasks(&mut snapshot, rows, view).await?, older })
-    }
-
-    /// Begins a transaction whose statements share one snapshot.
-    async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.pool.begin_with("begin isolation level repeatable read read only").await?)
+        self.read(async |snapshot| {
+            let found = page(&mut *snapshot, &Listed::Tasks(service), filter).await?;
+            self.tasks(snapshot, found, view).await
+        })
+        .await
     }
 
     async fn services(
         &self,
         snapshot: &mut PgConnection,
-        rows: Vec<ElementRow>,
+        mut found: Found,
         view: &View,
-    ) -> Result<Vec<Service>, StoreError> {
-        let ids: Vec<_> = rows.iter().map(|row| row.service_id).collect();
-        let mut nested = async |element, of: Nested| {
-            if !of.any() {
-                return Ok(Vec::new());
-            }
-            rows::of_services(&mut *snapshot, element, ids.clone(), of.only()).await
-        };
-        let (states, tasks) = (nested(Element::State, view.states).await?, nested(Element::Task, view.tasks).await?);
-        let of_kinds = [(Element::Service, &rows), (Element::State, &states), (Element::Task, &tasks)];
-        let mut related = self.related(snapshot, &of_kinds, view).await?;
-        let (mut states, mut tasks) = (by_owner(states, of_service), by_owner(tasks, of_service));
+    ) -> Result<Page<Service>, StoreError> {
+        let ids: Vec<_> = found.rows.iter().map(|row| row.service_id).collect();
+        let (owners, most) = (Owners::Services(&ids), view.most_nested);
+        let mut states = NestedRows::read(&mut *snapshot, Element::State, owners, view.states, most).await?;
+        let mut tasks = NestedRows::read(&mut *snapshot, Element::Task, owners, view.tasks, most).await?;
+        found.keep(states.fitting().min(tasks.fitting()), Element::Service);
+        let rows = found.rows.iter().map(|row| (Element::Service, row));
+        let rows = rows.chain(states.rows().map(|row| (Element::State, row)));
+        let rows: Vec<_> = rows.chain(tasks.rows().map(|row| (Element::Task, row))).collect();
+        let mut related = self.related(snapshot, &rows, view).await?;
         let lifetimes = self.lifetimes;
         let general = lifetimes.auto_complete_after.map(|after| after.num_seconds());
         let service = |row: ElementRow| {
-            let states = states.remove(&row.service_id).unwrap_or_default();
-            let tasks = tasks.remove(&row.service_id).unwrap_or_default();
+            let (states, tasks) = (states.take(row.service_id), tasks.take(row.service_id));
             Service {
                 service_id: ServiceId(row.service_id),
                 customer_id: row.customer_id.clone(),
@@ -126,55 +157,48 @@ impl Store {
                 lifecycle: related.lifecycle(Element::Service, row),
             }
         };
-        Ok(rows.into_iter().map(service).collect())
+        Ok(Page { elements: found.rows.into_iter().rev().map(service).collect(), older: found.older })
     }
 
     async fn states(
         &self,
         snapshot: &mut PgConnection,
         service: ServiceId,
-        rows: Vec<ElementRow>,
+        mut found: Found,
         view: &View,
-    ) -> Result<Vec<State>, StoreError> {
-        let ids: Vec<_> = rows.iter().map(|row| StateId(row.element_id)).collect();
-        let tasks = if view.tasks.any() {
-            rows::of_states(&mut *snapshot, service, &ids, view.tasks.only()).await?
-        } else {
-            Vec::new()
-        };
-        let of_kinds = [(Element::State, &rows), (Element::Task, &tasks)];
-        let mut related = self.related(snapshot, &of_kinds, view).await?;
-        let mut tasks = by_owner(tasks, |row| row.state_id.unwrap_or_default());
+    ) -> Result<Page<State>, StoreError> {
+        let ids: Vec<_> = found.rows.iter().map(|row| row.element_id).collect();
+        let owners = Owners::StatesOf(service, &ids);
+        let mut tasks = NestedRows::read(&mut *snapshot, Element::Task, owners, view.tasks, view.most_nested).await?;
+        found.keep(tasks.fitting(), Element::State);
+        let rows = found.rows.iter().map(|row| (Element::State, row));
+        let rows: Vec<_> = rows.chain(tasks.rows().map(|row| (Element::Task, row))).collect();
+        let mut related = self.related(snapshot, &rows, view).await?;
         let state = |row: ElementRow| {
-            let tasks = tasks.remove(&row.element_id).unwrap_or_default();
-            let tasks = related.by_status(view.tasks, tasks, Related::task);
+            let tasks = related.by_status(view.tasks, tasks.take(row.element_id.into()), Related::task);
             related.state(row, tasks)
         };
-        Ok(rows.into_iter().map(state).collect())
+        Ok(Page { elements: found.rows.into_iter().rev().map(state).collect(), older: found.older })
     }
 
-    async fn tasks(
-        &self,
-        snapshot: &mut PgConnection,
-        rows: Vec<ElementRow>,
-        view: &View,
-    ) -> Result<Vec<Task>, StoreError> {
-        let mut related = self.related(snapshot, &[(Element::Task, &rows)], view).await?;
-        Ok(rows.into_iter().map(|row| related.task(row)).collect())
+    async fn tasks(&self, snapshot: &mut PgConnection, found: Found, view: &View) -> Result<Page<Task>, StoreError> {
+        let rows: Vec<_> = found.rows.iter().map(|row| (Element::Task, row)).collect();
+        let mut related = self.related(snapshot, &rows, view).await?;
+        let tasks = found.rows.into_iter().rev().map(|row| related.task(row)).collect();
+        Ok(Page { elements: tasks, older: found.older })
     }
 
     /// Reads what rows refer to: the meanings of their values, and the selected extensions.
     async fn related(
         &self,
         snapshot: &mut PgConnection,
-        rows: &[(Element, &Vec<ElementRow>)],
+        rows: &[(Element, &ElementRow)],
         view: &View,
     ) -> Result<Related, StoreError> {
         let selections = &view.extensions;
-        let all = || rows.iter().flat_map(|(element, rows)| rows.iter().map(|row| (*element, row)));
-        let values = all().flat_map(|(_, row)| row.values()).collect();
-        let keys = all().filter(|(element, _)| !selections.of(*element).is_empty());
-        let keys: Vec<_> = keys.map(|(element, row)| row.key(element)).collect();
+        let values = rows.iter().flat_map(|(_, row)| row.values()).collect();
+        let keys = rows.iter().filter(|(element, _)| !selections.of(*element).is_empty());
+        let keys: Vec<_> = keys.map(|(element, row)| row.key(*element)).collect();
         let meanings = if view.for_people {
             Meanings::for_people(&mut *snapshot, values).await?
         } else {
@@ -204,13 +228,8 @@ async fn expect_service(snapshot: &mut PgConnection, id: ServiceId) -> Result<()
     if exists { Ok(()) } else { Err(Refusal::Unknown(Element::Service).into()) }
 }
 
-/// Reads the rows of a page in ascending order, and the cursor of the next older page. Fails if the service does not
-/// exist.
-async fn page(
-    snapshot: &mut PgConnection,
-    listed: &Listed,
-    filter: &Filter,
-) -> Result<(Vec<ElementRow>, Option<Cursor>), StoreError> {
+/// Reads the rows of a page. Fails if the service does not exist.
+async fn page(snapshot: &mut PgConnection, listed: &Listed, filter: &Filter) -> Result<Found, StoreError> {
     let mut rows = rows::listed(&mut *snapshot, listed, filter).await?;
     if let (Listed::States(service) | Listed::Tasks(service), true) = (listed, rows.is_empty()) {
         expect_service(snapshot, *service).await?;
@@ -219,8 +238,7 @@ async fn page(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let older = rows.last().filter(|_| more).map(|oldest| oldest.cursor(rows::element_of(listed)));
-    rows.reverse();
-    Ok((rows, older))
+    Ok(Found { rows, older })
 }
 
 async fn extensions(
@@ -232,6 +250,7 @@ async fn extensions(
         return Ok(HashMap::new());
     }
     let [service, state, task] = Element::ALL.map(|element| selections.of(element));
+    // If they have too many bytes together, none is read.
     let rows = sqlx::query!(
         r#"-- query_extensions
         with named_like_elements as (
@@ -239,7 +258,8 @@ async fn extensions(
           where deleted_at is null and lower(name collate "C") in ('service', 'state', 'task')
         )
         select x.service_id, x.element as "element: ElementColumn", x.element_id, e.name,
-          x.records as "records: Json<Box<RawValue>>"
+          case when sum(octet_length(x.records::text)) over () <= $13 then x.records end
+            as "records: Json<Box<RawValue>>"
         from unnest($1::bigint[], $2::element[], $3::int[]) as k(service_id, element, element_id)
         join extensions x on x.service_id = k.service_id and x.element = k.element and x.element_id = k.element_id
         join extension_schemas e on e.schema_id = x.schema_id and e.deleted_at is null
@@ -262,13 +282,15 @@ async fn extensions(
         service.all_unless_named,
         state.all_unless_named,
         task.all_unless_named,
+        MOST_RECORDS,
     )
     .fetch_all(snapshot)
     .await?;
     let mut extensions = Extensions::new();
     for row in rows {
+        let records = row.records.ok_or(StoreError::TooLarge { limit: MOST_RECORDS })?;
         let key = ElementKey { service: ServiceId(row.service_id), element: row.element.into(), id: row.element_id };
-        extensions.entry(key).or_default().insert(row.name, row.records.0);
+        extensions.entry(key).or_default().insert(row.name, records.0);
     }
     Ok(extensions)
 }
@@ -309,26 +331,12 @@ impl Related {
     fn by_status<T>(
         &mut self,
         asked: Nested,
-        rows: Vec<ElementRow>,
+        (rows, omitted): (Vec<ElementRow>, u64),
         element: impl Fn(&mut Self, ElementRow) -> T,
     ) -> ByStatus<T> {
         let (active, completed): (Vec<_>, Vec<_>) = rows.into_iter().partition(ElementRow::is_active);
         let mut all = |rows: Vec<ElementRow>| rows.into_iter().map(|row| element(self, row)).collect();
-        ByStatus { active: asked.active.then(|| all(active)), completed: asked.completed.then(|| all(completed)) }
+        let active = asked.active.then(|| all(active));
+        ByStatus { active, completed: asked.completed.then(|| all(completed)), omitted }
     }
-}
-
-const fn of_service(row: &ElementRow) -> i64 {
-    row.service_id
-}
-
-fn by_owner<K: Eq + std::hash::Hash>(
-    rows: Vec<ElementRow>,
-    owner: impl Fn(&ElementRow) -> K,
-) -> HashMap<K, Vec<ElementRow>> {
-    let mut grouped = HashMap::<K, Vec<ElementRow>>::new();
-    for row in rows {
-        grouped.entry(owner(&row)).or_default().push(row);
-    }
-    grouped
 }

@@ -11,13 +11,13 @@ use super::meanings::Meanings;
 use crate::domain::disposition::Disposition;
 use crate::domain::element::Lifecycle;
 use crate::domain::event::Event;
-use crate::domain::ids::{Element, ElementKey, ServiceId, StateId};
+use crate::domain::ids::{Element, ElementKey, ServiceId};
 use crate::domain::query::{Cursor, Filter, Listed, Owner, Span, Status};
 use crate::domain::time::Timestamp;
 
 /// Selects the columns that the three tables share, and those of the end.
 macro_rules! select {
-    ($name:literal, $id:literal, $own:literal, $element:literal, $table:literal, $condition:literal) => {
+    ($name:literal, $id:literal, $own:literal, $element:literal, $table:literal) => {
         concat!(
             "-- ",
             $name,
@@ -38,10 +38,7 @@ macro_rules! select {
               on d.service_id = s.service_id and d.element = '",
             $element,
             "' and d.element_id = ",
-            $id,
-            "
-            where ",
-            $condition
+            $id
         )
     };
 }
@@ -51,8 +48,7 @@ const SERVICES: &str = select!(
     "0",
     "s.service_type as kind, null::int as state_id, s.customer_id, s.contact_key, s.expires_at, s.auto_complete_after",
     "service",
-    "unexpired_services",
-    ""
+    "unexpired_services"
 );
 const STATES: &str = select!(
     "query_states",
@@ -60,8 +56,7 @@ const STATES: &str = select!(
     "s.state_type as kind, s.previous_state_id as state_id, null::text as customer_id, null::text as contact_key,
      null::timestamptz as expires_at, null::bigint as auto_complete_after",
     "state",
-    "states",
-    "exists (select from unexpired_services u where u.service_id = s.service_id) and "
+    "states"
 );
 const TASKS: &str = select!(
     "query_tasks",
@@ -69,8 +64,7 @@ const TASKS: &str = select!(
     "s.task_type as kind, coalesce(s.state_id, d.state_id) as state_id, null::text as customer_id,
      null::text as contact_key, null::timestamptz as expires_at, null::bigint as auto_complete_after",
     "task",
-    "tasks",
-    "exists (select from unexpired_services u where u.service_id = s.service_id) and "
+    "tasks"
 );
 
 /// A service, state or task with its end. Values are identifiers of `business_attribute_values`.
@@ -174,7 +168,7 @@ pub(super) async fn one(
     connection: &mut PgConnection,
     ElementKey { service, element, id }: ElementKey,
 ) -> Result<Option<ElementRow>, sqlx::Error> {
-    let mut query = QueryBuilder::new(text(element));
+    let mut query = select(element);
     query.push("s.service_id = ").push_bind(service.0);
     if element != Element::Service {
         query.push(" and ").push(id_of(element)).push(" = ").push_bind(id);
@@ -189,7 +183,7 @@ pub(super) async fn listed(
     filter: &Filter,
 ) -> Result<Vec<ElementRow>, sqlx::Error> {
     let element = element_of(listed);
-    let mut query = QueryBuilder::new(text(element));
+    let mut query = select(element);
     match listed {
         Listed::Services(Owner::Customer(customer)) => query.push("s.customer_id = ").push_bind(customer),
         Listed::Services(Owner::Anonymous(key)) => {
@@ -221,39 +215,66 @@ pub(super) async fn listed(
 
 /// Reads the services with the highest identifiers in descending order.
 pub(super) async fn latest(connection: &mut PgConnection, limit: u32) -> Result<Vec<ElementRow>, sqlx::Error> {
-    let mut query = QueryBuilder::new(SERVICES);
+    let mut query = select(Element::Service);
     query.push("true order by s.service_id desc limit ").push_bind(i64::from(limit));
     query.build_query_as().fetch_all(connection).await
 }
 
-/// Reads states or tasks of services in ascending order.
-pub(super) async fn of_services(
+/// The elements in which others are nested, in the order of their page.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owners<'a> {
+    /// Services. Tasks of states are nested in their service, too.
+    Services(&'a [i64]),
+    /// States of a service.
+    StatesOf(ServiceId, &'a [i32]),
+}
+
+/// Reads nested states or tasks, those of the first owner first, and of each owner the newest first.
+pub(super) async fn nested(
     connection: &mut PgConnection,
     element: Element,
-    services: Vec<i64>,
+    owners: Owners<'_>,
     only: Option<Status>,
+    limit: usize,
 ) -> Result<Vec<ElementRow>, sqlx::Error> {
     let mut query = QueryBuilder::new(text(element));
-    query.push("s.service_id = any(").push_bind(services).push(")");
-    push_status(&mut query, only);
-    query.push(" order by s.started_at, ").push(id_of(element));
+    push_owners(&mut query, element, owners, only);
+    query.push(" order by o.place, s.started_at desc, ").push(id_of(element)).push(" desc limit ");
+    query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
     query.build_query_as().fetch_all(connection).await
 }
 
-/// Reads tasks of states of one service in ascending order.
-pub(super) async fn of_states(
+/// Counts the states or tasks that are nested in owners.
+pub(super) async fn count_nested(
     connection: &mut PgConnection,
-    service: ServiceId,
-    states: &[StateId],
+    element: Element,
+    owners: Owners<'_>,
     only: Option<Status>,
-) -> Result<Vec<ElementRow>, sqlx::Error> {
-    let states: Vec<_> = states.iter().map(|state| state.0).collect();
-    let mut query = QueryBuilder::new(TASKS);
-    query.push("s.service_id = ").push_bind(service.0);
-    query.push(" and coalesce(s.state_id, d.state_id) = any(").push_bind(states).push(")");
-    push_status(&mut query, only);
-    query.push(" order by s.started_at, s.task_id");
-    query.build_query_as().fetch_all(connection).await
+) -> Result<i64, sqlx::Error> {
+    let mut query = QueryBuilder::new("-- count_nested\nselect count(*) from (");
+    query.push(text(element));
+    push_owners(&mut query, element, owners, only);
+    query.push(") as nested");
+    query.build_query_scalar().fetch_one(connection).await
+}
+
+fn push_owners(query: &mut QueryBuilder<'_, Postgres>, element: Element, owners: Owners<'_>, only: Option<Status>) {
+    query.push(" join unnest(");
+    match owners {
+        Owners::Services(services) => {
+            query.push_bind(services.to_vec());
+            query.push(") with ordinality as o(service_id, place) on o.service_id = s.service_id where ");
+        }
+        Owners::StatesOf(service, states) => {
+            query.push_bind(states.to_vec());
+            query.push(
+                ") with ordinality as o(state_id, place) on o.state_id = coalesce(s.state_id, d.state_id) where ",
+            );
+            query.push("s.service_id = ").push_bind(service.0).push(" and ");
+        }
+    }
+    query.push(condition(element)).push("true");
+    push_status(query, only);
 }
 
 pub(super) const fn element_of(listed: &Listed) -> Element {
@@ -269,6 +290,23 @@ const fn text(element: Element) -> &'static str {
         Element::Service => SERVICES,
         Element::State => STATES,
         Element::Task => TASKS,
+    }
+}
+
+/// The beginning of a query, to which conditions are added.
+fn select<'a>(element: Element) -> QueryBuilder<'a, Postgres> {
+    let mut query = QueryBuilder::new(text(element));
+    query.push(" where ").push(condition(element));
+    query
+}
+
+/// The condition that the service of a row has not expired. Of services, only those are read in the first place.
+const fn condition(element: Element) -> &'static str {
+    match element {
+        Element::Service => "",
+        Element::State | Element::Task => {
+            "exists (select from unexpired_services u where u.service_id = s.service_id) and "
+        }
     }
 }
 

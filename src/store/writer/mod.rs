@@ -19,7 +19,7 @@ use tracing::warn;
 
 use super::command::{Answer, Write};
 use super::connection::Database;
-use super::error::{StoreError, is_outage};
+use super::error::{Load, StoreError, is_outage};
 use super::metrics;
 use crate::background::Jobs;
 use crate::domain::ids::ServiceId;
@@ -123,13 +123,15 @@ impl Writer {
         if cfg!(feature = "floor") {
             return Ok(Verdict::Done);
         }
-        let Some(queue) = self.queue_of(write.command.key().service) else { return Err(StoreError::Overloaded) };
+        let Some(queue) = self.queue_of(write.command.key().service) else {
+            return Err(StoreError::Unavailable(None));
+        };
         let (caller, answered) = Caller::here();
         match queue.try_send(Queued { write, caller }) {
             // No answer means that the loop died, perhaps after the commit.
             Ok(()) => answered.await.unwrap_or(Err(StoreError::Unavailable(None))),
             Err(refused) => {
-                let overloaded = Err(StoreError::Overloaded);
+                let overloaded = Err(StoreError::Overloaded(Load::Commands));
                 metrics::count(std::iter::once((&refused.into_inner().write.command, &overloaded)));
                 overloaded
             }

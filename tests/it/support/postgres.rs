@@ -7,10 +7,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use context_services::domain::clock::SystemClock;
 use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings};
-use context_services::store::{LifetimeSettings, Store, StoreSettings, WriterSettings};
+use context_services::store::{LifetimeSettings, ReadSettings, Store, StoreSettings, WriterSettings};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Executor};
 use tempfile::TempDir;
@@ -121,6 +122,8 @@ pub(crate) fn settings(database: PgConnectOptions) -> StoreSettings {
     StoreSettings {
         database: database.into(),
         pool_size: 4,
+        reads: ReadSettings { connections: 4, timeout: Duration::from_secs(30) },
+        max_learned_values: 10_000,
         open_extensions: false,
         lifetimes: LifetimeSettings::default(),
         map_names: false,

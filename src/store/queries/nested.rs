@@ -1,0 +1,87 @@
+//! States and tasks that are nested in the elements of a page, which are limited in number.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+
+use super::rows::{self, ElementRow, Owners};
+use crate::domain::ids::Element;
+use crate::domain::query::Nested;
+
+/// The rows of one kind that are nested in the elements of a page.
+pub(super) struct NestedRows {
+    by_owner: HashMap<i64, Vec<ElementRow>>,
+    /// The number of owners, from the first on, whose rows are complete.
+    complete: usize,
+    /// How many rows of the first owner are left out, its oldest ones.
+    omitted: u64,
+}
+
+impl NestedRows {
+    /// Reads the newest rows of the first owner, and those of the next owners as far as `most` rows go.
+    pub(super) async fn read(
+        connection: &mut PgConnection,
+        element: Element,
+        owners: Owners<'_>,
+        asked: Nested,
+        most: usize,
+    ) -> Result<Self, sqlx::Error> {
+        let ids = ids(owners);
+        let mut nested = Self { by_owner: HashMap::new(), complete: ids.len(), omitted: 0 };
+        if !asked.any() || ids.is_empty() {
+            return Ok(nested);
+        }
+        let mut rows = rows::nested(connection, element, owners, asked.only(), most + 1).await?;
+        if let Some(row) = if rows.len() > most { rows.pop() } else { None } {
+            let owner = owner_of(owners, &row);
+            nested.complete = ids.iter().position(|id| *id == owner).unwrap_or_default();
+        }
+        if nested.complete == 0 {
+            let all = rows::count_nested(connection, element, owners.first(), asked.only()).await?;
+            nested.omitted = u64::try_from(all).unwrap_or_default().saturating_sub(rows.len() as u64);
+        }
+        for row in rows.into_iter().rev() {
+            nested.by_owner.entry(owner_of(owners, &row)).or_default().push(row);
+        }
+        Ok(nested)
+    }
+
+    /// The number of owners whose rows fit into an answer: at least one, even if some of its rows are left out.
+    pub(super) fn fitting(&self) -> usize {
+        self.complete.max(1)
+    }
+
+    /// All rows, in any order.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &ElementRow> {
+        self.by_owner.values().flatten()
+    }
+
+    /// Removes the rows of an owner, in ascending order. The number of those that are left out comes with them.
+    pub(super) fn take(&mut self, owner: i64) -> (Vec<ElementRow>, u64) {
+        // Some are left out only if there is no other owner in the answer.
+        (self.by_owner.remove(&owner).unwrap_or_default(), std::mem::take(&mut self.omitted))
+    }
+}
+
+impl Owners<'_> {
+    fn first(self) -> Self {
+        match self {
+            Self::Services(ids) => Self::Services(ids.get(..1).unwrap_or_default()),
+            Self::StatesOf(service, ids) => Self::StatesOf(service, ids.get(..1).unwrap_or_default()),
+        }
+    }
+}
+
+fn ids(owners: Owners<'_>) -> Vec<i64> {
+    match owners {
+        Owners::Services(ids) => ids.to_vec(),
+        Owners::StatesOf(_, ids) => ids.iter().copied().map(i64::from).collect(),
+    }
+}
+
+fn owner_of(owners: Owners<'_>, row: &ElementRow) -> i64 {
+    match owners {
+        Owners::Services(_) => row.service_id,
+        Owners::StatesOf(..) => row.state_id.unwrap_or_default().into(),
+    }
+}

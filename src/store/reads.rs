@@ -1,0 +1,85 @@
+//! Reads for queries, reports and pages. They have connections of their own, so that they cannot keep events waiting; their
+//! number is limited, and so is the time of each.
+
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
+use tokio::sync::Semaphore;
+
+use super::connection::{ACQUIRE_TIMEOUT, Database};
+use super::error::{Load, is_cancelled};
+use super::{Store, StoreError};
+
+/// Settings of reads.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadSettings {
+    /// The most reads at a time, each with a connection of its own. Further ones wait for a second.
+    pub connections: u32,
+    /// The longest time for a read.
+    pub timeout: Duration,
+}
+
+/// What reads share.
+pub(super) struct Reads {
+    pub(super) pool: PgPool,
+    places: Semaphore,
+    timeout: Duration,
+}
+
+impl Reads {
+    pub(super) async fn open(database: &std::sync::Arc<Database>, settings: ReadSettings) -> Result<Self, sqlx::Error> {
+        let places = usize::try_from(settings.connections).unwrap_or(Semaphore::MAX_PERMITS);
+        Ok(Self {
+            pool: database.open_pool_for_reads(settings.connections, settings.timeout).await?,
+            places: Semaphore::new(places),
+            timeout: settings.timeout,
+        })
+    }
+}
+
+/// A connection that a read uses. If it is dropped before [`Reading::finish`], because the caller has gone or the time is
+/// over, the connection is closed, and PostgreSQL cancels the statement that runs on it.
+struct Reading(Option<PoolConnection<Postgres>>);
+
+impl Reading {
+    fn finish(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
+    }
+}
+
+impl Store {
+    /// Runs a read in a transaction whose statements share one snapshot. Fails with [`StoreError::Overloaded`] if there are
+    /// too many reads, and with [`StoreError::ReadTimeout`] if it takes too long.
+    pub(super) async fn read<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let place = tokio::time::timeout(ACQUIRE_TIMEOUT, self.reads.places.acquire()).await;
+        // The semaphore is never closed.
+        let Ok(Ok(_place)) = place else { return Err(StoreError::Overloaded(Load::Reads)) };
+        let mut reading = Reading(Some(self.reads.pool.acquire().await?));
+        let Some(connection) = reading.0.as_deref_mut() else { return Err(StoreError::Unavailable(None)) };
+        let read = async {
+            let mut snapshot = connection.begin_with("begin isolation level repeatable read read only").await?;
+            work(&mut snapshot).await
+        };
+        let limit = self.reads.timeout;
+        let answer = tokio::time::timeout(limit, read).await.map_err(|_| StoreError::ReadTimeout(limit))?;
+        match answer {
+            Err(StoreError::Unavailable(Some(error))) if is_cancelled(&error) => Err(StoreError::ReadTimeout(limit)),
+            answer => {
+                reading.finish();
+                answer
+            }
+        }
+    }
+}
