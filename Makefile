@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run demo test bench chaos check sqlx openapi psql postgres pgbouncer browser clients libraries
+.PHONY: help run demo test bench chaos check sqlx openapi psql postgres pgbouncer browser clients libraries generators
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ chaos: postgres ## inject faults under load, CHAOS_CYCLES times (200), and check
 
 libraries: ## pack, install and test the client libraries against a service that is repeatedly killed
 	.ci/libraries
+
+generators: ## lint openapi.json, and generate, compile and run clients from it
+	.ci/generators
 
 check: ## check formatting, lints and documentation, as .ci/run does
 	$(CARGO) fmt --check

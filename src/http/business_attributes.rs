@@ -116,7 +116,7 @@ impl From<Value> for ValueBody {
 ///
 /// All business attributes, by name; with `cv-attribute`, only the one that is mapped to this field.
 #[utoipa::path(
-    tag = "Business attributes",
+    tag = "Metadata",
     params(("cv-attribute" = Option<String>, Query, description = "A field that a business attribute can be mapped to", example = "Task.disposition")),
     responses(
         (status = 200, description = "The business attributes", body = [BusinessAttributeBody]),
@@ -136,7 +136,7 @@ pub(super) async fn list_business_attributes(
 
 /// Business attribute by name.
 #[utoipa::path(
-    tag = "Business attributes",
+    tag = "Metadata",
     params(("name" = String, Path, description = "The business attribute, case-insensitive")),
     responses(
         (status = 200, description = "The business attribute", body = BusinessAttributeBody),
@@ -158,7 +158,7 @@ pub(super) async fn get_business_attribute(
 /// The definition takes effect on every node at once. Values that are no longer listed are retired: recorded events keep
 /// them, and new events cannot use them.
 #[utoipa::path(
-    tag = "Business attributes",
+    tag = "Metadata",
     params(("name" = String, Path, description = "The business attribute: 1 to 255 characters, not the name of a field")),
     request_body(content = DefineBusinessAttributeBody, example = json!({
         "cv_attributes": ["Task.disposition"], "default": "SUCCESS",
@@ -193,7 +193,7 @@ pub(super) async fn define_business_attribute(
 ///
 /// Its fields accept any value again. Recorded events keep their values.
 #[utoipa::path(
-    tag = "Business attributes",
+    tag = "Metadata",
     params(("name" = String, Path, description = "The business attribute, case-insensitive")),
     responses((status = 204, description = "The business attribute is removed"), BusinessAttributeProblems)
 )]
@@ -216,7 +216,7 @@ pub(super) struct MetadataBody {
 
 /// Index of the metadata: links to business attributes and extension schemas.
 #[utoipa::path(
-    tag = "Business attributes",
+    tag = "Metadata",
     responses((status = 200, description = "The links", body = MetadataBody), ListBusinessAttributesProblems)
 )]
 #[get("/metadata")]

@@ -25,10 +25,11 @@ struct ExtensionSchemaBody {
     /// if false.
     #[schema(required = false)]
     open: bool,
-    /// Attributes, or arrays of attributes, whose values must be unique among the records of one element. A record that
-    /// lacks one of the attributes is exempt.
+    /// Names of attributes, or arrays of names, whose values must be unique among the records of one element. A record
+    /// that lacks one of the attributes is exempt. The type of the items is open, because some generators cannot express
+    /// a string or an array.
     #[schema(max_items = 16, required = false)]
-    unique: Vec<UniqueDefinition>,
+    unique: Vec<serde_json::Value>,
     /// Attributes of a record.
     #[schema(min_items = 1, max_items = 256)]
     attributes: Vec<ExtensionAttributeBody>,
@@ -43,17 +44,6 @@ enum ValueKind {
     SingleValued,
     /// A JSON array of records, possibly empty.
     MultiValued,
-}
-
-/// One attribute, or several that are unique in combination.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "describes `domain::extension::UniqueDefinition`")]
-enum UniqueDefinition {
-    /// One attribute.
-    One(String),
-    /// A combination of attributes.
-    Several(Vec<String>),
 }
 
 /// An attribute of a record.
@@ -109,7 +99,7 @@ pub(super) struct CreatedSchemaBody {
 /// tasks. It must not be the name of an event field. `mandatory` and `length` may be given as strings. `unique` compares
 /// only records that have all the named attributes.
 #[utoipa::path(
-    tag = "Extensions",
+    tag = "Metadata",
     params(("elements" = inline(Elements), Path, description = "The kind of element")),
     request_body(content = ExtensionSchemaBody, example = json!({
         "name": "Proposal", "type": "multi-valued", "unique": ["car type"],
@@ -139,7 +129,7 @@ pub(super) async fn create_extension_schema(
 
 /// List extension schemas.
 #[utoipa::path(
-    tag = "Extensions",
+    tag = "Metadata",
     params(("elements" = inline(Elements), Path, description = "The kind of element")),
     responses((status = 200, description = "All schemas, by name", body = [ExtensionSchemaBody]), ListSchemasProblems)
 )]
@@ -154,7 +144,7 @@ pub(super) async fn list_extension_schemas(
 
 /// Extension schema by name.
 #[utoipa::path(
-    tag = "Extensions",
+    tag = "Metadata",
     params(
         ("elements" = inline(Elements), Path, description = "The kind of element"),
         ("name" = String, Path, description = "The schema, case-insensitive"),
@@ -172,7 +162,7 @@ pub(super) async fn get_extension_schema(
 
 /// Delete an extension schema and all its records.
 #[utoipa::path(
-    tag = "Extensions",
+    tag = "Metadata",
     params(
         ("elements" = inline(Elements), Path, description = "The kind of element"),
         ("name" = String, Path, description = "The schema, case-insensitive"),

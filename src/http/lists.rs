@@ -3,13 +3,13 @@
 /// Defines the handlers that list all, the active or the completed elements of one kind of a service.
 macro_rules! lists_of_service {
     (
-        $list:ident: $body:ident, $kind:ident, $tag:literal, $description:literal, $parameters:tt;
+        $list:ident: $body:ident, $kind:ident, $description:literal, $parameters:tt;
         $($name:ident, $path:tt, $status:expr, $summary:literal;)+
     ) => {
         $(
             #[doc = $summary]
             #[utoipa::path(
-                tag = $tag,
+                tag = "Queries",
                 summary = $summary,
                 description = $description,
                 params $parameters,

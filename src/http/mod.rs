@@ -54,7 +54,7 @@ use crate::store::Store;
 pub use auth::AccessSettings;
 pub use cors::origin;
 pub use metrics::{Upkeep, install_metrics};
-pub use openapi::document::document;
+pub use openapi::document::{document, document_3_0};
 pub use problem::{Code, table_of_codes};
 pub use tls::{Tls, TlsError};
 

@@ -20,7 +20,7 @@ use crate::store::Store;
 #[expect(dead_code, reason = "describes what `domain::mode` reads")]
 pub(super) struct ChangeModeBody {
     /// `production` or `maintenance`, case-insensitive.
-    #[schema(example = "maintenance")]
+    #[schema(example = "production")]
     mode: String,
 }
 
@@ -31,11 +31,11 @@ pub(super) struct ChangeModeBody {
 /// takes effect on this node at once and on every other node within a second.
 #[utoipa::path(
     tag = "Server",
-    request_body(content = ChangeModeBody, example = json!({"mode": "maintenance"})),
+    request_body(content = ChangeModeBody, example = json!({"mode": "production"})),
     responses(
         (status = 200, description = "The mode is in effect", body = serde_json::Value,
             headers(("Location" = String, description = "Path of the server status, under the prefix of the request")),
-            example = json!({"server changed": "maintenance"})),
+            example = json!({"server changed": "production"})),
         ChangeModeProblems,
     )
 )]

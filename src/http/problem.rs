@@ -245,6 +245,21 @@ impl Problem {
         self.code.entry().2
     }
 
+    /// The body of the response.
+    pub(super) fn body(&self) -> ProblemBody<'_> {
+        let (code, status, title) = self.code.entry();
+        ProblemBody {
+            kind: format!("/problems/{code}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            code,
+            errors: &self.errors,
+            message: &self.detail,
+            exception: code,
+        }
+    }
+
     /// Description of this occurrence, for people.
     pub(super) fn detail(&self) -> &str {
         &self.detail
@@ -277,17 +292,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (code, status, title) = self.code.entry();
-        let body = ProblemBody {
-            kind: format!("/problems/{code}"),
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            code,
-            errors: &self.errors,
-            message: &self.detail,
-            exception: code,
-        };
+        let status = self.status_code();
         let mut response = HttpResponse::build(status);
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.insert_header((header::RETRY_AFTER, "1"));
@@ -300,7 +305,7 @@ impl ResponseError for Problem {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        response.body(serde_json::to_vec(&body).unwrap_or_default())
+        response.body(serde_json::to_vec(&self.body()).unwrap_or_default())
     }
 }
 

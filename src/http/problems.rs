@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-use super::problem::Code;
+use super::problem::{Code, Problem};
+use crate::domain::violation::{Place, Violations};
 
 macro_rules! problem_responses {
     ($($(#[$doc:meta])* $name:ident: $($code:ident),*;)+) => {
@@ -113,14 +114,34 @@ fn response_of(codes: &[Code]) -> Response {
     ResponseBuilder::new().description(names.join(" · ")).content("application/problem+json", content).build()
 }
 
-/// An example problem for each code, by name.
-pub(super) fn examples() -> impl Iterator<Item = (String, RefOr<Example>)> {
-    Code::ALL.iter().map(|code| {
-        let (name, status, title) = code.entry();
-        let problem = serde_json::json!({
-            "type": format!("/problems/{name}"), "title": title, "status": status.as_u16(), "detail": title,
-            "code": name, "message": title, "exception": name,
-        });
-        (name.to_owned(), RefOr::T(ExampleBuilder::new().summary(title).value(Some(problem)).build()))
+/// An example problem for each of these codes, by name.
+pub(super) fn examples(names: &[String]) -> impl Iterator<Item = (String, RefOr<Example>)> {
+    let codes = Code::ALL.iter().filter(|code| names.iter().any(|name| name == code.entry().0));
+    codes.map(|code| {
+        let (name, _, title) = code.entry();
+        let problem = serde_json::to_value(example(*code).body()).ok();
+        (name.to_owned(), RefOr::T(ExampleBuilder::new().summary(title).value(problem).build()))
     })
+}
+
+/// A problem as the service answers it, with its violations where the code has any.
+fn example(code: Code) -> Problem {
+    let violations = |found: &[(&str, &str)]| {
+        let mut violations = Violations::default();
+        for (member, detail) in found {
+            violations.add(&Place::Body.member(member), *detail);
+        }
+        Problem::violations(code, violations)
+    };
+    match code {
+        Code::InvalidEvent => violations(&[
+            ("disposition_desc", "expected at most 64 characters, found 70"),
+            ("Survey", "expected an object, found a string"),
+        ]),
+        Code::InvalidSchema => violations(&[("attributes", "required, but missing")]),
+        Code::InvalidQuery => {
+            Problem::invalid_query("limit", "expected an integer from 1 to 10000, found \"0\"".to_owned())
+        }
+        _ => Problem::new(code, code.entry().2),
+    }
 }

@@ -254,7 +254,7 @@ struct LifetimesBody {
 ///
 /// Number of services that expire, and that are completed automatically, within an hour, a day and a week from now.
 #[utoipa::path(
-    tag = "Reports",
+    tag = "Queries",
     params(FormatParameters),
     responses(
         (status = 200, description = "The report", content((LifetimesBody = "application/json"),
@@ -300,7 +300,7 @@ macro_rules! reports {
 
             $(#[$doc])*
             #[utoipa::path(
-                tag = "Reports",
+                tag = "Queries",
                 params(ReportParameters, FormatParameters),
                 responses(
                     (status = 200, description = "The report", content(($body = "application/json"), (String = "text/csv", example = json!($csv)))),

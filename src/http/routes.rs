@@ -88,25 +88,26 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         .service(health::ready)
         // GET /metrics
         .service(metrics::metrics)
-        // GET /openapi.json, /docs
+        // GET /openapi.json, /openapi-3.0.json
         .service(openapi::get_document)
-        .service(openapi::redirect_to_docs);
+        .service(openapi::get_document_3_0);
 }
 
 /// Routes of the pages and of the API documentation page, with their names in the log. Pages are served at the root
 /// alone.
-pub(super) const PAGES: [(&str, &str); 7] = [
+pub(super) const PAGES: [(&str, &str); 8] = [
     ("/journey", "get_journey_page"),
     ("/journey/services/{service_id}", "get_service_page"),
     ("/journey/services/{service_id}/states/{state_id}", "get_state_page"),
     ("/journey/services/{service_id}/tasks/{task_id}", "get_task_page"),
     ("/dashboard", "get_dashboard_page"),
     ("/assets/{version}/{name}", "get_asset"),
+    ("/docs", "redirect_to_docs"),
     ("/docs/{file}", "get_docs"),
 ];
 
 fn pages(config: &mut web::ServiceConfig) {
-    let [journey, service, state, task, dashboard, asset, _] = PAGES;
+    let [journey, service, state, task, dashboard, asset, ..] = PAGES;
     let page = |(path, name): (&str, &str), route: Route| page::at(path, name, route);
     config
         .service(page(journey, web::get().to(page::get_journey_page)))
@@ -128,6 +129,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
 
 fn everything(config: &mut ServiceConfig<'_>) {
     api(config);
+    config.route("/docs", web::get().to(openapi::redirect_to_docs));
     config.route("/docs/{file:.*}", web::get().to(openapi::get_docs));
 }
 

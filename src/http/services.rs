@@ -184,7 +184,7 @@ pub(super) async fn start_service(
 
 /// Service by ID.
 #[utoipa::path(
-    tag = "Services",
+    tag = "Queries",
     params(
         ("service_id" = i64, Path, description = "The service"),
         NestedStatesParameters, NestedTasksParameters, ExtensionsParameter,
@@ -210,7 +210,7 @@ macro_rules! lists_of_services {
             /// The newest `limit` services, in ascending order of start and identifier. If older ones remain, the `Link`
             /// header has the URL of the next page as `rel="prev"`. The array is empty if nothing matches.
             #[utoipa::path(
-                tag = "Services",
+                tag = "Queries",
                 params(
                     ($parameter = String, Path, description = "The owner of the services"),
                     ServiceFilterParameters, PageParameters, NestedStatesParameters, NestedTasksParameters,

@@ -67,7 +67,7 @@ pub(super) struct TransitionStateBody {
 #[expect(dead_code, reason = "describes what `domain::state` reads member by member")]
 pub(super) struct TransitionFromBody {
     /// An active state of the service.
-    #[schema(example = 24)]
+    #[schema(example = 23)]
     state_id: i32,
     #[serde(flatten)]
     disposition: DispositionFields,
@@ -202,7 +202,7 @@ pub(super) async fn complete_state(
     tag = "States",
     params(("service_id" = i64, Path, description = "The service"), IdempotencyKeyParameter),
     request_body(content = TransitionStateBody, example = json!({
-        "interaction_id": "0000CSS0FXZUP6UR", "from": {"state_id": 24, "disposition": 10}, "to": {"state_type": "payment"}
+        "interaction_id": "0000CSS0FXZUP6UR", "from": {"state_id": 23, "disposition": 10}, "to": {"state_type": "payment"}
     })),
     responses(
         (status = 201, description = "The end and the start are recorded", body = StartedStateBody,
@@ -225,7 +225,7 @@ pub(super) async fn transition_state(
 
 /// State by ID.
 #[utoipa::path(
-    tag = "States",
+    tag = "Queries",
     params(
         ("service_id" = i64, Path, description = "The service"),
         ("state_id" = i32, Path, description = "The state"),
@@ -244,7 +244,7 @@ pub(super) async fn get_state(
 }
 
 lists_of_service! {
-    list_states: StateBody, STATE, "States",
+    list_states: StateBody, STATE,
     "The newest `limit` states, in ascending order of start and identifier. If older ones remain, the `Link` header has \
      the URL of the next page as `rel=\"prev\"`.",
     (("service_id" = i64, Path, description = "The service"),

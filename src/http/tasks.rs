@@ -156,7 +156,7 @@ pub(super) async fn complete_task(
 
 /// Task by ID.
 #[utoipa::path(
-    tag = "Tasks",
+    tag = "Queries",
     params(
         ("service_id" = i64, Path, description = "The service"),
         ("task_id" = i32, Path, description = "The task"),
@@ -175,7 +175,7 @@ pub(super) async fn get_task(
 }
 
 lists_of_service! {
-    list_tasks: TaskBody, TASK, "Tasks",
+    list_tasks: TaskBody, TASK,
     "The newest `limit` tasks, including those of states, in ascending order of start and identifier. If older ones \
      remain, the `Link` header has the URL of the next page as `rel=\"prev\"`.",
     (("service_id" = i64, Path, description = "The service"),

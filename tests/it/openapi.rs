@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::TestApp;
 
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     serde_json::from_str(&context_services::http::document().to_json().unwrap()).unwrap()
 }
 
@@ -25,7 +25,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("delete_state_extension", "delete", "/services/{service_id}/states/{state_id}/extensions/{name}"),
     ("delete_task_extension", "delete", "/services/{service_id}/tasks/{task_id}/extensions/{name}"),
     ("get_document", "get", "/openapi.json"),
-    ("redirect_to_docs", "get", "/docs"),
+    ("get_document_3_0", "get", "/openapi-3.0.json"),
     ("get_business_attribute", "get", "/metadata/business-attributes/{name}"),
     ("get_extension_schema", "get", "/metadata/{elements}/extensions/{name}"),
     ("get_metadata", "get", "/metadata"),
@@ -80,7 +80,7 @@ pub(crate) fn resolved<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
 }
 
 /// All operations: method, path, and the operation object.
-fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
+pub(crate) fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     paths
         .iter()
@@ -198,7 +198,7 @@ async fn every_documented_operation_is_routed_under_both_prefixes() {
 fn properties(document: &Value, schema: &Value) -> BTreeSet<String> {
     let schema = resolved(document, schema);
     let own = schema["properties"].as_object().into_iter().flat_map(|members| members.keys().cloned());
-    let parts = ["allOf", "oneOf"].into_iter().flat_map(|kind| schema[kind].as_array().into_iter().flatten());
+    let parts = ["allOf", "anyOf"].into_iter().flat_map(|kind| schema[kind].as_array().into_iter().flatten());
     own.chain(parts.flat_map(|part| properties(document, part))).collect()
 }
 

@@ -7,12 +7,13 @@ use utoipa::openapi::path::{Operation, ParameterBuilder};
 use utoipa::openapi::schema::{ArrayItems, Schema};
 use utoipa::openapi::{Content, OpenApi, RefOr};
 
-use super::operations_mut;
+use super::{inline, operations_mut};
 
-/// Examples of parameters by parameter name, and of response bodies by schema name.
+/// Examples of parameters by parameter name, also for single operations, and of response bodies by schema name.
 #[derive(serde::Deserialize)]
 struct Examples {
     parameters: BTreeMap<String, Value>,
+    operations: BTreeMap<String, BTreeMap<String, Value>>,
     bodies: BTreeMap<String, Value>,
 }
 
@@ -26,19 +27,12 @@ pub(super) fn add(document: &mut OpenApi) {
     }
 }
 
-/// The part itself, unless it is a reference.
-fn inline<T>(part: &mut RefOr<T>) -> Option<&mut T> {
-    match part {
-        RefOr::T(inline) => Some(inline),
-        RefOr::Ref(_) => None,
-    }
-}
-
 impl Examples {
     fn add_to(&self, operation: &mut Operation) {
+        let own = operation.operation_id.as_ref().and_then(|name| self.operations.get(name));
         for parameter in operation.parameters.iter_mut().flatten().filter_map(inline) {
-            let example = self.parameters.get(&parameter.name).cloned();
-            *parameter = ParameterBuilder::from(std::mem::take(parameter)).example(example).build();
+            let example = own.and_then(|own| own.get(&parameter.name)).or_else(|| self.parameters.get(&parameter.name));
+            *parameter = ParameterBuilder::from(std::mem::take(parameter)).example(example.cloned()).build();
         }
         for response in operation.responses.responses.values_mut().filter_map(inline) {
             for content in response.content.values_mut().filter_map(inline).filter(|one| one.examples.is_empty()) {

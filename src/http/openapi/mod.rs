@@ -3,14 +3,17 @@
 mod access;
 pub(super) mod document;
 mod examples;
+mod headers;
+mod schemas;
 mod shared;
+mod version_3_0;
 
 use std::sync::Arc;
 
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::{OpenApi, PathItem};
+use utoipa::openapi::{OpenApi, PathItem, RefOr};
 use utoipa_swagger_ui::Config;
 
 use super::etag::conditional;
@@ -25,9 +28,18 @@ fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Ope
         .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
+/// The part itself, unless it is a reference.
+fn inline<T>(part: &mut RefOr<T>) -> Option<&mut T> {
+    match part {
+        RefOr::T(inline) => Some(inline),
+        RefOr::Ref(_) => None,
+    }
+}
+
 /// The document as it is served, and the configuration of its page.
 pub(super) struct Published {
     json: web::Bytes,
+    json_3_0: web::Bytes,
     page: Arc<Config<'static>>,
 }
 
@@ -35,12 +47,15 @@ impl Published {
     pub(super) fn new(document: &OpenApi) -> Self {
         Self {
             json: document.to_json().unwrap_or_default().into(),
+            json_3_0: document::convert_to_3_0(document).to_string().into(),
             page: Arc::new(Config::from("../openapi.json").display_operation_id(true)),
         }
     }
 }
 
 /// OpenAPI document.
+///
+/// `/openapi-3.0.json` has the same document for tools that do not read OpenAPI 3.1.
 #[utoipa::path(
     tag = "Server",
     responses((status = 200, description = "The document, OpenAPI 3.1", body = serde_json::Value,
@@ -51,12 +66,20 @@ pub(super) async fn get_document(request: HttpRequest, published: web::Data<Publ
     conditional(&request, HttpResponse::Ok().content_type("application/json").body(published.json.clone()))
 }
 
-/// OpenAPI document as a page.
+/// OpenAPI document, version 3.0.3.
+///
+/// The same document for tools that do not read OpenAPI 3.1.
 #[utoipa::path(
     tag = "Server",
-    responses((status = 308, description = "The page is at `/docs/`", headers(("Location" = String))))
+    responses((status = 200, description = "The document, OpenAPI 3.0.3", body = serde_json::Value,
+        example = json!({"openapi": "3.0.3"})))
 )]
-#[get("/docs")]
+#[get("/openapi-3.0.json")]
+pub(super) async fn get_document_3_0(published: web::Data<Published>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(published.json_3_0.clone())
+}
+
+/// Redirects to the page, whose files have relative URLs.
 pub(super) async fn redirect_to_docs(request: HttpRequest) -> HttpResponse {
     let to = format!("{}{}/", forwarded_prefix(request.headers()), request.path());
     HttpResponse::PermanentRedirect().insert_header((header::LOCATION, to)).finish()

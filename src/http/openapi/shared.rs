@@ -10,7 +10,6 @@ use crate::http::problems;
 /// Moves problem responses and parameters into the components, and puts references in their place.
 pub(super) fn share(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
-    components.examples.extend(problems::examples());
     for item in document.paths.paths.values_mut() {
         for (_, operation) in operations_mut(item) {
             share_responses(operation, components);
@@ -21,19 +20,20 @@ pub(super) fn share(document: &mut OpenApi) {
 
 fn share_responses(operation: &mut Operation, components: &mut Components) {
     for response in operation.responses.responses.values_mut() {
-        if let Some(name) = name_of_problems(response) {
+        if let Some(codes) = codes_of(response) {
+            components.examples.extend(problems::examples(&codes));
+            let name = codes.join(".");
             let reference = RefOr::Ref(Ref::from_response_name(name.as_str()));
             components.responses.insert(name, std::mem::replace(response, reference));
         }
     }
 }
 
-/// The name of a problem response: its codes, such as `unknown_service.unknown_task`.
-fn name_of_problems(response: &RefOr<Response>) -> Option<String> {
+/// The codes of a problem response. Joined, such as `unknown_service.unknown_task`, they are its name.
+fn codes_of(response: &RefOr<Response>) -> Option<Vec<String>> {
     let RefOr::T(response) = response else { return None };
     let RefOr::T(content) = response.content.get("application/problem+json")? else { return None };
-    let codes: Vec<_> = content.examples.keys().map(String::as_str).collect();
-    Some(codes.join("."))
+    Some(content.examples.keys().cloned().collect())
 }
 
 fn share_parameters(operation: &mut Operation, components: &mut Components) {
