@@ -3,13 +3,15 @@
 //! Dependencies point one way only: [`http`] → [`store`] → [`domain`].
 
 pub mod background;
+pub mod cli;
+pub mod commands;
 mod database_url;
 mod descriptors;
 pub mod domain;
 pub mod http;
 pub mod log;
 pub mod postgres;
+mod progress;
 pub mod settings;
 pub mod startup;
 pub mod store;
-pub mod users;

@@ -1,26 +1,26 @@
 //! The settings, as flags and environment variables. `--help` is the reference for operators.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 use chrono::TimeDelta;
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
+use tracing::level_filters::LevelFilter;
 
+use crate::cli::Command;
 use crate::database_url;
-use crate::domain::access::Role;
 use crate::http::{AccessSettings, HttpSettings, Tls};
 use crate::postgres::EmbeddedSettings;
 use crate::store::{DatabaseAddress, LifetimeSettings, ReadSettings, StoreSettings, WriterSettings};
 
 /// Keeps the context of customer journeys: services, states and tasks, over PostgreSQL.
 ///
-/// Without a subcommand, runs the service. Each option can be given as a flag, as an environment variable, or in a file
-/// `.env` in the current directory, in this order of precedence.
+/// Without a subcommand, runs the service. Each setting can be given as a flag, before or after the subcommand, as an
+/// environment variable, or in a file `.env` in the current directory, in this order of precedence.
 #[derive(Debug, Clone, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Settings {
@@ -67,53 +67,12 @@ pub struct LifetimeArgs {
 /// The maximum lifetime in seconds: a hundred years.
 const LONGEST: i64 = 100 * 366 * 24 * 60 * 60;
 
-/// A subcommand.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Command {
-    /// Add, list and remove the users of the service
-    #[command(subcommand)]
-    User(UserCommand),
-}
-
-/// A subcommand of `user`.
-#[derive(Debug, Clone, Subcommand)]
-pub enum UserCommand {
-    /// Add a password or token and print it. A user may have several, each with its own role
-    Add(AddUser),
-    /// List all credentials: ID, user, kind and role
-    List,
-    /// Remove a user, or one of its credentials
-    Remove {
-        /// Name of the user
-        name: String,
-        /// ID of a credential. Without it, all credentials of the user are removed
-        #[arg(long)]
-        id: Option<i32>,
-    },
-}
-
-/// The credential to add.
-#[derive(Debug, Clone, Args)]
-pub struct AddUser {
-    /// Name of the user: 1 to 64 characters, no colons
-    pub name: String,
-    /// Role: reader (queries), writer (also lifecycle events and extensions) or administrator (everything)
-    #[arg(long)]
-    pub role: Role,
-    /// Add a bearer token instead of a password for HTTP Basic
-    #[arg(long)]
-    pub token: bool,
-    /// Read the password from the first line of standard input instead of generating one
-    #[arg(long, conflicts_with = "token")]
-    pub password_stdin: bool,
-}
-
 /// Settings of the HTTP server.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "HTTP")]
 pub struct HttpArgs {
-    /// Address and port to listen on. Port 0 selects a free port, which is logged
-    #[arg(long, env, default_value = "127.0.0.1:8080")]
+    /// Address and port to listen on, such as 127.0.0.1:8080 or localhost:8080. Port 0 selects a free port, which is logged
+    #[arg(long, env, default_value = "127.0.0.1:8080", value_parser = bind_address)]
     pub bind_address: SocketAddr,
     /// Maximum size of a request body, in bytes. Larger requests are answered with 413
     #[arg(long, env, default_value_t = 1024 * 1024, value_parser = at_least_one)]
@@ -144,6 +103,9 @@ pub struct DatabaseArgs {
     /// the one that accepts writes is used [default: the embedded PostgreSQL]
     #[arg(long, env, hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
+    /// File with the `DATABASE_URL` in its first line, for a secret that shall not be in the environment
+    #[arg(long, env)]
+    pub database_url_file: Option<PathBuf>,
     /// Data directory of the embedded PostgreSQL. It is created if it does not exist
     #[arg(long, env, default_value = "./data")]
     pub data_dir: PathBuf,
@@ -225,10 +187,10 @@ pub struct AccessArgs {
     #[arg(long, env)]
     pub rate_limit: Option<NonZeroU32>,
     /// PEM file with the TLS certificate chain. It is reloaded on SIGHUP [default: no TLS]
-    #[arg(long, env, requires = "tls_key")]
+    #[arg(long, env)]
     pub tls_certificate: Option<PathBuf>,
     /// PEM file with the private key of the TLS certificate. It is reloaded on SIGHUP
-    #[arg(long, env, requires = "tls_certificate")]
+    #[arg(long, env)]
     pub tls_key: Option<PathBuf>,
 }
 
@@ -293,22 +255,39 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number >= 1).ok_or_else(|| "expected an integer of 1 or more".to_owned())
 }
 
+/// An address, or a name that has one. A name may have several; those of IPv4 come first.
+fn bind_address(text: &str) -> Result<SocketAddr, String> {
+    let addresses = text.to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
+    let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied();
+    first.ok_or_else(|| "expected an address or name of this machine, and a port, such as localhost:8080".to_owned())
+}
+
+/// A level alone would otherwise be taken for the name of a module if it is misspelt.
 fn log_level(text: &str) -> Result<String, String> {
-    let valid = tracing_subscriber::EnvFilter::try_new(text).is_ok();
-    if valid { Ok(text.to_owned()) } else { Err("expected a level such as `info`".to_owned()) }
+    let is_level = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    let valid = text.split(',').all(is_level) && tracing_subscriber::EnvFilter::try_new(text).is_ok();
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err("expected error, warn, info, debug, trace, or a list such as `info,sqlx=debug`".to_owned())
+    }
 }
 
 impl Settings {
-    /// Reads the settings of this process. Exits with a message if they are invalid, or after printing help.
-    pub fn of_process() -> Self {
-        let settings = Self::parse();
-        // Only the service itself needs a decision on access; subcommands do not.
-        let access =
-            if settings.command.is_none() { settings.access().map(drop).map_err(str::to_owned) } else { Ok(()) };
-        if let Err(error) = settings.external_database().map(drop).and(access) {
-            <Self as CommandFactory>::command().error(ErrorKind::ValueValidation, error).exit();
+    /// Says what is wrong about settings that are right each by itself.
+    pub fn check(&self) -> Result<(), String> {
+        if self.access.tls_certificate.is_some() != self.access.tls_key.is_some() {
+            return Err("TLS needs both TLS_CERTIFICATE (--tls-certificate) and TLS_KEY (--tls-key)".to_owned());
         }
-        settings
+        // Only what reads the database needs its address, and only the service itself a decision on access.
+        match self.command {
+            Some(Command::Completions { .. } | Command::Man { .. } | Command::Healthcheck) => Ok(()),
+            Some(Command::Migrate { .. } | Command::User(_)) => self.external_database().map(drop),
+            None | Some(Command::Serve | Command::Check) => {
+                self.external_database()?;
+                self.access().map(drop).map_err(str::to_owned)
+            }
+        }
     }
 
     /// Whether callers must authenticate. An address other than loopback requires an explicit setting.
@@ -334,7 +313,17 @@ impl Settings {
 
     /// The address of the external database, if one is configured.
     pub fn external_database(&self) -> Result<Option<DatabaseAddress>, String> {
-        self.database.database_url.as_ref().map_or(Ok(None), DatabaseUrl::address)
+        let DatabaseArgs { database_url, database_url_file, .. } = &self.database;
+        let Some(file) = database_url_file.as_ref().filter(|file| !file.as_os_str().is_empty()) else {
+            return database_url.as_ref().map_or(Ok(None), DatabaseUrl::address);
+        };
+        if database_url.as_ref().is_some_and(|url| !url.0.is_empty()) {
+            return Err("DATABASE_URL and DATABASE_URL_FILE are both set: unset one of them".to_owned());
+        }
+        let read = std::fs::read_to_string(file);
+        let text = read.map_err(|error| format!("cannot read DATABASE_URL_FILE {}: {error}", file.display()))?;
+        let address = DatabaseUrl::from(text.lines().next().unwrap_or_default().trim()).address()?;
+        address.map(Some).ok_or_else(|| format!("DATABASE_URL_FILE {} is empty", file.display()))
     }
 
     /// The embedded server's settings.

@@ -28,19 +28,42 @@ pub async fn run(settings: Settings) -> Result<()> {
     // Binds the address before anything is opened, so that a second process on the same address changes nothing.
     let address = settings.http.bind_address;
     let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
+    let front = Front { listener, signals, draining: CancellationToken::new() };
     let jobs = Jobs::new(Arc::new(SystemClock));
-    let external = settings.external_database().map_err(anyhow::Error::msg)?;
-    if let Some(database) = external {
-        return serve(&settings, (listener, signals), database, &jobs).await;
+    match settings.external_database().map_err(anyhow::Error::msg)? {
+        Some(database) => serve(&settings, front, database, &jobs).await,
+        None => serve_embedded(&settings, front, &jobs).await,
     }
-    let embedded =
-        EmbeddedPostgres::start(&settings.embedded()).await.context("cannot start the embedded PostgreSQL")?;
-    info!("embedded PostgreSQL: psql -h {:?} -U {NAME} {NAME}", embedded.socket_dir());
+}
+
+/// What the service has before it has a database.
+struct Front {
+    listener: TcpListener,
+    signals: Signals,
+    /// Cancelled when the service is told to stop.
+    draining: CancellationToken,
+}
+
+/// Runs the service on the embedded PostgreSQL.
+async fn serve_embedded(settings: &Settings, mut front: Front, jobs: &Jobs) -> Result<()> {
+    let embedded = EmbeddedPostgres::open(&settings.embedded()).context("cannot start the embedded PostgreSQL")?;
     let embedded = Arc::new(embedded);
-    jobs.start(KeepPostgresRunning { server: Arc::clone(&embedded), is_down: false });
-    let served = serve(&settings, (listener, signals), embedded.connect_options(NAME).into(), &jobs).await;
+    let started = tokio::select! {
+        started = embedded.run() => started.context("cannot start the embedded PostgreSQL").map(|()| true),
+        signal = front.signals.shutdown_signal(None) => signal.map(|name| info!("received {name}: stopping")).map(|()| false),
+    };
+    let served = match started {
+        Ok(true) => {
+            info!("embedded PostgreSQL: psql -h {:?} -U {NAME} {NAME}", embedded.socket_dir());
+            let (server, stopping) = (Arc::clone(&embedded), front.draining.clone());
+            jobs.start(KeepPostgresRunning { server, stopping, is_down: false });
+            serve(settings, front, embedded.connect_options(NAME).into(), jobs).await
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
     jobs.stop().await;
-    embedded.stop().context("cannot stop the embedded PostgreSQL")?;
+    embedded.stop().await.context("cannot stop the embedded PostgreSQL")?;
     served
 }
 
@@ -63,35 +86,40 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// Starts the embedded PostgreSQL again if it has died. Nothing else would.
 struct KeepPostgresRunning {
     server: Arc<EmbeddedPostgres>,
+    /// Cancelled when the service stops.
+    stopping: CancellationToken,
     is_down: bool,
 }
+
+/// How long the end of PostgreSQL may be the first sign of a stop: a supervisor that ends all processes of the service sends
+/// the same signal to both.
+const STOP_NOTICE: Duration = Duration::from_millis(250);
 
 impl Job for KeepPostgresRunning {
     const NAME: &'static str = "embedded_postgresql";
     const INTERVAL: Duration = Duration::from_secs(1);
+    /// The recovery after a crash takes as long as it takes.
+    const LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
 
     async fn run(&mut self) -> Result<Next, Failure> {
-        if self.server.is_alive() {
+        if self.server.is_alive() || self.stopping.is_cancelled() {
+            return Ok(Next::Scheduled);
+        }
+        if tokio::time::timeout(STOP_NOTICE, self.stopping.cancelled()).await.is_ok() {
             return Ok(Next::Scheduled);
         }
         if !std::mem::replace(&mut self.is_down, true) {
             warn!("the embedded PostgreSQL has died and is started again");
         }
-        let server = Arc::clone(&self.server);
-        let started = web::block(move || server.start_again()).await;
-        started.map_err(|error| Failure::Fault(error.into()))?.map_err(|error| Failure::Fault(error.into()))?;
+        self.server.start_again().await.map_err(|error| Failure::Fault(error.into()))?;
         self.is_down = false;
         info!("the embedded PostgreSQL runs again");
         Ok(Next::Scheduled)
     }
 }
 
-async fn serve(
-    settings: &Settings,
-    (listener, signals): (TcpListener, Signals),
-    database: DatabaseAddress,
-    jobs: &Jobs,
-) -> Result<()> {
+async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, jobs: &Jobs) -> Result<()> {
+    let Front { listener, mut signals, draining } = front;
     let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
     let store = web::Data::new(store);
     let address = listener.local_addr()?;
@@ -100,7 +128,6 @@ async fn serve(
     let limit = descriptors::raise_limit();
     http.max_connections = descriptors::connections_within(limit, http.max_connections, database_connections);
     let (tls, access) = (http.tls.clone(), http.access.clone());
-    let draining = CancellationToken::new();
     let server = http::serve(listener, web::Data::clone(&store), http, draining.clone())?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
@@ -156,7 +183,7 @@ impl Signals {
     }
 
     /// Waits for SIGTERM or SIGINT and returns its name. Reloads the TLS certificate on each SIGHUP meanwhile.
-    async fn shutdown_signal(mut self, tls: Option<Arc<Tls>>) -> Result<&'static str> {
+    async fn shutdown_signal(&mut self, tls: Option<Arc<Tls>>) -> Result<&'static str> {
         loop {
             tokio::select! {
                 Some(()) = self.terminate.recv() => return Ok("SIGTERM"),

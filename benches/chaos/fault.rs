@@ -69,7 +69,7 @@ impl Fault {
             Self::KillNode => world.nodes[node].kill(),
             Self::KillBothNodes => world.nodes.iter_mut().for_each(crate::node::Node::kill),
             Self::RestartNode => world.nodes[node].restart(),
-            Self::StopPostgres => stop_postgres(world),
+            Self::StopPostgres => stop_postgres(world).await,
             Self::TerminateBackends => terminate_backends(world).await,
             Self::Cut => line(world, Line::Cut, 300).await,
             Self::Silence => line(world, Line::Silent, 1500).await,
@@ -91,13 +91,13 @@ fn postmaster(world: &World) -> String {
     std::fs::read_to_string(file).unwrap().lines().next().unwrap().to_owned()
 }
 
-fn stop_postgres(world: &World) {
+async fn stop_postgres(world: &World) {
     // SIGQUIT is what `pg_ctl -m immediate stop` sends: no checkpoint, and no wait for clients.
     assert!(Command::new("kill").args(["-QUIT", &postmaster(world)]).status().unwrap().success());
     while world.postgres.is_alive() {
-        std::thread::sleep(Duration::from_millis(5));
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    world.postgres.start_again().unwrap();
+    world.postgres.start_again().await.unwrap();
 }
 
 async fn terminate_backends(world: &World) {
@@ -132,6 +132,6 @@ async fn failing_sync(world: &World) {
     assert!(Command::new("kill").arg(strace.id().to_string()).status().unwrap().success());
     strace.wait().unwrap();
     if !world.postgres.is_alive() {
-        world.postgres.start_again().unwrap();
+        world.postgres.start_again().await.unwrap();
     }
 }

@@ -71,7 +71,7 @@ async fn main() {
     }
     tally.print();
     drop(world.nodes);
-    world.postgres.stop().unwrap();
+    world.postgres.stop().await.unwrap();
 }
 
 async fn post(node: &Node, path: &str, body: &Value) -> Value {

@@ -1,4 +1,5 @@
-//! The log: one line per event on standard output, as text or JSON.
+//! The log: one line per event on standard output, as text or JSON; on standard error for a
+//! subcommand.
 //!
 //! Logging never blocks and never fails. A dedicated thread writes the lines. Lines that standard output does not
 //! accept in time are dropped and counted (`context_services_log_lines_dropped_total`).
@@ -7,8 +8,9 @@ mod writer;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{IsTerminal, stdout};
+use std::io::{self, IsTerminal, stderr, stdout};
 use std::os::fd::AsFd;
 use std::panic;
 use std::sync::Arc;
@@ -37,16 +39,35 @@ impl Drop for Log {
     }
 }
 
+/// Where the lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Standard output, for the service.
+    Stdout,
+    /// Standard error, for a subcommand that prints a result.
+    Stderr,
+}
+
+impl Output {
+    /// A separate file: `Stdout` has a lock, which a stalled write would hold, and a buffer that splits at lines.
+    fn file(self) -> io::Result<File> {
+        let descriptor = match self {
+            Self::Stdout => stdout().as_fd().try_clone_to_owned(),
+            Self::Stderr => stderr().as_fd().try_clone_to_owned(),
+        };
+        descriptor.map(File::from)
+    }
+}
+
 /// Starts the log, for the whole process. From here on a panic is a line of the log, too.
 ///
-/// Fails if `LOG_LEVEL` does not parse, if standard output cannot be used, or if a log has been started before.
-pub fn start(settings: &LogArgs) -> Result<Log> {
+/// Fails if `LOG_LEVEL` does not parse, if the output cannot be used, or if a log has been started before.
+pub fn start(settings: &LogArgs, output: Output) -> Result<Log> {
     // Malformed HTTP is the client's error, and the framework's start-up messages repeat our own.
     let level = format!("actix_server=warn,actix_http=off,sqlx::postgres::notice=warn,{}", settings.log_level);
     let filter = EnvFilter::try_new(level).context("LOG_LEVEL does not parse")?;
-    let colour = stdout().is_terminal();
-    // A separate file: `Stdout` has a lock, which a stalled write would hold, and a buffer that splits at lines.
-    let output = File::from(stdout().as_fd().try_clone_to_owned().context("cannot open standard output")?);
+    let output = output.file().context("cannot open the output of the log")?;
+    let colour = has_colour(output.is_terminal(), std::env::var_os("NO_COLOR").as_deref());
     let writer = Writer::start(output).context("cannot start the log's thread")?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(colour);
     let log = log.with_writer(Arc::clone(&writer)).log_internal_errors(false);
@@ -57,6 +78,11 @@ pub fn start(settings: &LogArgs) -> Result<Log> {
     started.map_err(|error| anyhow!("cannot start the log: {error}"))?;
     panic::set_hook(Box::new(|panic| log_panic(&panic.to_string())));
     Ok(Log(writer))
+}
+
+/// Whether the log has colour, given the variable `NO_COLOR` (<https://no-color.org>).
+fn has_colour(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
 /// An error with its causes, each once: the text of an error may repeat that of its cause.
@@ -81,4 +107,15 @@ fn log_panic(panic: &str) {
     let thread = thread::current();
     let backtrace = captured.map(tracing::field::display);
     error!(thread = thread.name(), backtrace, "{}", panic.replace('\n', " "));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_colour;
+
+    #[test]
+    fn only_a_terminal_has_colour_and_only_without_no_color() {
+        assert!(has_colour(true, None) && has_colour(true, Some("".as_ref())));
+        assert!(!has_colour(true, Some("1".as_ref())) && !has_colour(false, None));
+    }
 }

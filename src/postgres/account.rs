@@ -1,7 +1,7 @@
 //! The account that runs the server. PostgreSQL refuses to run as root.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, chown, fchown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -42,13 +42,21 @@ impl Account {
         Ok(Self::Other { uid: uid.as_raw(), gid: gid.as_raw() })
     }
 
-    /// Makes the account the owner of a file or directory.
+    /// Makes the account the owner of a directory.
     pub(super) fn own(self, path: &Path) -> Result<(), EmbeddedError> {
         match self {
             Self::Own => Ok(()),
             Self::Other { uid, gid } => {
                 chown(path, Some(uid), Some(gid)).map_err(|source| file_error("change the owner of", path, source))
             }
+        }
+    }
+
+    /// Makes the account the owner of an open file.
+    pub(super) fn own_file(self, file: &File) -> std::io::Result<()> {
+        match self {
+            Self::Own => Ok(()),
+            Self::Other { uid, gid } => fchown(file, Some(uid), Some(gid)),
         }
     }
 
@@ -59,8 +67,27 @@ impl Account {
         self.run("test", &mut command).is_ok()
     }
 
+    /// Whether a directory that this account can see, such as the working directory of its process, is `directory`.
+    pub(super) fn is_same(self, seen: &Path, directory: &Path) -> bool {
+        let mut command = Command::new("test");
+        command.arg(seen).arg("-ef").arg(directory).current_dir("/");
+        self.run("test", &mut command).is_ok()
+    }
+
     /// Runs a program as the account and waits for its end. Fails with its output if it does.
     pub(super) fn run(self, program: &'static str, command: &mut Command) -> Result<(), EmbeddedError> {
+        let ran = self.prepare(command).output();
+        let output = ran.map_err(|error| EmbeddedError::Program { program, output: error.to_string() })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = [output.stdout, output.stderr].concat();
+        Err(EmbeddedError::Program { program, output: one_line(&String::from_utf8_lossy(&said)) })
+    }
+
+    /// Has a command run as the account, in a process group of its own: a signal to the group of this process, such as
+    /// Ctrl-C, is for this process to handle.
+    pub(super) fn prepare(self, command: &mut Command) -> &mut Command {
         if let Self::Other { uid, gid } = self {
             command.uid(uid).gid(gid);
         }
@@ -68,12 +95,11 @@ impl Account {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG")) {
             command.env_remove(name);
         }
-        let ran = command.env("LC_ALL", "C").stdin(Stdio::null()).output();
-        let output = ran.map_err(|error| EmbeddedError::Program { program, output: error.to_string() })?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let said = [output.stdout, output.stderr].concat();
-        Err(EmbeddedError::Program { program, output: String::from_utf8_lossy(&said).trim().to_owned() })
+        command.env("LC_ALL", "C").stdin(Stdio::null()).process_group(0)
     }
+}
+
+/// What a program printed, as one line.
+fn one_line(output: &str) -> String {
+    output.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }

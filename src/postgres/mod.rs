@@ -3,30 +3,33 @@
 
 mod account;
 mod binaries;
+mod config;
+mod error;
+mod home;
+mod lock_file;
 mod memory;
+mod server;
 
-use std::fs::{self, DirBuilder, File, TryLockError};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, symlink};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 
 use account::Account;
 use binaries::Binaries;
+use home::Home;
+use server::Server;
+
+use error::file_error;
+pub use error::{DataVersion, EmbeddedError};
 
 /// The name of the service's role and of its database in the embedded server.
 pub const NAME: &str = "context_services";
 
 /// The number in the name of the server's socket.
 const PORT: u16 = 5432;
-
-/// The length that the path of a Unix socket must stay below on Linux, in bytes.
-const SOCKET_PATH_LIMIT: usize = 108;
-
-/// The directory for data if PostgreSQL's account cannot enter the configured one.
-const ELSEWHERE: &str = "/var/lib/context-services";
 
 /// The locations of the server's data and programs.
 #[derive(Debug, Clone)]
@@ -37,164 +40,105 @@ pub struct EmbeddedSettings {
     pub bin_dir: Option<PathBuf>,
 }
 
-/// The reason why the embedded server does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
-    /// PostgreSQL's programs were not found.
-    #[error(
-        "no PostgreSQL server found in POSTGRES_BIN_DIR, on PATH or under /usr/lib/postgresql/*/bin; install one \
-         (Debian: apt-get install postgresql) or set DATABASE_URL"
-    )]
-    NotInstalled,
-    /// Another process has locked the data directory.
-    #[error("another context-services is using the data directory {}", .0.display())]
-    InUse(PathBuf),
-    /// The path of the socket is too long.
-    #[error("the data directory's path is too long for a Unix socket: {} has {} bytes", .0.display(), .0.as_os_str().len())]
-    PathTooLong(PathBuf),
-    /// This process is root, and there is no account to run the server as.
-    #[error("PostgreSQL does not run as root, and there is neither an account `postgres` nor `nobody` to run it as")]
-    NoAccount,
-    /// A program of PostgreSQL failed.
-    #[error("{program} failed: {output}")]
-    Program {
-        /// The name of the program.
-        program: &'static str,
-        /// Its output.
-        output: String,
-    },
-    /// An operation on a file or directory failed.
-    #[error("cannot {action} {}", path.display())]
-    File {
-        /// The operation, as a verb.
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The server runs, but its database cannot be created.
-    #[error("cannot set up the database of the embedded server")]
-    Database(#[source] sqlx::Error),
-}
-
-/// A running embedded server. Dropping this does not stop the server; [`stop`](Self::stop) does.
+/// An embedded server. Dropping this does not stop the server; [`stop`](Self::stop) does.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
-    home: Home,
-    binaries: Binaries,
-    account: Account,
+    server: Server,
     /// Held for as long as this process uses the data directory.
     _lock: File,
 }
 
 impl EmbeddedPostgres {
-    /// Starts the server and creates its data if there are none. First stops a server that a killed process left running.
+    /// Opens the data directory and starts the server on it.
     pub async fn start(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
-        let version = Home(settings.data_dir.join("postgres")).version();
-        let binaries = Binaries::find(settings.bin_dir.as_deref(), version.as_deref())?;
-        make_dir(&settings.data_dir, 0o755)?;
-        let data_dir = absolute(&settings.data_dir)?;
-        let lock = lock(&data_dir)?;
-        let account = Account::of_owner(&data_dir.join("postgres"))?;
-        let home = Home::prepare(&data_dir, &account)?;
-        let server = Self { home, binaries, account, _lock: lock };
-        server.initialize()?;
-        // `pg_ctl` decides, because the process ID in an old file may belong to another process by now.
-        if server.is_running() {
-            server.stop()?;
-        }
-        server.write_settings()?;
-        server.start_again()?;
-        server.create_database(NAME).await.map_err(EmbeddedError::Database)?;
+        let server = Self::open(settings)?;
+        server.run().await?;
         Ok(server)
+    }
+
+    /// Opens the data directory, and creates it if it does not exist. The server does not run yet.
+    pub fn open(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
+        let data = Home::of(&settings.data_dir).data_version()?;
+        let binaries = Binaries::find(settings.bin_dir.as_deref(), data.as_ref())?;
+        home::make_dir(&settings.data_dir, 0o755)?;
+        let data_dir = home::absolute(&settings.data_dir)?;
+        let lock = home::lock(&data_dir)?;
+        let account = Account::of_owner(&data_dir.join("postgres"))?;
+        let home = Home::prepare(&data_dir, account)?;
+        Ok(Self { server: Server::new(home, binaries, account), _lock: lock })
+    }
+
+    /// Starts the server, and creates its data and database if there are none. Leaves no server running if that fails.
+    pub async fn run(&self) -> Result<(), EmbeddedError> {
+        let running = async {
+            self.server.initialize().await?;
+            self.write_settings()?;
+            self.server.start().await?;
+            self.create_database(NAME).await.map_err(EmbeddedError::Database)
+        };
+        let ran = running.await;
+        if ran.is_err() {
+            // The first error is the one to report.
+            self.stop().await.ok();
+        }
+        ran
+    }
+
+    /// Whether a data directory has data.
+    pub fn has_data(settings: &EmbeddedSettings) -> Result<bool, EmbeddedError> {
+        Ok(Home::of(&settings.data_dir).data_version()?.is_some())
+    }
+
+    /// Fails if there are no programs of PostgreSQL for what is, or will be, in the data directory.
+    pub fn check_programs(settings: &EmbeddedSettings) -> Result<(), EmbeddedError> {
+        let data = Home::of(&settings.data_dir).data_version()?;
+        Binaries::find(settings.bin_dir.as_deref(), data.as_ref()).map(drop)
     }
 
     /// Connection options for a server that another process runs on the same data.
     pub fn running(settings: &EmbeddedSettings) -> Result<PgConnectOptions, EmbeddedError> {
-        let home = absolute(&settings.data_dir.join("postgres"))?;
-        Ok(connect_options(&Home(home)))
+        Ok(connect_options(&Home::of(&settings.data_dir).absolute()?))
     }
 
     /// Connection options for a database of this server.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
-        connect_options(&self.home).database(database)
+        connect_options(&self.server.home).database(database)
     }
 
     /// The directory of the socket, for `psql -h`.
     pub fn socket_dir(&self) -> PathBuf {
-        self.home.socket_dir()
+        self.server.home.socket_dir()
     }
 
-    /// Starts the server on existing data.
-    pub fn start_again(&self) -> Result<(), EmbeddedError> {
-        self.pg_ctl(&["-w", "-t", "120", "-l", "../server.log", "start"])
+    /// Starts the server on existing data after it has ended, unless it is being stopped. Returns when it accepts
+    /// connections.
+    pub async fn start_again(&self) -> Result<(), EmbeddedError> {
+        self.server.start().await
     }
 
-    /// Whether the server's main process exists.
+    /// Whether the server's main process runs.
     pub fn is_alive(&self) -> bool {
-        let pid_file = fs::read_to_string(self.home.data().join("postmaster.pid")).unwrap_or_default();
-        pid_file.lines().next().is_some_and(|pid| Path::new("/proc").join(pid.trim()).exists())
+        self.server.is_alive()
     }
 
-    /// Cancels running statements, stops the server, and waits until it has stopped. Does nothing if the server has died.
-    pub fn stop(&self) -> Result<(), EmbeddedError> {
-        if !self.is_alive() {
-            return Ok(());
-        }
-        self.pg_ctl(&["-w", "-t", "120", "-m", "fast", "stop"])
-    }
-
-    fn is_running(&self) -> bool {
-        self.pg_ctl(&["status"]).is_ok()
+    /// Cancels running statements, stops the server, and waits until it has stopped, two minutes at most. Does nothing if
+    /// the server has ended. It is not started again.
+    pub async fn stop(&self) -> Result<(), EmbeddedError> {
+        self.server.stop().await
     }
 
     /// Whether this build of PostgreSQL supports a setting, given as `name=value`.
     fn supports(&self, setting: &str) -> bool {
-        let mut command = self.binaries.command("postgres");
-        command.args(["-D", ".", "-c", setting, "-C", "wal_compression"]).current_dir(self.home.data());
-        self.account.run("postgres", &mut command).is_ok()
-    }
-
-    fn pg_ctl(&self, arguments: &[&str]) -> Result<(), EmbeddedError> {
-        let mut command = self.binaries.command("pg_ctl");
-        command.args(["-D", "."]).args(arguments);
-        self.account.run("pg_ctl", command.current_dir(self.home.data()))
-    }
-
-    /// Creates the data in a temporary directory and renames it, so that they are either complete or absent.
-    fn initialize(&self) -> Result<(), EmbeddedError> {
-        if self.home.data().exists() {
-            return Ok(());
-        }
-        let new = self.home.0.join("data.new");
-        if new.exists() {
-            fs::remove_dir_all(&new).map_err(|source| file_error("remove", &new, source))?;
-        }
-        let mut command = self.binaries.command("initdb");
-        command.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--data-checksums", "--username", NAME, "-D"]);
-        self.account.run("initdb", command.arg("data.new").current_dir(&self.home.0))?;
-        fs::rename(&new, self.home.data()).map_err(|source| file_error("rename", &new, source))
+        let Server { home, binaries, account, .. } = &self.server;
+        let mut command: Command = binaries.command("postgres");
+        command.args(["-D", ".", "-c", setting, "-C", "wal_compression"]).current_dir(home.data());
+        account.run("postgres", &mut command).is_ok()
     }
 
     fn write_settings(&self) -> Result<(), EmbeddedError> {
-        let main = self.home.data().join("postgresql.conf");
-        let own = self.home.data().join("context-services.conf");
-        let include = "include_if_exists = 'context-services.conf'";
-        let read = fs::read_to_string(&main).map_err(|source| file_error("read", &main, source))?;
-        if !read.contains(include) {
-            let text = format!("{read}\n{include}\n");
-            fs::write(&main, text).map_err(|source| file_error("write", &main, source))?;
-        }
-        let socket_dir = self.home.socket_dir().display().to_string().replace('\'', "''");
         let compression = if self.supports("wal_compression=lz4") { "lz4" } else { "on" };
-        let buffers = memory::shared_buffers_mb();
-        let text = format!(
-            "{SETTINGS}shared_buffers = {buffers}MB\nwal_compression = {compression}\n\
-             unix_socket_directories = '{socket_dir}'\n"
-        );
-        fs::write(&own, text).map_err(|source| file_error("write", &own, source))?;
-        self.account.own(&own)
+        let Server { home, account, .. } = &self.server;
+        config::write(&home.data(), &home.socket_dir(), compression, *account)
     }
 
     /// Creates a database unless it exists.
@@ -211,89 +155,8 @@ impl EmbeddedPostgres {
     }
 }
 
-/// The embedded server's settings where they differ from PostgreSQL's defaults. Durability stays on, as by default.
-/// Autovacuum runs often, because queries keep the plans of a small table until it has seen the table grow.
-const SETTINGS: &str = "\
-# Overwritten by context-services at every start. To change a setting, add it to postgresql.conf below the include of
-# this file.
-listen_addresses = ''
-port = 5432
-max_connections = 200
-unix_socket_permissions = 0700
-max_wal_size = 4GB
-checkpoint_timeout = 15min
-autovacuum_naptime = 10s
-jit = off
-";
-
-/// The server's directory, with `data`, `run` for the socket, and `server.log`.
-#[derive(Debug)]
-struct Home(PathBuf);
-
-impl Home {
-    fn prepare(data_dir: &Path, account: &Account) -> Result<Self, EmbeddedError> {
-        let place = data_dir.join("postgres");
-        if !place.exists() && !account.can_enter(data_dir) {
-            // A new name each time, because a user who deletes the link wants to start from scratch.
-            let elsewhere = PathBuf::from(ELSEWHERE).join(uuid::Uuid::now_v7().simple().to_string());
-            tracing::warn!(
-                "the account that runs PostgreSQL cannot enter {}: storing data in {}, with a link to it from {}",
-                data_dir.display(),
-                elsewhere.display(),
-                place.display()
-            );
-            make_dir(Path::new(ELSEWHERE), 0o755)?;
-            make_dir(&elsewhere, 0o700)?;
-            symlink(&elsewhere, &place).map_err(|source| file_error("create the link", &place, source))?;
-        }
-        make_dir(&place, 0o700)?;
-        account.own(&place)?;
-        let home = Self(absolute(&place)?);
-        make_dir(&home.socket_dir(), 0o700)?;
-        account.own(&home.socket_dir())?;
-        let socket = home.socket_dir().join(format!(".s.PGSQL.{PORT}"));
-        if socket.as_os_str().len() >= SOCKET_PATH_LIMIT { Err(EmbeddedError::PathTooLong(socket)) } else { Ok(home) }
-    }
-
-    fn data(&self) -> PathBuf {
-        self.0.join("data")
-    }
-
-    fn socket_dir(&self) -> PathBuf {
-        self.0.join("run")
-    }
-
-    /// The major version of existing data.
-    fn version(&self) -> Option<String> {
-        fs::read_to_string(self.data().join("PG_VERSION")).ok().map(|version| version.trim().to_owned())
-    }
-}
-
 /// How to connect, whatever the environment variables of other clients (`PGPORT`, `PGSSLMODE`) say.
 fn connect_options(home: &Home) -> PgConnectOptions {
     let options = PgConnectOptions::new_without_pgpass().socket(home.socket_dir()).username(NAME);
     options.port(PORT).ssl_mode(PgSslMode::Disable)
-}
-
-fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
-    let path = data_dir.join("lock");
-    let file = File::create(&path).map_err(|source| file_error("create", &path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(EmbeddedError::InUse(data_dir.to_owned())),
-        Err(TryLockError::Error(source)) => Err(file_error("lock", &path, source)),
-    }
-}
-
-fn make_dir(path: &Path, mode: u32) -> Result<(), EmbeddedError> {
-    let created = DirBuilder::new().recursive(true).mode(mode).create(path);
-    created.map_err(|source| file_error("create the directory", path, source))
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, EmbeddedError> {
-    path.canonicalize().map_err(|source| file_error("find", path, source))
-}
-
-fn file_error(action: &'static str, path: &Path, source: io::Error) -> EmbeddedError {
-    EmbeddedError::File { action, path: path.to_owned(), source }
 }

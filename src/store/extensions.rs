@@ -74,7 +74,7 @@ impl Store {
             _ => error.into(),
         })?;
         if !definition.open {
-            reporting::create_view(&mut transaction, (element, SchemaId(schema_id)), definition).await?;
+            reporting::create_view(&mut transaction, SchemaId(schema_id)).await?;
         }
         self.commit_metadata(transaction).await
     }
@@ -168,11 +168,9 @@ impl Store {
         )
         .fetch_optional(&mut *transaction)
         .await?;
-        if deleted.is_none() {
-            return Err(StoreError::UnknownExtension);
-        }
+        let schema_id = deleted.ok_or(StoreError::UnknownExtension)?;
         reporting::limit_wait_for_view(&mut transaction).await?;
-        reporting::drop_view(&mut transaction, element, name).await.map_err(|error| {
+        reporting::drop_view(&mut transaction, SchemaId(schema_id)).await.map_err(|error| {
             let in_use = || StoreError::ViewInUse(reporting::view_of(element, name));
             if is_lock_timeout(&error) { in_use() } else { error.into() }
         })?;

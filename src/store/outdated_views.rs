@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use sqlx::types::Json;
 
-use super::batch::ElementColumn;
-use super::extensions::SchemaRow;
 use super::reporting::{self, VIEW_VERSION};
 use crate::background::{Failure, Job, Next};
-use crate::domain::extension::{AttributeDefinition, SchemaId, UniqueDefinition};
+use crate::domain::extension::SchemaId;
 
 /// Replaces the views that have an older form. The interval covers nodes of an older version that still run.
 pub(super) struct ReplaceOutdatedViews {
@@ -30,22 +27,17 @@ async fn replace_outdated_view(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     // An analyst's transaction may lock the view for a long time. Other readers of the view must not wait long.
     reporting::limit_wait_for_view(&mut transaction).await?;
-    let row = sqlx::query_as!(
-        SchemaRow,
+    let outdated = sqlx::query_scalar!(
         r#"-- outdated_view
-        select schema_id, element as "element: ElementColumn", name, multi_valued, open,
-          attributes as "attributes: Json<Vec<AttributeDefinition>>",
-          unique_attributes as "unique_attributes: Json<Vec<UniqueDefinition>>"
-        from extension_schemas
+        select schema_id from extension_schemas
         where deleted_at is null and not open and view_version < $1
         order by schema_id limit 1 for update skip locked"#,
         VIEW_VERSION
     )
     .fetch_optional(&mut *transaction)
     .await?;
-    let Some(row) = row else { return Ok(false) };
-    let (element, schema_id) = (row.element.into(), row.schema_id);
-    reporting::create_view(&mut transaction, (element, SchemaId(schema_id)), &row.into()).await?;
+    let Some(schema_id) = outdated else { return Ok(false) };
+    reporting::create_view(&mut transaction, SchemaId(schema_id)).await?;
     sqlx::query!(
         "-- replace_outdated_view\nupdate extension_schemas set view_version = $2 where schema_id = $1",
         schema_id,

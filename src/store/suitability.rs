@@ -1,15 +1,18 @@
 //! Requirements on the database and its durability, checked at startup and by readiness.
 
-use std::borrow::Cow;
-
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnection, PgPool};
 
 use super::connection::NoPrimary;
 use super::{Store, StoreError};
 
-/// The schema, in steps; applied at start under an advisory lock, so that nodes may start together.
-static MIGRATIONS: Migrator = sqlx::migrate!();
+/// The schema, in steps; applied under an advisory lock, so that nodes may start together.
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The number of the newest step.
+pub(super) fn newest_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
 
 /// Why the store cannot open.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +59,17 @@ pub enum Readiness {
 }
 
 /// The properties of the database that are checked before anything is written to it.
-struct Facts {
+pub(super) struct Facts {
     role: String,
     database: String,
     encoding: String,
     /// Whether this program's tables are there.
     migrated: bool,
+    /// Whether the role may read which steps of the schema are applied; none: there is no record of steps.
+    may_read_migrations: Option<bool>,
+    /// The role that owns this program's tables, and whether the role in use has its rights.
+    owner: Option<String>,
+    is_owner: Option<bool>,
     /// A table of another program that has a name of ours.
     foreign_table: Option<String>,
     may_create_tables: bool,
@@ -71,13 +79,15 @@ struct Facts {
 }
 
 impl Facts {
-    async fn of(pool: &PgPool) -> Result<Self, sqlx::Error> {
+    pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
         sqlx::query_as!(
             Facts,
             r#"-- suitability
             select current_user::text as "role!", current_database()::text as "database!",
-              current_setting('server_encoding') as "encoding!",
-              to_regclass('public.deployment') is not null as "migrated!",
+              current_setting('server_encoding') as "encoding!", deployment.oid is not null as "migrated!",
+              (select has_schema_privilege(relnamespace, 'usage') and has_table_privilege(oid, 'select') from pg_class
+               where relnamespace = to_regnamespace('public') and relname = '_sqlx_migrations') as may_read_migrations,
+              pg_get_userbyid(deployment.relowner)::text as owner, pg_has_role(deployment.relowner, 'usage') as is_owner,
               (select min(relname::text) from pg_class
                where relnamespace = to_regnamespace('public')
                  and relname in ('services', 'states', 'tasks', 'dispositions', 'extensions', 'extension_schemas',
@@ -85,19 +95,38 @@ impl Facts {
               coalesce((select has_schema_privilege(oid, 'create') from pg_namespace where nspname = 'public'), false)
                 as "may_create_tables!",
               has_database_privilege(current_database(), 'create') as "may_create_schemas!",
-              (select pg_has_role(nspowner, 'usage') from pg_namespace where nspname = 'reporting') as owns_reporting"#
+              (select pg_has_role(nspowner, 'usage') from pg_namespace where nspname = 'reporting') as owns_reporting
+            from (select) as always
+            left join pg_class deployment
+              on deployment.relnamespace = to_regnamespace('public') and deployment.relname = 'deployment'"#
         )
-        .fetch_one(pool)
+        .fetch_one(connection)
         .await
     }
 
+    /// Whether there is a record of applied steps.
+    pub(super) fn has_migrations(&self) -> bool {
+        self.may_read_migrations.is_some()
+    }
+
+    /// Whether the schema `reporting` exists.
+    pub(super) fn has_reporting(&self) -> bool {
+        self.owns_reporting.is_some()
+    }
+
     /// The reason why the database cannot be used, and what to do about it.
-    fn objection(&self) -> Option<String> {
+    pub(super) fn objection(&self) -> Option<String> {
         let Self { role, database, encoding, .. } = self;
         if encoding != "UTF8" {
             return Some(format!(
                 "the encoding of the database {database:?} is {encoding}, but must be UTF8: create another one with \
                  `create database … encoding 'UTF8' template template0`"
+            ));
+        }
+        if self.may_read_migrations == Some(false) {
+            return Some(format!(
+                "the role {role:?} may not read the tables of the service in the database {database:?}: see \"Two roles\" in \
+                 docs/operating.md"
             ));
         }
         if self.migrated {
@@ -111,7 +140,7 @@ impl Facts {
         if !self.may_create_tables {
             return Some(format!(
                 "the role {role:?} may not create tables in the schema public of the database {database:?}: run `grant \
-                 create on schema public to {role:?}` in it as its owner"
+                 create on schema public to {role:?}` in it as its owner, or `context-services migrate` with a role that may"
             ));
         }
         match self.owns_reporting {
@@ -126,33 +155,27 @@ impl Facts {
             _ => None,
         }
     }
-}
 
-/// Refuses a database that the service cannot use, and brings the schema of any other up to date.
-pub(super) async fn migrate(pool: &PgPool) -> Result<(), StartError> {
-    let facts = Facts::of(pool).await.map_err(StartError::Unreachable)?;
-    if let Some(objection) = facts.objection() {
-        return Err(StartError::Unsuitable(objection));
+    /// What stands against migrating a database that can be used otherwise.
+    pub(super) fn objection_to_migration(&self, version: i64) -> Option<String> {
+        let Self { role, database, .. } = self;
+        let owner = self.owner.as_ref().filter(|_| self.is_owner == Some(false))?;
+        Some(format!(
+            "the schema of the database {database:?} is older than version {version}, which this program needs, and the role \
+             {role:?} may not change it: run `context-services migrate` with the role {owner:?}, which owns the tables"
+        ))
     }
-    let missing_is_foreign = |error| match error {
-        MigrateError::VersionMissing(_) if !facts.migrated => StartError::Unsuitable(format!(
-            "the database {:?} has migrations of another program: give the service a database of its own",
-            facts.database
-        )),
-        error => StartError::Migration(error),
-    };
-    let steps =
-        if facts.owns_reporting.is_some() { steps_with_reporting() } else { Cow::Borrowed(&*MIGRATIONS.migrations) };
-    Migrator { migrations: steps, ..Migrator::DEFAULT }.run(pool).await.map_err(missing_is_foreign)
-}
 
-/// The steps where an administrator has made the schema `reporting` for a role that may not create schemas.
-fn steps_with_reporting() -> Cow<'static, [sqlx::migrate::Migration]> {
-    let mut steps = MIGRATIONS.migrations.to_vec();
-    for step in &mut steps {
-        step.sql = step.sql.replacen("create schema reporting;", "", 1).into();
+    /// Says why the schema is not that of this program.
+    pub(super) fn explain(&self, error: MigrateError) -> StartError {
+        match error {
+            MigrateError::VersionMissing(_) if !self.migrated => StartError::Unsuitable(format!(
+                "the database {:?} has migrations of another program: give the service a database of its own",
+                self.database
+            )),
+            error => StartError::Migration(error),
+        }
     }
-    steps.into()
 }
 
 /// Settings that only a superuser can change, with a value that changes the meaning of a statement.
@@ -210,7 +233,7 @@ impl Store {
             let why = if state.standby { "it is a standby" } else { "default_transaction_read_only is on" };
             return Ok(Readiness::NotReady(format!("the database is read-only: {why}")));
         }
-        let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+        let newest = newest_version();
         if state.version < newest {
             return Ok(Readiness::NotReady(format!("the schema is at version {}, not at {newest}", state.version)));
         }

@@ -60,7 +60,7 @@ const SETTINGS: [(&str, &str); 44] = [
 ];
 
 /// What the story of the README answers, without identifiers.
-async fn story(app: &TestApp) -> Vec<Value> {
+pub(crate) async fn story(app: &TestApp) -> Vec<Value> {
     app.post("/metadata/tasks/extensions", &survey()).await.is(201);
     app.post("/metadata/tasks/extensions", &proposal()).await.is(201);
     let start = json!({"customer_id": "00K7", "service_type": "book a hotel"});

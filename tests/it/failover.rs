@@ -126,7 +126,11 @@ impl Drop for Cluster {
             drop(self.program("pg_ctl").args(["-D", "standby", "-m", "immediate", "-w", "stop"]).status());
             drop(standby.wait());
         }
-        drop(self.primary.stop());
+        let stop = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            drop(runtime.block_on(self.primary.stop()));
+        };
+        std::thread::scope(|scope| scope.spawn(stop).join()).unwrap();
     }
 }
 
@@ -162,7 +166,7 @@ async fn the_service_follows_a_failover_to_the_standby_and_loses_nothing() {
     }
 
     let third = app.a_task(service).await;
-    cluster.primary.stop().unwrap();
+    cluster.primary.stop().await.unwrap();
     end(third).await.refused(503, "database_unavailable");
     until("the node sees a standby", async || {
         app.get("/health/ready").await.refused(503, "database_unavailable");

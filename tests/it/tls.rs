@@ -154,6 +154,7 @@ fn user(directory: &Path, arguments: &[&str]) -> (bool, String) {
 #[tokio::test]
 async fn users_are_added_whether_the_service_runs_or_not() {
     let directory = open_directory();
+    Program::start(directory.path()).stop();
     let (added, said) = user(directory.path(), &["add", "ivr", "--role", "reader"]);
     assert!(added, "{said}");
     let password = said.lines().last().unwrap().to_owned();

@@ -1,48 +1,37 @@
 //! The command `context-services user`, which adds, lists and removes passwords and tokens.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Write, stdout};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use argon2::password_hash::SaltString;
 use argon2::password_hash::rand_core::{OsRng, RngCore};
 
+use super::database::{Missing, with_database};
+use crate::cli::{AddUser, UserCommand};
 use crate::domain::access::{CredentialKind, SecretHash, is_user_name};
 use crate::domain::clock::SystemClock;
-use crate::postgres::{EmbeddedError, EmbeddedPostgres, NAME};
-use crate::settings::{AddUser, Settings, UserCommand};
-use crate::store::{DatabaseAddress, Store};
+use crate::settings::Settings;
+use crate::store::{self, DatabaseAddress, Store};
 
 /// The fewest characters of a password that a person chooses.
 const MIN_PASSWORD: usize = 12;
 
-/// Runs the command on the database of the settings. The embedded PostgreSQL is started for it, unless the service is
-/// already running.
-pub async fn run(settings: &Settings, command: &UserCommand) -> Result<()> {
-    if let Some(database) = settings.external_database().map_err(anyhow::Error::msg)? {
-        return run_on(settings, database, command).await;
-    }
-    match EmbeddedPostgres::start(&settings.embedded()).await {
-        Ok(embedded) => {
-            let done = run_on(settings, embedded.connect_options(NAME).into(), command).await;
-            embedded.stop().context("cannot stop the embedded PostgreSQL")?;
-            done
-        }
-        Err(EmbeddedError::InUse(_)) => {
-            run_on(settings, EmbeddedPostgres::running(&settings.embedded())?.database(NAME).into(), command).await
-        }
-        Err(error) => Err(error).context("cannot start the embedded PostgreSQL"),
-    }
+/// Runs the command on the database of the settings.
+pub(super) async fn run(settings: &Settings, command: &UserCommand) -> Result<()> {
+    with_database(settings, Missing::Refuse, async |database| run_on(settings, database, command).await).await
 }
 
 async fn run_on(settings: &Settings, database: DatabaseAddress, command: &UserCommand) -> Result<()> {
+    let pending = store::pending_migrations(database.clone()).await.context("cannot open the store")?;
+    ensure!(
+        pending.is_empty(),
+        "the database has no service of this version: start the service or run `context-services migrate` first"
+    );
     let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
     let done = match command {
         UserCommand::Add(add) => self::add(&store, add).await,
-        UserCommand::List => {
-            list(&store);
-            Ok(())
-        }
+        UserCommand::List => list(&store),
         UserCommand::Remove { name, id } => remove(&store, name, *id).await,
     };
     store.close().await;
@@ -65,24 +54,27 @@ async fn add(store: &Store, AddUser { name, role, token, password_stdin }: &AddU
         }
     };
     let id = store.add_credential(name, kind, *role, &hash).await?;
-    println!("added {} {id} of user {name}, role {}", kind.word(), role.word());
+    writeln!(stdout(), "added {} {id} of user {name}, role {}", kind.word(), role.word())?;
     if !password_stdin {
-        println!("{secret}");
-        eprintln!("It is shown only once: the service keeps nothing but its hash.");
+        writeln!(stdout(), "{secret}")?;
+        // It is said for a person, who is not there if this fails.
+        drop(writeln!(io::stderr(), "It is shown only once: the service keeps nothing but its hash."));
     }
     Ok(())
 }
 
-fn list(store: &Store) {
+fn list(store: &Store) -> Result<()> {
     for credential in store.credentials().iter() {
-        println!("{}\t{}\t{}\t{}", credential.id, credential.name, credential.kind.word(), credential.role.word());
+        let (kind, role) = (credential.kind.word(), credential.role.word());
+        writeln!(stdout(), "{}\t{}\t{kind}\t{role}", credential.id, credential.name)?;
     }
+    Ok(())
 }
 
 async fn remove(store: &Store, name: &str, id: Option<i32>) -> Result<()> {
     let removed = store.remove_credentials(name, id).await?;
     ensure!(removed > 0, "no such user, or no such credential of this user");
-    println!("removed {removed}; effective within a second");
+    writeln!(stdout(), "removed {removed}; effective within a second")?;
     Ok(())
 }
 

@@ -1,0 +1,43 @@
+//! The subcommands, apart from the service itself (`startup.rs`).
+
+mod check;
+mod database;
+mod documents;
+mod healthcheck;
+mod migrate;
+mod user;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::Command;
+use crate::log::{self, Output};
+use crate::settings::Settings;
+use crate::startup;
+
+/// Runs the subcommand of the settings. The log is started for it, unless it answers at once.
+pub async fn run(settings: Settings) -> Result<ExitCode> {
+    match settings.command.clone().unwrap_or(Command::Serve) {
+        Command::Serve => {
+            // Kept to the end: dropping it writes the last lines.
+            let _log = log::start(&settings.log, Output::Stdout)?;
+            startup::run(settings).await.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Migrate { check } => {
+            let _log = log::start(&settings.log, Output::Stderr)?;
+            migrate::run(&settings, check).await
+        }
+        Command::Check => {
+            let _log = log::start(&settings.log, Output::Stderr)?;
+            check::run(&settings).await
+        }
+        Command::User(command) => {
+            let _log = log::start(&settings.log, Output::Stderr)?;
+            user::run(&settings, &command).await.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Healthcheck => healthcheck::run(&settings).await.map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => documents::completions(shell).map(|()| ExitCode::SUCCESS),
+        Command::Man { subcommand } => documents::man(subcommand.as_deref()).map(|()| ExitCode::SUCCESS),
+    }
+}

@@ -1,0 +1,86 @@
+//! `postmaster.pid` and the lock file of the socket, by which PostgreSQL keeps two servers apart. Their first line is the
+//! number of the server's process, the eighth line of `postmaster.pid` says whether that is ready.
+//!
+//! A server that was killed leaves both behind, and its number may belong to any other process later.
+
+use std::fs;
+use std::path::Path;
+
+use procfs::process::Process;
+
+use super::{EmbeddedError, file_error};
+
+/// What a lock file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LockFile {
+    /// It does not exist, or cannot be read.
+    Absent,
+    /// It names no process: it was being written when the machine stopped, for example.
+    Garbled,
+    /// It names this process.
+    Of {
+        /// The number of the process.
+        pid: u32,
+        /// Whether the server accepts connections.
+        ready: bool,
+    },
+}
+
+impl LockFile {
+    pub(super) fn read(path: &Path) -> Self {
+        fs::read(path).map_or(Self::Absent, |text| Self::parse(&String::from_utf8_lossy(&text)))
+    }
+
+    fn parse(text: &str) -> Self {
+        // PostgreSQL writes the number of a single-user server as a negative one.
+        let first = text.lines().next().unwrap_or_default().trim().trim_start_matches('-');
+        let ready = text.lines().nth(7).is_some_and(|status| status.trim() == "ready");
+        match first.parse() {
+            Ok(0) | Err(_) => Self::Garbled,
+            Ok(pid) => Self::Of { pid, ready },
+        }
+    }
+
+    /// The process that it names.
+    pub(super) fn pid(self) -> Option<u32> {
+        if let Self::Of { pid, .. } = self { Some(pid) } else { None }
+    }
+}
+
+/// Removes a lock file that names no process. PostgreSQL would not start until somebody has removed it.
+pub(super) fn remove_garbled(path: &Path) -> Result<(), EmbeddedError> {
+    if LockFile::read(path) != LockFile::Garbled {
+        return Ok(());
+    }
+    tracing::warn!("removing {}, which names no process", path.display());
+    fs::remove_file(path).map_err(|source| file_error("remove", path, source))
+}
+
+/// Whether a process runs. One that has ended, and that its parent has not noticed yet, does not.
+pub(super) fn is_alive(pid: u32) -> bool {
+    let state = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()?.stat().ok()).map(|stat| stat.state);
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LockFile::{self, Garbled, Of};
+
+    #[test]
+    fn a_lock_file_names_a_process_or_is_garbled() {
+        let whole = "4711\n/data\n1764145000\n5432\n/run\n\n  1234   5678\nready   \n";
+        for (text, expected) in [
+            (whole, Of { pid: 4711, ready: true }),
+            (&whole.replace("ready   ", "starting"), Of { pid: 4711, ready: false }),
+            ("4711\n", Of { pid: 4711, ready: false }),
+            ("-4711\n/data\n", Of { pid: 4711, ready: false }),
+            ("", Garbled),
+            ("\n\n", Garbled),
+            ("0\n", Garbled),
+            ("\0\0\0\0", Garbled),
+            ("no number\n/data\n", Garbled),
+        ] {
+            assert_eq!(LockFile::parse(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The server's process. It is a child of this one, so its end is noticed at once, and its number belongs to no other
+//! process before that. Only what an earlier process has left behind is known by its lock file.
+
+use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::net::UnixStream;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use super::account::Account;
+use super::binaries::Binaries;
+use super::home::Home;
+use super::lock_file::{self, LockFile};
+use super::{EmbeddedError, file_error};
+
+/// The time between two looks at a process that is starting or stopping.
+const POLL: Duration = Duration::from_millis(10);
+
+/// The time after which a start that is not complete is logged, and the time between two such lines.
+const REPORT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+
+/// The longest time for a stop with a checkpoint, and for one without.
+const STOP_LIMIT: (Duration, Duration) = (Duration::from_secs(120), Duration::from_secs(10));
+
+/// The server: where it is, and its process.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) home: Home,
+    pub(super) binaries: Binaries,
+    pub(super) account: Account,
+    process: Mutex<ServerProcess>,
+}
+
+#[derive(Debug, Default)]
+struct ServerProcess {
+    child: Option<Child>,
+    /// The server is not started any more.
+    stopping: bool,
+}
+
+impl ServerProcess {
+    /// The number of the process, unless it has ended.
+    fn alive(&mut self) -> Option<u32> {
+        let child = self.child.as_mut()?;
+        matches!(child.try_wait(), Ok(None)).then(|| child.id())
+    }
+}
+
+impl Server {
+    pub(super) fn new(home: Home, binaries: Binaries, account: Account) -> Self {
+        Self { home, binaries, account, process: Mutex::default() }
+    }
+
+    fn process(&self) -> MutexGuard<'_, ServerProcess> {
+        // No code that runs with the lock can leave the process half changed.
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the server's main process runs.
+    pub(super) fn is_alive(&self) -> bool {
+        self.process().alive().is_some()
+    }
+
+    /// Starts the server on existing data, and waits until it accepts connections. First stops a server that a killed
+    /// process left running. A start takes as long as the recovery after a crash.
+    pub(super) async fn start(&self) -> Result<(), EmbeddedError> {
+        self.stop_left_behind().await?;
+        lock_file::remove_garbled(&self.home.pid_file())?;
+        lock_file::remove_garbled(&self.home.socket_lock())?;
+        let log_start = self.home.log_length();
+        self.spawn()?;
+        let (start, mut report) = (Instant::now(), REPORT.0);
+        loop {
+            let Some(pid) = self.process().alive() else {
+                let said = self.home.last_words(log_start).unwrap_or_else(|| "it has said nothing".to_owned());
+                return Err(EmbeddedError::Ended { said, log: self.home.log() });
+            };
+            if LockFile::read(&self.home.pid_file()) == (LockFile::Of { pid, ready: true }) {
+                return Ok(());
+            }
+            if start.elapsed() > report {
+                report += REPORT.1;
+                info!("PostgreSQL is starting: {}", self.home.last_words(log_start).unwrap_or_default());
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Starts the process, unless the server is being stopped.
+    fn spawn(&self) -> Result<(), EmbeddedError> {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"umask 077; exec "$0" -D data >>server.log 2>&1"#]).arg(self.binaries.path("postgres"));
+        self.account.prepare(&mut command).current_dir(self.home.path());
+        // PostgreSQL refuses to start while the process of an old lock file exists. It is no server of this directory,
+        // and this is how `pg_ctl`, too, tells PostgreSQL to take no notice of a process.
+        let stale = LockFile::read(&self.home.pid_file()).pid().or(LockFile::read(&self.home.socket_lock()).pid());
+        command.envs(stale.map(|pid| ("PG_GRANDPARENT_PID", pid.to_string())));
+        let mut process = self.process();
+        if process.stopping {
+            return Err(EmbeddedError::Stopping);
+        }
+        let spawned = command.spawn();
+        process.child =
+            Some(spawned.map_err(|error| EmbeddedError::Program { program: "postgres", output: error.to_string() })?);
+        Ok(())
+    }
+
+    /// Keeps the server from being started any more.
+    pub(super) fn forbid_start(&self) {
+        self.process().stopping = true;
+    }
+
+    /// Cancels running statements, stops the server, and waits until it has stopped. It is not started any more.
+    pub(super) async fn stop(&self) -> Result<(), EmbeddedError> {
+        self.forbid_start();
+        let alive = self.process().alive();
+        let Some(pid) = alive else { return Ok(()) };
+        self.signal("INT", pid)?;
+        if ended(STOP_LIMIT.0, || !self.is_alive()).await {
+            return Ok(());
+        }
+        warn!("PostgreSQL has not stopped within {:?}, and is stopped without a checkpoint", STOP_LIMIT.0);
+        self.signal("QUIT", pid)?;
+        if ended(STOP_LIMIT.1, || !self.is_alive()).await { Ok(()) } else { Err(EmbeddedError::DoesNotStop(pid)) }
+    }
+
+    /// Stops a server that an earlier process left running.
+    async fn stop_left_behind(&self) -> Result<(), EmbeddedError> {
+        let Some(pid) = self.left_behind().await? else { return Ok(()) };
+        warn!("stopping the PostgreSQL that an earlier process left running, process {pid}");
+        self.signal("INT", pid)?;
+        let stopped = ended(STOP_LIMIT.0, || !lock_file::is_alive(pid)).await;
+        if stopped { Ok(()) } else { Err(EmbeddedError::DoesNotStop(pid)) }
+    }
+
+    /// The process of a server on this directory that is not a child of this process. The number in a lock file may belong
+    /// to any process by now. It is the server's if that process works in the data directory, as every process of
+    /// PostgreSQL does. Times of the start are not compared, since clocks are set. Without a usable file, the kernel says
+    /// which process listens on the socket.
+    async fn left_behind(&self) -> Result<Option<u32>, EmbeddedError> {
+        let written = LockFile::read(&self.home.pid_file()).pid();
+        if let Some(pid) = written.filter(|pid| self.works_here(*pid)) {
+            return Ok(Some(pid));
+        }
+        let Ok(socket) = UnixStream::connect(self.home.socket()).await else { return Ok(None) };
+        match socket.peer_cred().ok().and_then(|peer| peer.pid()).and_then(|pid| u32::try_from(pid).ok()) {
+            // It runs in another container.
+            None | Some(0) => Err(EmbeddedError::InUse(self.home.path().to_owned())),
+            pid => Ok(pid),
+        }
+    }
+
+    fn works_here(&self, pid: u32) -> bool {
+        let cwd = format!("/proc/{pid}/cwd");
+        lock_file::is_alive(pid) && self.account.is_same(cwd.as_ref(), &self.home.data())
+    }
+
+    /// Sends a signal to a process of the account.
+    fn signal(&self, name: &str, pid: u32) -> Result<(), EmbeddedError> {
+        let mut command = self.binaries.command("pg_ctl");
+        let sent = self.account.run("pg_ctl", command.args(["kill", name, &pid.to_string()]).current_dir("/"));
+        // It may have ended meanwhile.
+        if self.process().alive() == Some(pid) || lock_file::is_alive(pid) { sent } else { Ok(()) }
+    }
+
+    /// Creates data, in a directory of their own that is then renamed: they are either complete or absent.
+    pub(super) async fn initialize(&self) -> Result<(), EmbeddedError> {
+        self.home.remove_incomplete();
+        if self.home.data_version()?.is_some() {
+            return Ok(());
+        }
+        let new = self.home.new_data();
+        info!("creating a database in {}", self.home.data().display());
+        let mut command = self.binaries.command("initdb");
+        command.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--data-checksums", "--username", super::NAME]);
+        command.arg("-D").args(new.file_name()).current_dir(self.home.path());
+        let account = self.account;
+        let ran = tokio::task::spawn_blocking(move || account.run("initdb", &mut command)).await;
+        // It fails only if it panics.
+        ran.map_err(|error| file_error("create", &new, error.into()))??;
+        self.home.adopt(&new)
+    }
+}
+
+/// Waits until something has ended. Returns false if that takes too long.
+async fn ended(limit: Duration, has_ended: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !has_ended() {
+        if start.elapsed() > limit {
+            return false;
+        }
+        sleep(POLL).await;
+    }
+    true
+}

@@ -1,0 +1,109 @@
+//! What an operator wants to know of a database before a service runs on it.
+
+use sqlx::postgres::PgPool;
+
+use super::connection::{Database, DatabaseAddress};
+use super::migrations;
+use super::rights::check_rights;
+use super::suitability::{StartError, check_settings, newest_version};
+use crate::domain::clock::Clock;
+
+/// The most milliseconds by which the clocks of a node and of the database may differ. Events without a timestamp get the
+/// node's time, and lifetimes are compared across nodes.
+const CLOCK_TOLERANCE: i64 = 2_000;
+
+/// One thing that was looked at.
+#[derive(Debug)]
+pub struct Finding {
+    /// What was looked at, in one word.
+    pub subject: &'static str,
+    /// What is right, in a few words, or what is wrong and how to mend it.
+    pub result: Result<String, FindingError>,
+}
+
+/// What is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum FindingError {
+    /// The service would not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The service would migrate the database at its start, or needs somebody who does.
+    #[error(
+        "{0} steps are missing: the service applies them at its start if its role may, or run `context-services migrate`"
+    )]
+    Pending(usize),
+    /// The database cannot be reached by what the settings say.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+    /// The clocks differ.
+    #[error("this machine's clock is {0} ms ahead of the database's: synchronize both")]
+    Clock(i64),
+}
+
+impl From<sqlx::Error> for FindingError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Start(StartError::Unreachable(error))
+    }
+}
+
+/// Looks at a database, and changes nothing. What cannot be looked at because of an earlier finding is left out.
+pub async fn inspect(address: DatabaseAddress, clock: &dyn Clock) -> Vec<Finding> {
+    let database = Database::new(address.clone());
+    let pool = async {
+        database.find_primary().await?;
+        database.open_pool(1).await.map_err(StartError::Unreachable)
+    };
+    let pool = match pool.await {
+        Ok(pool) => pool,
+        Err(error) => return vec![Finding { subject: "database", result: Err(error.into()) }],
+    };
+    let durable = "synchronous_commit, fsync and full_page_writes are on".to_owned();
+    let mut findings = vec![
+        Finding { subject: "database", result: server(&pool).await },
+        Finding { subject: "durability", result: check_settings(&pool).await.map(|()| durable).map_err(Into::into) },
+        Finding { subject: "clock", result: compare_clocks(&pool, clock).await },
+    ];
+    let schema = schema(address).await;
+    if schema.is_ok() {
+        let rights = "the role may do all that the service does".to_owned();
+        findings.push(Finding {
+            subject: "rights",
+            result: check_rights(&pool).await.map(|()| rights).map_err(Into::into),
+        });
+    }
+    findings.push(Finding { subject: "schema", result: schema });
+    pool.close().await;
+    findings
+}
+
+async fn server(pool: &PgPool) -> Result<String, FindingError> {
+    let server = sqlx::query_scalar!(
+        r#"-- server
+        select 'PostgreSQL ' || current_setting('server_version') || ', database ' || current_database() || ', role '
+          || current_user as "server!""#
+    );
+    Ok(server.fetch_one(pool).await?)
+}
+
+async fn schema(address: DatabaseAddress) -> Result<String, FindingError> {
+    match migrations::pending_migrations(address).await?.len() {
+        0 => Ok(format!("version {}, which is that of this program", newest_version())),
+        pending => Err(FindingError::Pending(pending)),
+    }
+}
+
+async fn compare_clocks(pool: &PgPool, clock: &dyn Clock) -> Result<String, FindingError> {
+    let before = clock.now().millis();
+    let database = sqlx::query_scalar!(
+        r#"-- compare_clocks
+        select (extract(epoch from clock_timestamp()) * 1000)::bigint as "now!""#
+    );
+    let database = database.fetch_one(pool).await?;
+    // The database was asked somewhere between the two.
+    let after = clock.now().millis();
+    let ahead = if database < before { before - database } else { (after - database).min(0) };
+    if ahead.abs() > CLOCK_TOLERANCE {
+        return Err(FindingError::Clock(ahead));
+    }
+    Ok(format!("{ahead} ms ahead of the database's"))
+}
