@@ -114,7 +114,7 @@ pub struct DatabaseArgs {
     #[arg(long, env)]
     pub postgres_bin_dir: Option<PathBuf>,
     /// Maximum number of database connections for metadata, for look-ups of events, and for background jobs. Each writer has
-    /// another one of its own, and so has each read (`READ_CONNECTIONS`)
+    /// another one of its own, and so has each read: see `READ_CONNECTIONS`
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub database_connections: u32,
     /// Maximum number of queries, reports and pages that are read at a time, each with a database connection of its own.
@@ -186,6 +186,10 @@ pub struct AccessArgs {
     /// are answered with 429 [default: no limit]
     #[arg(long, env)]
     pub rate_limit: Option<NonZeroU32>,
+    /// Maximum number of passwords per second that are checked for each client address. Wrong passwords of a user also delay its
+    /// next check. 0 turns both limits off
+    #[arg(long, env, default_value_t = 5)]
+    pub password_rate_limit: u32,
     /// PEM file with the TLS certificate chain. It is reloaded on SIGHUP [default: no TLS]
     #[arg(long, env)]
     pub tls_certificate: Option<PathBuf>,
@@ -308,7 +312,8 @@ impl Settings {
             hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
         }
         let origins = self.access.allowed_origins.clone();
-        Ok(AccessSettings { authentication, hosts, origins, rate_limit: self.access.rate_limit })
+        let password_rate_limit = NonZeroU32::new(self.access.password_rate_limit);
+        Ok(AccessSettings { authentication, hosts, origins, rate_limit: self.access.rate_limit, password_rate_limit })
     }
 
     /// The address of the external database, if one is configured.

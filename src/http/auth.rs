@@ -32,6 +32,8 @@ pub struct AccessSettings {
     pub origins: Vec<String>,
     /// Requests per second of each caller; none for no limit.
     pub rate_limit: Option<NonZeroU32>,
+    /// Password checks per second of each address; none for no limit, and no delay after wrong passwords.
+    pub password_rate_limit: Option<NonZeroU32>,
 }
 
 /// The authenticated caller of a request, for the log.
@@ -54,10 +56,13 @@ impl Gate {
         let nobody = if settings.authentication { SecretHash::of_password("", [0; 16]).ok() } else { None };
         Self {
             limiter: settings.rate_limit.map(|limit| RateLimiter::keyed(Quota::per_second(limit))),
+            passwords: PasswordChecks::new(
+                nobody.unwrap_or_else(|| SecretHash(String::new())),
+                settings.password_rate_limit,
+            ),
             settings,
             verified: Cache::new(VERIFIED),
             key: random,
-            passwords: PasswordChecks::new(nobody.unwrap_or_else(|| SecretHash(String::new()))),
         }
     }
 

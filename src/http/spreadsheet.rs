@@ -21,25 +21,20 @@ const SEPARATORS: [(&str, u8); 3] = [("comma", b','), ("semicolon", b';'), ("tab
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Form {
-    /// Takes the parameters `format` and `separator`. `None`: the report is asked for as JSON.
+    /// Takes the parameters `format` and `separator`. `None`: the report is asked for as JSON, which has no separator.
     pub(super) fn take(parameters: &mut Parameters) -> Result<Option<Self>, Problem> {
-        let marked = match parameters.one("format")?.as_deref() {
+        let (format, separator) = (parameters.one("format")?, parameters.one("separator")?);
+        let marked = match format.as_deref() {
             None | Some("json") => None,
             Some("csv") => Some(false),
             Some("excel") => Some(true),
             Some(_) => return Err(Problem::invalid_query("format", "expected json, csv or excel".to_owned())),
         };
-        let separator = parameters.one("separator")?;
-        let Some(marked) = marked else {
-            let only =
-                || Problem::invalid_query("separator", "expected only with format=csv or format=excel".to_owned());
-            return separator.map_or(Ok(None), |_| Err(only()));
-        };
         let name = separator.as_deref().unwrap_or("comma");
         let known = SEPARATORS.into_iter().find(|(known, _)| *known == name);
         let expected = || Problem::invalid_query("separator", "expected comma, semicolon or tab".to_owned());
         let (_, separator) = known.ok_or_else(expected)?;
-        Ok(Some(Self { separator, marked }))
+        Ok(marked.map(|marked| Self { separator, marked }))
     }
 
     /// 200 with a file.

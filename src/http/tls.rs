@@ -9,7 +9,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// The reason why a certificate cannot be used.
@@ -21,24 +21,18 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: rustls_pki_types::pem::Error,
+        source: pem::Error,
     },
-    /// A file ends in the middle of a certificate, as one that is still being written does.
-    #[error("{} is incomplete: it has {begun} certificates that begin and {whole} that end", path.display())]
+    /// The certificate file ends in the middle of a section, as one that is still being written does.
+    #[error("{} is incomplete: its last section does not end", path.display())]
     Incomplete {
         /// The file.
         path: PathBuf,
-        /// The number of certificates that begin.
-        begun: usize,
-        /// The number of whole certificates.
-        whole: usize,
     },
     /// The key does not match the certificate, or their type is not supported.
     #[error("the certificate and its key cannot be used")]
     Unusable(#[source] rustls::Error),
 }
-
-const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// The certificate in use, and the files that it is read from.
 #[derive(Debug)]
@@ -88,14 +82,13 @@ fn certified(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Resul
     CertifiedKey::from_der(chain, key, provider).map_err(TlsError::Unusable)
 }
 
-/// The certificates of a file. The parser passes over one that does not end.
+/// The certificates of a file. The parser passes over a section whose first line is cut off.
 fn chain_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |source| TlsError::File { path: path.to_owned(), source };
-    let text = std::fs::read(path).map_err(|error| unreadable(rustls_pki_types::pem::Error::Io(error)))?;
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(unreadable)?;
-    let begun = text.windows(BEGIN.len()).filter(|window| *window == BEGIN).count();
-    if begun > chain.len() {
-        return Err(TlsError::Incomplete { path: path.to_owned(), begun, whole: chain.len() });
+    let text = std::fs::read(path).map_err(|error| unreadable(pem::Error::Io(error)))?;
+    let last_bounds = text.split(|byte| *byte == b'\n').rfind(|line| line.starts_with(b"--"));
+    if last_bounds.is_some_and(|line| !line.starts_with(b"-----END ")) {
+        return Err(TlsError::Incomplete { path: path.to_owned() });
     }
-    Ok(chain)
+    CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(unreadable)
 }

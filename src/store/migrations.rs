@@ -1,6 +1,7 @@
 //! The schema of the database, in numbered steps.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 use sqlx::{Executor, PgConnection};
@@ -8,6 +9,12 @@ use sqlx::{Executor, PgConnection};
 use super::connection::{Database, DatabaseAddress};
 use super::suitability::{Facts, MIGRATIONS, StartError, newest_version};
 use crate::progress::with_progress;
+
+/// The advisory lock of the node that migrates the database.
+const MIGRATIONS_LOCK: i64 = 5330;
+
+/// The pause after which a node that waits for the lock asks again.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The steps that a database lacks, by number and name. All of them, if it is empty.
 pub async fn pending_migrations(database: DatabaseAddress) -> Result<Vec<String>, StartError> {
@@ -45,9 +52,31 @@ pub(super) async fn bring_up_to_date(database: &Database) -> Result<usize, Start
     // A step on large tables, and the wait for another node that migrates, may take longer than other statements may.
     connection.execute("set statement_timeout = 0").await.map_err(StartError::Unreachable)?;
     let steps = if facts.has_reporting() { steps_with_reporting() } else { Cow::Borrowed(&*MIGRATIONS.migrations) };
-    let migrator = Migrator { migrations: steps, ..Migrator::DEFAULT };
-    let ran = with_progress("migrating the database", migrator.run(&mut connection)).await;
+    let migrator = Migrator { migrations: steps, locking: false, ..Migrator::DEFAULT };
+    let migrating = async {
+        lock_migrations(&mut connection).await?;
+        migrator.run(&mut connection).await
+    };
+    let ran = with_progress("migrating the database", migrating).await;
     ran.map(|()| pending).map_err(|error| facts.explain(error))
+}
+
+/// Waits until no other node migrates the database, and keeps others waiting until the connection closes.
+///
+/// A node that waits must not do so in a statement: an index that another node builds concurrently waits for all statements that
+/// are older, and the two would wait for each other.
+async fn lock_migrations(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let lock = || {
+        sqlx::query_scalar!(
+            r#"-- lock_migrations
+        select pg_try_advisory_lock($1) as "locked!""#,
+            MIGRATIONS_LOCK
+        )
+    };
+    while !lock().fetch_one(&mut *connection).await? {
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    Ok(())
 }
 
 /// The steps that are not applied. Fails if others are, or if one was changed or interrupted.

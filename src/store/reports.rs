@@ -34,8 +34,7 @@ impl Store {
             period.bucket(),
         )
         .fetch_all(connection)
-        .await?));
-        let changes = changes.await?;
+        .await?)).await?;
         Ok(activity(period, &changes))
     }
 
@@ -157,8 +156,7 @@ impl Store {
             &HORIZONS,
         )
         .fetch_all(connection)
-        .await?))
-        .await
+        .await?)).await
     }
 
     /// The types that services have had, as the `reporting` views name them. Returns the first `limit` in alphabetical

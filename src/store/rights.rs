@@ -59,7 +59,7 @@ pub(super) async fn missing_rights(pool: &PgPool) -> Result<Vec<String>, sqlx::E
         cross join lateral unnest(case
           when name = any($1::text[]) then '{select,insert,update,delete}'::text[]
           when name = any($2::text[]) then '{select}'
-          when name = any($3::text[]) then '{usage}'
+          when name = any($3::text[]) then '{usage,update}'
         end) as privilege
         where not case when relkind = 'S' then has_sequence_privilege(oid, privilege)
           else has_table_privilege(oid, privilege) end

@@ -21,8 +21,7 @@ use sqlx::PgPool;
 use tracing::info;
 
 use super::batch::ElementColumn;
-use super::error::is_lock_timeout;
-use super::lifetimes::Pace;
+use super::lifetimes::{Pace, lock_elements};
 use super::{Store, StoreError};
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
@@ -54,7 +53,7 @@ pub(super) struct RemoveUnusedValues {
 
 impl RemoveUnusedValues {
     pub(super) fn new(pool: PgPool, clock: Arc<dyn Clock>, limit: u32) -> Self {
-        describe_counter!(REMOVED, "Learned values that were removed because nothing referred to them.");
+        describe_counter!(REMOVED, "Learned values that were removed because no row referred to them.");
         counter!(REMOVED).increment(0);
         Self { pool, clock, limit, pace: Pace::new(), pass: None }
     }
@@ -195,7 +194,7 @@ impl Pass {
         }
         let more = !self.unseen.is_empty() || !self.unseen_retired.is_empty();
         if !more {
-            info!(retired = self.retired, removed = self.removed, "removed learned values that nothing refers to");
+            info!(retired = self.retired, removed = self.removed, "removed unused learned values");
         }
         Ok(more)
     }
@@ -208,18 +207,17 @@ impl Pass {
 /// sees that values have been retired, and is not written.
 async fn wait_for_events(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut barrier = pool.begin().await?;
-    sqlx::query!("-- limit_the_wait\nset local lock_timeout = 100").execute(&mut *barrier).await?;
-    let locked = sqlx::query!("-- wait_for_events\nlock table services, states, tasks, dispositions in share mode");
-    match locked.execute(&mut *barrier).await {
-        Ok(_) => barrier.commit().await.map(|()| true),
-        Err(error) if is_lock_timeout(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
+    let locked = lock_elements(&mut barrier).await?;
+    barrier.rollback().await?;
+    Ok(locked)
 }
 
-/// The statement of a step through a table: the last of some rows, and the values that they refer to.
+/// The statement that walks over some rows of a table.
+///
+/// Arguments: pool; limit; service; name of the statement; table; its columns for the kind of element, the identifier and the
+/// value that it alone has; condition and order; further parameters.
 macro_rules! step {
-    ($pool:ident, $limit:ident, $service:ident, $name:tt, $table:tt, $element:tt, $id:tt, $value:tt, $from:tt $(, $($of:tt)+)?) => {
+    ($pool:expr, $limit:expr, $service:expr, $name:tt, $table:tt, $element:tt, $id:tt, $value:tt, $from:tt $(, $($of:tt)+)?) => {
         sqlx::query_as!(
             Step,
             "-- " + $name + r#"

@@ -183,3 +183,17 @@ async fn a_definition_is_in_force_on_another_node_at_once() {
     node.delete(OUTCOME).await.is(204);
     app.post(&end, &json!({"disposition": "unheard of"})).await.is(204);
 }
+
+#[tokio::test]
+async fn numbers_that_are_taken_are_not_drawn_for_values_without_one() {
+    let app = TestApp::spawn().await;
+    let mut values: Vec<_> = (0..50).map(|n| json!({"dbid": 1_000_001 + n, "name": format!("given {n}")})).collect();
+    values.insert(10, json!({"name": "drawn 1"}));
+    values.push(json!({"name": "drawn 2"}));
+    let answer = app.put("/metadata/business-attributes/Outcome", &json!({"values": values})).await.is(201);
+    let mut numbers: Vec<_> =
+        answer.body["values"].as_array().unwrap().iter().map(|value| value["dbid"].as_i64()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 52);
+}

@@ -37,7 +37,7 @@ fn documented_grants(role: &str) -> String {
     let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md")).unwrap();
     let (_, section) = manual.split_once("### Two roles\n").unwrap();
     let (_, block) = section.split_once("```sql\n").unwrap();
-    block.split_once("```").unwrap().0.replace("context_services_app", role)
+    block.split_once("```").unwrap().0.replace("cs_app", role)
 }
 
 #[tokio::test]

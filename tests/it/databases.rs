@@ -300,3 +300,12 @@ async fn no_date_that_is_accepted_breaks_a_view_and_none_that_was_accepted_befor
     assert_eq!(app.value::<i64>(count).await, 3);
     assert_eq!(app.value::<i64>("select count(*) from reporting.task_visit where day is null and at is null").await, 1);
 }
+
+#[tokio::test]
+async fn nodes_that_start_together_on_an_empty_database_all_start() {
+    let database = Arc::new(Database::empty("").await);
+    let nodes = futures::future::join_all((0..4).map(|_| TestApp::on(Arc::clone(&database)))).await;
+    for node in &nodes {
+        node.a_service().await;
+    }
+}

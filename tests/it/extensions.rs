@@ -5,7 +5,7 @@ use std::sync::Arc;
 use context_services::store::StoreSettings;
 use serde_json::{Value, json};
 
-use crate::support::postgres::settings;
+use crate::support::postgres::{Database, settings};
 use crate::support::world::{proposal, survey};
 use crate::support::{Answer, TestApp, until};
 
@@ -358,4 +358,43 @@ async fn with_optional_schemas_a_name_without_one_is_stored_as_sent() {
     for answer in futures::future::join_all(fresh.iter().map(|body| open.post(&start, body))).await {
         answer.is(201);
     }
+}
+
+#[tokio::test]
+async fn many_new_names_in_one_event_are_one_change_of_the_metadata() {
+    let database = Arc::new(Database::create().await);
+    let settings = StoreSettings { open_extensions: true, ..settings(database.options.clone()) };
+    let app = TestApp::with_settings(database, settings).await;
+    let path = app.a_task_path().await;
+    let version = "select metadata_version from deployment";
+    let before = app.value::<i64>(version).await;
+    let body: serde_json::Map<_, _> = (0..200).map(|n| (format!("Name{n}"), json!({"n": n}))).collect();
+    app.post(&format!("{path}/end"), &Value::Object(body)).await.is(204);
+    assert_eq!(app.value::<i64>(version).await, before + 1);
+    let read = app.get(&format!("{path}?extensions=*")).await.is(200).body;
+    assert_eq!(read["Name199"], json!({"n": 199}));
+}
+
+#[tokio::test]
+async fn while_a_view_is_being_read_its_schema_stays_and_other_readers_do_not_wait() {
+    let app = TestApp::spawn().await;
+    app.a_schema(&survey()).await;
+    let read = "select count(*) from reporting.task_survey";
+    let mut connection = app.sql().await;
+    let mut analyst = sqlx::Connection::begin(&mut connection).await.unwrap();
+    sqlx::query(read).execute(&mut *analyst).await.unwrap();
+    let schema = format!("{TASKS}/Survey");
+    let others = async {
+        let mut other = app.sql().await;
+        sqlx::query("set statement_timeout = '2s'").execute(&mut other).await.unwrap();
+        for _ in 0..50 {
+            sqlx::query(read).execute(&mut other).await.unwrap();
+        }
+    };
+    let (deleted, ()) = tokio::join!(app.delete(&schema), others);
+    let refused = deleted.refused(503, "view_in_use");
+    assert!(refused.body["detail"].as_str().unwrap().contains("reporting.task_survey"), "{}", refused.body);
+    app.get(&schema).await.is(200);
+    analyst.rollback().await.unwrap();
+    app.delete(&schema).await.is(204);
 }

@@ -79,10 +79,12 @@ async fn every_background_job_says_when_it_last_succeeded() {
         "embedded_postgresql",
         "idempotency_keys",
         "measure_removal",
+        "measure_values",
         "metrics_upkeep",
         "outdated_views",
         "primary",
         "remove_services",
+        "remove_unused_values",
         "run_purges",
     ];
     until("every job has succeeded", async || {

@@ -163,6 +163,28 @@ async fn the_sequence_of_tasks_may_wrap_round() {
 }
 
 #[tokio::test]
+async fn a_service_that_has_the_next_thousands_of_identifiers_finds_free_ones() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    for taken in [
+        format!("insert into tasks (service_id, task_id, started_at) select {service}, n, now() from generate_series(1, 5000) n"),
+        format!("insert into states (service_id, state_id, started_at) select {service}, n, now() from generate_series(1, 5000) n"),
+        "insert into services (service_id, started_at, customer_id) select n, now(), 'c' from generate_series(10, 5000) n".into(),
+    ] {
+        sqlx::query(&taken).execute(&mut app.sql().await).await.unwrap();
+    }
+    let mut tasks = futures::future::join_all((0..50).map(|_| app.a_task(service))).await;
+    tasks.sort_unstable();
+    tasks.dedup();
+    assert_eq!(tasks.len(), 50);
+    assert!(tasks[0] > 5000 && app.a_state(service).await > 5000);
+    let mut services = futures::future::join_all((0..30).map(|_| app.a_service())).await;
+    services.sort_unstable();
+    services.dedup();
+    assert_eq!(services.len(), 30);
+}
+
+#[tokio::test]
 async fn an_end_replaces_what_the_start_recorded_under_the_same_extension() {
     let app = TestApp::spawn().await;
     app.reference_schemas().await;

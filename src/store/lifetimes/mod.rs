@@ -85,7 +85,7 @@ impl Store {
 
 /// Waits until the transactions that write elements have ended. Returns false if that takes longer than 100 ms: events
 /// queue behind the request for the locks. The transaction is then aborted.
-async fn lock_elements(transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn lock_elements(transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
     limit_the_wait(transaction).await?;
     let locked =
         sqlx::query!("-- lock_elements\nlock table services, states, tasks, dispositions, extensions in share mode");

@@ -8,13 +8,12 @@ use metrics::{counter, describe_counter};
 use sqlx::{PgConnection, PgPool};
 use tracing::info;
 
-use super::{Pace, wait_for_events};
+use super::{Pace, is_lock_timeout, wait_for_events};
 use crate::background::{Failure, Job, Next, Waker};
 use crate::domain::clock::Clock;
 use crate::domain::ids::PurgeId;
 use crate::domain::purge::{Purge, PurgeOperation, PurgeServices, PurgeState};
 use crate::domain::time::Timestamp;
-use crate::store::error::is_lock_timeout;
 use crate::store::{Store, StoreError};
 
 const PURGED: &str = "context_services_purged_total";

@@ -12,10 +12,9 @@ use chrono::{DateTime, Utc};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use sqlx::{PgConnection, PgPool};
 
-use super::{BEFORE_ALL, Pace, limit_the_wait, wait_for_events};
+use super::{BEFORE_ALL, Pace, is_lock_timeout, limit_the_wait, wait_for_events};
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
-use crate::store::error::is_lock_timeout;
 
 const REMOVED: &str = "context_services_removed_rows_total";
 const OVERDUE: &str = "context_services_removal_oldest_due_seconds";

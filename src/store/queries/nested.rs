@@ -26,7 +26,7 @@ impl NestedRows {
         asked: Nested,
         most: usize,
     ) -> Result<Self, sqlx::Error> {
-        let ids = ids(owners);
+        let ids = owners.ids();
         let mut nested = Self { by_owner: HashMap::new(), complete: ids.len(), omitted: 0 };
         if !asked.any() || ids.is_empty() {
             return Ok(nested);
@@ -69,13 +69,6 @@ impl Owners<'_> {
             Self::Services(ids) => Self::Services(ids.get(..1).unwrap_or_default()),
             Self::StatesOf(service, ids) => Self::StatesOf(service, ids.get(..1).unwrap_or_default()),
         }
-    }
-}
-
-fn ids(owners: Owners<'_>) -> Vec<i64> {
-    match owners {
-        Owners::Services(ids) => ids.to_vec(),
-        Owners::StatesOf(_, ids) => ids.iter().copied().map(i64::from).collect(),
     }
 }
 

@@ -230,6 +230,9 @@ pub(super) enum Owners<'a> {
 }
 
 /// Reads nested states or tasks, those of the first owner first, and of each owner the newest first.
+///
+/// Rows are ordered by a binary search among the owners. A join with them would be planned by statistics, which are wrong
+/// while a table grows quickly.
 pub(super) async fn nested(
     connection: &mut PgConnection,
     element: Element,
@@ -237,10 +240,14 @@ pub(super) async fn nested(
     only: Option<Status>,
     limit: usize,
 ) -> Result<Vec<ElementRow>, sqlx::Error> {
-    let mut query = QueryBuilder::new(text(element));
-    push_owners(&mut query, element, owners, only);
-    query.push(" order by o.place, s.started_at desc, ").push(id_of(element)).push(" desc limit ");
-    query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    let mut places: Vec<_> = (0_i32..).zip(owners.ids()).map(|(place, owner)| (owner, place)).collect();
+    places.sort_unstable();
+    let (sorted, places): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+    let mut query = select(element);
+    push_owners(&mut query, owners, only);
+    query.push(" order by (").push_bind(places).push("::int[])[width_bucket(").push(owners.column());
+    query.push("::bigint, ").push_bind(sorted).push("::bigint[])], s.started_at desc, ").push(id_of(element));
+    query.push(" desc limit ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
     query.build_query_as().fetch_all(connection).await
 }
 
@@ -252,28 +259,38 @@ pub(super) async fn count_nested(
     only: Option<Status>,
 ) -> Result<i64, sqlx::Error> {
     let mut query = QueryBuilder::new("-- count_nested\nselect count(*) from (");
-    query.push(text(element));
-    push_owners(&mut query, element, owners, only);
+    query.push(text(element)).push(" where ").push(condition(element));
+    push_owners(&mut query, owners, only);
     query.push(") as nested");
     query.build_query_scalar().fetch_one(connection).await
 }
 
-fn push_owners(query: &mut QueryBuilder<'_, Postgres>, element: Element, owners: Owners<'_>, only: Option<Status>) {
-    query.push(" join unnest(");
-    match owners {
-        Owners::Services(services) => {
-            query.push_bind(services.to_vec());
-            query.push(") with ordinality as o(service_id, place) on o.service_id = s.service_id where ");
-        }
-        Owners::StatesOf(service, states) => {
-            query.push_bind(states.to_vec());
-            query.push(
-                ") with ordinality as o(state_id, place) on o.state_id = coalesce(s.state_id, d.state_id) where ",
-            );
-            query.push("s.service_id = ").push_bind(service.0).push(" and ");
+impl Owners<'_> {
+    /// The identifiers of the owners.
+    pub(super) fn ids(self) -> Vec<i64> {
+        match self {
+            Self::Services(services) => services.to_vec(),
+            Self::StatesOf(_, states) => states.iter().copied().map(i64::from).collect(),
         }
     }
-    query.push(condition(element)).push("true");
+
+    /// The column that has the identifier of the owner.
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Services(_) => "s.service_id",
+            Self::StatesOf(..) => "coalesce(s.state_id, d.state_id)",
+        }
+    }
+}
+
+fn push_owners(query: &mut QueryBuilder<'_, Postgres>, owners: Owners<'_>, only: Option<Status>) {
+    match owners {
+        Owners::Services(services) => query.push("s.service_id = any(").push_bind(services.to_vec()).push(")"),
+        Owners::StatesOf(service, states) => {
+            query.push("s.service_id = ").push_bind(service.0).push(" and ").push(owners.column());
+            query.push(" = any(").push_bind(states.to_vec()).push(")")
+        }
+    };
     push_status(query, only);
 }
 
