@@ -28,6 +28,8 @@ pub(crate) struct Leaving {
     expiring: Vec<i64>,
     purged: Vec<i64>,
     idle: Vec<i64>,
+    /// The open task of each service that ends by itself.
+    open: Vec<(i64, i64)>,
     /// The ends that were acknowledged in services that end by themselves: service and task.
     ended: Vec<(i64, i64)>,
 }
@@ -42,10 +44,13 @@ impl Leaving {
             }
             services
         };
+        let ids = |services: &[(i64, i64)]| services.iter().map(|(service, _)| *service).collect();
+        let open = start(json!({"customer_id": "is idle", "auto_complete_after": LIFETIME})).await;
         Self {
-            expiring: start(json!({"customer_id": "expires", "ttl": LIFETIME})).await,
-            purged: start(json!({"contact_key": "is purged"})).await,
-            idle: start(json!({"customer_id": "is idle", "auto_complete_after": LIFETIME})).await,
+            expiring: ids(&start(json!({"customer_id": "expires", "ttl": LIFETIME})).await),
+            purged: ids(&start(json!({"contact_key": "is purged"})).await),
+            idle: ids(&open),
+            open,
             ended: Vec::new(),
         }
     }
@@ -55,9 +60,10 @@ impl Leaving {
     pub(crate) async fn leave(&mut self, nodes: &[String]) {
         let purge = json!({"operation": "purge.service.started.anonymous", "limit": "2100-01-01T00:00:00Z"});
         until_acknowledged(nodes, "/maintenance/purge", &purge).await;
-        for service in self.idle.iter().step_by(2) {
-            until_acknowledged(nodes, &format!("/services/{service}/tasks/1/end"), &json!({"disposition": 7})).await;
-            self.ended.push((*service, 1));
+        for (service, task) in self.open.iter().step_by(2) {
+            let end = format!("/services/{service}/tasks/{task}/end");
+            until_acknowledged(nodes, &end, &json!({"disposition": 7})).await;
+            self.ended.push((*service, *task));
         }
     }
 
@@ -100,13 +106,14 @@ impl Leaving {
     }
 }
 
-async fn start_service(world: &World, service: &Value) -> i64 {
+/// Starts a service. Returns it and its open task.
+async fn start_service(world: &World, service: &Value) -> (i64, i64) {
     let node = &world.nodes[0];
     let id = post(node, "/services/start", service).await["service_id"].as_i64().unwrap();
     let state = post(node, &format!("/services/{id}/states/start"), &json!({})).await["state_id"].clone();
     let task = json!({"state_id": state, "Mark": {"mark": "leaves"}});
-    post(node, &format!("/services/{id}/tasks/start"), &task).await;
-    id
+    let task = post(node, &format!("/services/{id}/tasks/start"), &task).await["task_id"].as_i64().unwrap();
+    (id, task)
 }
 
 /// Sends a request to the nodes in turn until one acknowledges it.
