@@ -38,7 +38,7 @@ generators: ## lint openapi.json, and generate, compile and run clients from it
 check: ## check formatting, lints and documentation, as .ci/run does
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --lib --bins --example demo
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --lib --example demo
 
 sqlx: postgres ## regenerate .sqlx/ after a change of a query or migration
 	.ci/sqlx
