@@ -182,17 +182,33 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT and returns its name. Reloads the TLS certificate on each SIGHUP meanwhile.
+    /// Waits for SIGTERM or SIGINT and returns its name. Reloads the TLS certificate on each SIGHUP meanwhile. From then on,
+    /// another signal ends the process at once.
     async fn shutdown_signal(&mut self, tls: Option<Arc<Tls>>) -> Result<&'static str> {
-        loop {
+        let name = loop {
             tokio::select! {
-                Some(()) = self.terminate.recv() => return Ok("SIGTERM"),
-                Some(()) = self.interrupt.recv() => return Ok("SIGINT"),
+                Some(()) = self.terminate.recv() => break "SIGTERM",
+                Some(()) = self.interrupt.recv() => break "SIGINT",
                 Some(()) = self.hangup.recv() => reload_certificate(tls.as_deref()),
                 else => bail!("can no longer receive signals"),
             }
-        }
+        };
+        actix_web::rt::spawn(end_at(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
+        Ok(name)
     }
+}
+
+/// Ends the process at the next signal, without waiting for anything. An embedded PostgreSQL that is left running is taken
+/// over by the next start.
+async fn end_at(mut terminate: Signal, mut interrupt: Signal) {
+    let number = tokio::select! {
+        Some(()) = terminate.recv() => SignalKind::terminate().as_raw_value(),
+        Some(()) = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+        else => return,
+    };
+    warn!("received a second signal: ending at once");
+    // The status by which shells report the signal.
+    std::process::exit(128 + number);
 }
 
 fn reload_certificate(tls: Option<&Tls>) {

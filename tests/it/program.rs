@@ -140,6 +140,27 @@ async fn sigterm_lets_a_running_request_finish() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_the_program_at_once() {
+    let directory = open_directory();
+    let mut program = Program::start(directory.path());
+    let task = program.journey().await;
+    let (service, _) = task.split_once("/tasks").unwrap();
+    let mut connection = embedded(directory.path()).await;
+    let lock = block_ends(&mut connection).await;
+    let mut stream = connect(&program);
+    let request = format!("POST {service}/end HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    program.line_with("a batch takes long");
+    program.signal("INT");
+    program.line_with("received SIGINT: finishing the requests in progress");
+    program.signal("INT");
+    assert_eq!(program.end().0.code(), Some(130));
+    drop(lock);
+    // The next start takes over what was left running.
+    Program::start(directory.path()).stop();
+}
+
+#[tokio::test]
 async fn the_log_has_one_line_per_request_and_never_what_was_sent() {
     let directory = open_directory();
     let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("LOG_FORMAT", "json")];
