@@ -77,6 +77,10 @@ pub struct HttpArgs {
     /// Maximum size of a request body, in bytes. Larger requests are answered with 413
     #[arg(long, env, default_value_t = 1024 * 1024, value_parser = at_least_one)]
     pub max_body_bytes: usize,
+    /// Maximum size of all request bodies that are received or handled at the same time, in bytes, beyond 8 KiB for each
+    /// connection. Further ones are answered with 503 (overloaded)
+    #[arg(long, env, default_value_t = 32 * 1024 * 1024, value_parser = at_least_one)]
+    pub max_body_memory: usize,
     /// Number of HTTP worker threads [default: number of CPU cores]
     #[arg(long, env, value_parser = at_least_one)]
     pub http_workers: Option<usize>,
@@ -365,6 +369,7 @@ impl Settings {
         Ok(HttpSettings {
             workers: self.http.http_workers.unwrap_or_else(cores),
             max_body_bytes: self.http.max_body_bytes,
+            max_body_memory: self.http.max_body_memory,
             shutdown_timeout: self.http.shutdown_timeout,
             request_timeout: Duration::from_secs(self.http.request_timeout),
             keep_alive: Duration::from_secs(self.http.keep_alive),

@@ -7,14 +7,17 @@ use actix_web::body::{BodySize, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, AcceptEncoding, ContentEncoding, Encoding, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::{self, Bytes};
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest, web};
 use flate2::read::MultiGzDecoder;
 
+use super::body_memory::{Held, Shared, incomplete, too_large};
 use super::problem::{Code, Problem};
 
 /// The least number of bytes of a body that is compressed. Smaller ones fit into a packet as they are.
 const WORTHWHILE: u64 = 1024;
+
+/// Bytes that are unpacked at a time.
+const PART: usize = 16 * 1024;
 
 /// Returns whether the answer to a request may be compressed.
 pub(super) fn is_accepted(request: &ServiceRequest) -> bool {
@@ -88,29 +91,39 @@ impl Coding {
 }
 
 /// Receives a body that is compressed with gzip and unpacks it to at most `limit` bytes.
-pub(super) async fn unpacked(request: HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+pub(super) async fn unpacked(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+) -> Result<(Vec<u8>, Held), Problem> {
     // What cannot be compressed grows a little.
     let packed_limit = limit.saturating_add(limit / 1024).saturating_add(1024);
-    let broken = || Problem::new(Code::InvalidJson, "line 1, column 1: the body ended before it was complete");
-    let payload = web::Payload::from_request(&request, &mut payload).await.map_err(|_| broken())?;
-    let packed = payload.to_bytes_limited(packed_limit).await.map_err(|_| too_large())?.map_err(|_| broken())?;
+    let mut held = Held::by(request);
+    let packed = held.receive(payload, packed_limit).await?;
     if packed.is_empty() {
-        return Ok(packed);
+        return Ok((packed, held));
     }
-    web::block(move || unpack(&packed, limit)).await.map_err(|_| broken())?
+    let shared = Shared::of(request);
+    let (body, shared) = web::block(move || unpack(&packed, limit, shared)).await.map_err(|_| incomplete())??;
+    held.replace(shared);
+    Ok((body, held))
 }
 
-fn unpack(packed: &[u8], limit: usize) -> Result<Bytes, Problem> {
+fn unpack(packed: &[u8], limit: usize, mut shared: Shared) -> Result<(Vec<u8>, Shared), Problem> {
     let mut body = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    MultiGzDecoder::new(packed)
-        .take(most)
-        .read_to_end(&mut body)
-        .map_err(|_| Problem::new(Code::InvalidJson, "line 1, column 1: the body is not in the format of gzip"))?;
-    if body.len() > limit { Err(too_large()) } else { Ok(body.into()) }
-}
-
-/// The refusal of a body that is too large.
-pub(super) fn too_large() -> Problem {
-    Problem::new(Code::PayloadTooLarge, "the body is larger than MAX_BODY_BYTES")
+    let mut unpacked = MultiGzDecoder::new(packed);
+    let mut part = vec![0; PART];
+    loop {
+        let length = unpacked
+            .read(&mut part)
+            .map_err(|_| Problem::new(Code::InvalidJson, "line 1, column 1: the body is not in the format of gzip"))?;
+        if length == 0 {
+            return Ok((body, shared));
+        }
+        if body.len() + length > limit {
+            return Err(too_large());
+        }
+        shared.grow(length)?;
+        body.extend_from_slice(&part[..length]);
+    }
 }

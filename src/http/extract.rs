@@ -1,18 +1,18 @@
 //! Extractors: the validated parts of a request that a handler takes. Each refuses invalid input with a problem.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::web::{Bytes, PayloadConfig};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use percent_encoding::percent_decode_str;
 use tokio::time::error::Elapsed;
 
-use super::compression::{Coding, too_large, unpacked};
+use super::body_memory::{Held, check_length};
+use super::compression::{Coding, unpacked};
 use super::problem::{Code, Problem};
 use crate::domain::ids::{Element, ElementKey, PurgeId, ServiceId, StateId, TaskId};
 use crate::domain::json::{Json, JsonError, Members, read_object, read_records};
@@ -147,18 +147,16 @@ fn element(request: &HttpRequest) -> Result<Element, Problem> {
     })
 }
 
-/// The size limit for bodies in bytes, to be registered as application data beside [`body_limit`], which states it to
-/// actix-web.
+/// The size limit for bodies in bytes, to be registered as application data.
 #[derive(Clone, Copy)]
 pub(super) struct BodyLimit(pub(super) usize);
 
-/// The size limit for bodies, to be registered as application data.
-pub(super) fn body_limit(bytes: usize) -> PayloadConfig {
-    PayloadConfig::new(bytes)
-}
-
 /// A request body that was received completely, is unpacked, and is not yet parsed.
-pub(super) struct Body(Bytes);
+pub(super) struct Body {
+    bytes: Vec<u8>,
+    /// Held while the body is, and what was made of it.
+    _held: Held,
+}
 
 /// Some programs write it in front of JSON.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -181,7 +179,7 @@ impl Body {
     }
 
     fn text(&self) -> &[u8] {
-        self.0.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.0)
+        self.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.bytes)
     }
 
     fn is_empty(&self) -> bool {
@@ -195,28 +193,33 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let kind = check_content_type(request);
-        let limit = request.app_data::<BodyTimeout>().map_or(Duration::ZERO, |timeout| timeout.0);
-        match Coding::of(request.headers()) {
-            Ok(Coding::Identity) => {
-                let bytes = tokio::time::timeout(limit, Bytes::from_request(request, payload));
-                Box::pin(
-                    async move { received(bytes.await.map(|read| read.map_err(|error| unreadable(&error))), kind) },
-                )
-            }
-            Ok(Coding::Gzip) => {
-                let most = request.app_data::<BodyLimit>().map_or(0, |limit| limit.0);
-                let bytes = tokio::time::timeout(limit, unpacked(request.clone(), payload.take(), most));
-                Box::pin(async move { received(bytes.await, kind) })
-            }
-            Err(problem) => Box::pin(ready(Err(problem))),
-        }
+        let time = request.app_data::<BodyTimeout>().map_or(Duration::ZERO, |timeout| timeout.0);
+        let limit = request.app_data::<BodyLimit>().map_or(0, |limit| limit.0);
+        let coding = check_length(request, limit).and_then(|()| Coding::of(request.headers()));
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let body = match coding? {
+                Coding::Identity => tokio::time::timeout(time, as_sent(&request, payload, limit)).await,
+                Coding::Gzip => tokio::time::timeout(time, unpacked(&request, payload, limit)).await,
+            };
+            received(body, kind)
+        })
     }
 }
 
+async fn as_sent(request: &HttpRequest, payload: Payload, limit: usize) -> Result<(Vec<u8>, Held), Problem> {
+    let mut held = Held::by(request);
+    Ok((held.receive(payload, limit).await?, held))
+}
+
 /// The body if it arrived in time and its content type, `kind`, is accepted. An empty body needs none.
-fn received(read: Result<Result<Bytes, Problem>, Elapsed>, kind: Result<(), Problem>) -> Result<Body, Problem> {
+fn received(
+    read: Result<Result<(Vec<u8>, Held), Problem>, Elapsed>,
+    kind: Result<(), Problem>,
+) -> Result<Body, Problem> {
     let late = |_| Problem::new(Code::RequestTimeout, "the body did not arrive within REQUEST_TIMEOUT");
-    let body = Body(read.map_err(late)??);
+    let (bytes, held) = read.map_err(late)??;
+    let body = Body { bytes, _held: held };
     if !body.is_empty() {
         kind?;
     }
@@ -235,12 +238,4 @@ fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     let is_utf8 = |charset: &str| ["utf-8", "utf8"].iter().any(|name| charset.eq_ignore_ascii_case(name));
     let utf8 = mime.params().all(|(name, value)| name != "charset" || is_utf8(value.as_str()));
     if utf8 { Ok(()) } else { refuse("expected charset utf-8 or none") }
-}
-
-fn unreadable(error: &actix_web::Error) -> Problem {
-    if error.as_response_error().status_code() == Code::PayloadTooLarge.entry().1 {
-        too_large()
-    } else {
-        Problem::new(Code::InvalidJson, "line 1, column 1: the body ended before it was complete")
-    }
 }

@@ -1,13 +1,11 @@
 //! Idle connections. actix-web limits the time for the head of a connection's first request, and the time without any
 //! data. This module also limits connections on which the head of a later request trickles in.
 
-use std::any::Any;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream as Socket;
 
@@ -53,6 +51,12 @@ impl Watched {
         }
     }
 
+    /// Closes the connection.
+    pub(super) fn close(&self) {
+        // An error means that it is closed already.
+        drop(self.socket.shutdown(Shutdown::Both));
+    }
+
     /// The time since the last request ended; zero while one is in progress.
     fn idle(&self) -> Duration {
         self.use_
@@ -70,28 +74,23 @@ impl Drop for InUse {
     }
 }
 
-/// Watches each new connection, and shuts it down when it has been idle for longer than `limit`.
-pub(super) fn watch(limit: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Clone {
-    move |connection, data| {
-        let socket = connection.downcast_ref::<Socket>();
-        let socket = socket.or_else(|| connection.downcast_ref::<TlsStream<Socket>>().map(|stream| stream.get_ref().0));
-        let Some(Ok(socket)) = socket.map(|socket| socket.as_fd().try_clone_to_owned()) else { return };
-        let use_ = Mutex::new(Use { requests: 0, since: Instant::now() });
-        let watched = Arc::new(Watched { socket: socket.into(), use_ });
-        let weak = Arc::downgrade(&watched);
-        data.insert(watched);
-        actix_web::rt::spawn(async move {
-            // The data of a connection are dropped when it closes.
-            while let Some(idle) = weak.upgrade().map(|watched| watched.idle()) {
-                if idle > limit {
-                    break;
-                }
-                tokio::time::sleep(limit.saturating_sub(idle) + Duration::from_millis(50)).await;
+/// Watches a new connection, and shuts it down when it has been idle for longer than `limit`.
+pub(super) fn watch(socket: &Socket, data: &mut Extensions, limit: Duration) {
+    let Ok(socket) = socket.as_fd().try_clone_to_owned() else { return };
+    let use_ = Mutex::new(Use { requests: 0, since: Instant::now() });
+    let watched = Arc::new(Watched { socket: socket.into(), use_ });
+    let weak = Arc::downgrade(&watched);
+    data.insert(watched);
+    actix_web::rt::spawn(async move {
+        // The data of a connection are dropped when it closes.
+        while let Some(idle) = weak.upgrade().map(|watched| watched.idle()) {
+            if idle > limit {
+                break;
             }
-            if let Some(watched) = weak.upgrade() {
-                // An error means that the connection is closed already.
-                drop(watched.socket.shutdown(Shutdown::Both));
-            }
-        });
-    }
+            tokio::time::sleep(limit.saturating_sub(idle) + Duration::from_millis(50)).await;
+        }
+        if let Some(watched) = weak.upgrade() {
+            watched.close();
+        }
+    });
 }

@@ -1,8 +1,9 @@
 //! The middleware around all routes. It is a single one because each middleware boxes the future of every request.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::ErrorRequestTimeout;
 use actix_web::http::header::{self, HeaderValue};
@@ -10,8 +11,9 @@ use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use tokio_util::sync::CancellationToken;
 
+use super::flow::{Excess, Flow, InProgress};
 use super::idle::Watched;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::telemetry::Taken;
 use super::{auth, compression, mode, normalization};
 
@@ -22,6 +24,11 @@ pub(super) async fn answer(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let flow = Flow::of(&request).map(Rc::clone);
+    let in_progress = flow.as_ref().map(Flow::start);
+    if let Some(flow) = &flow {
+        flow.room().await;
+    }
     let taken = Taken::of(&request);
     normalization::normalize(&mut request);
     let may_be_compressed = compression::is_accepted(&request);
@@ -39,7 +46,23 @@ pub(super) async fn answer(
     if is_draining || offers_upgrade {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    Ok(compression::compress(response, may_be_compressed))
+    let mut response = compression::compress(response, may_be_compressed);
+    if let Some((flow, in_progress)) = flow.zip(in_progress) {
+        note(&flow, in_progress, &mut response);
+    }
+    Ok(response)
+}
+
+/// Notes what the answer adds to what the connection holds.
+fn note<B: MessageBody>(flow: &Flow, in_progress: InProgress, response: &mut ServiceResponse<B>) {
+    flow.answered(match response.response().body().size() {
+        BodySize::Sized(length) => usize::try_from(length).unwrap_or(usize::MAX),
+        BodySize::None | BodySize::Stream => 0,
+    });
+    if flow.counts_unsent() {
+        // actix-http keeps the head until the body is sent.
+        response.response_mut().extensions_mut().insert(in_progress);
+    }
 }
 
 /// Passes the request on. A query, report or page is abandoned when its client has closed the connection: its statement is
@@ -56,7 +79,22 @@ async fn unless_abandoned<B: MessageBody>(
     }
 }
 
+/// Refuses a request if too many are in progress on its connection, or on all.
+fn refuse_excess(request: &ServiceRequest) -> Result<(), Problem> {
+    let Some(flow) = Flow::of(request) else { return Ok(()) };
+    match flow.excess() {
+        None => return Ok(()),
+        Some(Excess::Refuse) => {}
+        Some(Excess::Close) => {
+            flow.close();
+            request.conn_data::<Arc<Watched>>().inspect(|connection| connection.close());
+        }
+    }
+    Err(Problem::new(Code::Overloaded, "too many requests are in progress on this connection, or on all"))
+}
+
 async fn admit(request: &ServiceRequest) -> Result<(), Problem> {
+    refuse_excess(request)?;
     auth::authorize(request).await?;
     mode::refuse_in_maintenance(request)
 }

@@ -1,6 +1,7 @@
 //! The HTTP API: routes, extractors, handlers and responses. It parses and answers; `store` and `domain` do the rest.
 
 mod auth;
+mod body_memory;
 mod business_attributes;
 mod compression;
 mod cors;
@@ -10,7 +11,10 @@ mod etag;
 mod events;
 mod extensions;
 mod extract;
+mod flow;
+mod front;
 mod guessing;
+mod heads;
 mod health;
 mod idempotency;
 mod idle;
@@ -35,6 +39,7 @@ mod services;
 mod spreadsheet;
 mod states;
 mod status;
+mod stream;
 mod tasks;
 pub mod telemetry;
 mod tls;
@@ -46,9 +51,10 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use tokio_util::sync::CancellationToken;
 
+use self::front::Front;
 use crate::store::Store;
 
 pub use auth::AccessSettings;
@@ -65,6 +71,8 @@ pub struct HttpSettings {
     pub workers: usize,
     /// Maximum size of a request body, in bytes.
     pub max_body_bytes: usize,
+    /// Maximum size of all request bodies together, in bytes.
+    pub max_body_memory: usize,
     /// Time limit for requests in progress when the server stops, in seconds.
     pub shutdown_timeout: u64,
     /// Time limit for the head of a request to arrive, and again for its body.
@@ -93,14 +101,24 @@ pub fn serve(
     let origins = settings.access.origins.clone();
     let gate = web::Data::new(auth::Gate::new(settings.access));
     let requests = web::Data::new(status::Requests::since(store.now()));
-    let server = HttpServer::new(move || {
+    let body_memory = body_memory::BodyMemory::new(settings.max_body_memory);
+    let tls = settings.tls.map(|tls| tls.config()).transpose().map_err(io::Error::other)?;
+    let front = Front {
+        workers: settings.workers,
+        max_connections: settings.max_connections,
+        shutdown_timeout: settings.shutdown_timeout,
+        request_timeout: settings.request_timeout,
+        keep_alive: settings.keep_alive,
+        tls: tls.map(Arc::new),
+    };
+    front.serve(listener, move || {
         actix_web::rt::spawn(Store::deliver_answers());
         App::new()
             .app_data(web::Data::clone(&store))
             .app_data(web::Data::clone(&operations))
             .app_data(web::Data::clone(&published))
-            .app_data(extract::body_limit(settings.max_body_bytes))
             .app_data(extract::BodyLimit(settings.max_body_bytes))
+            .app_data(Arc::clone(&body_memory))
             .app_data(extract::BodyTimeout(settings.request_timeout))
             .app_data(web::Data::clone(&requests))
             .app_data(web::Data::clone(&gate))
@@ -108,20 +126,5 @@ pub fn serve(
             .wrap(from_fn(layer::answer))
             .wrap(cors::allow(&origins))
             .configure(routes::configure)
-    });
-    let server = server
-        .workers(settings.workers)
-        .max_connections(settings.max_connections.div_ceil(settings.workers.max(1)))
-        // Nagle's algorithm and delayed acknowledgements together can hold a response back for 40 ms.
-        .tcp_nodelay(true)
-        .client_request_timeout(settings.request_timeout)
-        .keep_alive(settings.keep_alive)
-        .on_connect(idle::watch(settings.keep_alive))
-        .shutdown_timeout(settings.shutdown_timeout)
-        .disable_signals();
-    let server = match settings.tls {
-        Some(tls) => server.listen_rustls_0_23(listener, tls.config().map_err(io::Error::other)?)?,
-        None => server.listen(listener)?,
-    };
-    Ok(server.run())
+    })
 }

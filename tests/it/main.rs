@@ -26,6 +26,7 @@ mod journey;
 mod learned_values;
 mod lifetimes;
 mod log;
+mod memory;
 mod metrics;
 mod once_only;
 mod openapi;

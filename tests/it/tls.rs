@@ -1,41 +1,16 @@
 //! TLS, and the command that manages users.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Output;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rcgen::generate_simple_self_signed;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::CertificateDer;
 
 use crate::support::postgres::open_directory;
 use crate::support::program::{Program, output};
+use crate::support::tls::{PREFACE, Stream, certificate, connect, frame, start_with_tls};
 use crate::support::until;
-
-/// Writes a new certificate and its key to files. Returns the certificate.
-fn certificate(directory: &Path) -> CertificateDer<'static> {
-    let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(directory.join("tls.crt"), made.cert.pem()).unwrap();
-    std::fs::write(directory.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
-    made.cert.der().clone()
-}
-
-/// Connects as a client that trusts one certificate alone and speaks one protocol.
-fn connect(program: &Program, trusted: &CertificateDer<'static>, protocol: &str) -> Stream {
-    let mut roots = RootCertStore::empty();
-    roots.add(trusted.clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
-    StreamOwned::new(connection, TcpStream::connect(program.url.trim_start_matches("https://")).unwrap())
-}
-
-type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// Sends a GET request as a client that trusts one certificate alone.
 fn get(program: &Program, path: &str, trusted: &CertificateDer<'static>) -> std::io::Result<String> {
@@ -72,16 +47,6 @@ fn a_certificate_is_used_and_another_one_after_sighup() {
     program.stop();
 }
 
-/// Starts the program with TLS, and with these limits of time in seconds.
-fn start_with_limits(directory: &Path, limits: &[(&str, &str)]) -> (Program, CertificateDer<'static>) {
-    let certificate = certificate(directory);
-    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
-    let (certificate_file, key_file) = (path("tls.crt"), path("tls.key"));
-    let settings =
-        [("DATA_DIR", directory.to_str().unwrap()), ("TLS_CERTIFICATE", &certificate_file), ("TLS_KEY", &key_file)];
-    (Program::start_with(&[&settings, limits].concat()), certificate)
-}
-
 /// Calls `act` again and again until the connection is closed. The test fails if that takes too long.
 fn until_closed(stream: &mut Stream, mut act: impl FnMut(&mut Stream, &[u8]) -> std::io::Result<()>) {
     stream.sock.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -104,7 +69,7 @@ fn until_closed(stream: &mut Stream, mut act: impl FnMut(&mut Stream, &[u8]) -> 
 #[test]
 fn an_idle_connection_with_tls_is_closed_even_if_the_head_of_a_request_trickles_in() {
     let directory = open_directory();
-    let (program, certificate) = start_with_limits(directory.path(), &[("KEEP_ALIVE", "1")]);
+    let (program, certificate) = start_with_tls(directory.path(), &[("KEEP_ALIVE", "1")]);
     let mut stream = connect(&program, &certificate, "http/1.1");
     write!(stream, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut first = [0; 12];
@@ -117,16 +82,13 @@ fn an_idle_connection_with_tls_is_closed_even_if_the_head_of_a_request_trickles_
 
 #[test]
 fn an_idle_http_2_connection_is_closed_even_if_it_answers_pings() {
+    const SETTINGS: u8 = 4;
     const PING: u8 = 6;
     let directory = open_directory();
-    let (program, certificate) = start_with_limits(directory.path(), &[("KEEP_ALIVE", "1")]);
+    let (program, certificate) = start_with_tls(directory.path(), &[("KEEP_ALIVE", "1")]);
     let mut stream = connect(&program, &certificate, "h2");
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
-    let frame = |kind: u8, flags: u8, payload: &[u8]| {
-        let length = u8::try_from(payload.len()).unwrap();
-        [&[0, 0, length, kind, flags, 0, 0, 0, 0], payload].concat()
-    };
-    stream.write_all(&frame(4, 0, &[])).unwrap();
+    stream.write_all(PREFACE).unwrap();
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).unwrap();
     let mut pending = Vec::new();
     until_closed(&mut stream, |stream, received| {
         pending.extend_from_slice(received);
@@ -137,10 +99,10 @@ fn an_idle_http_2_connection_is_closed_even_if_it_answers_pings() {
             }
             let whole: Vec<_> = pending.drain(..9 + length).collect();
             if whole[3] == PING && whole[4] == 0 {
-                stream.write_all(&frame(PING, 1, &whole[9..]))?;
+                stream.write_all(&frame(PING, 1, 0, &whole[9..]))?;
             }
         }
-        stream.write_all(&frame(PING, 0, b"are you?"))
+        stream.write_all(&frame(PING, 0, 0, b"are you?"))
     });
     program.stop();
 }

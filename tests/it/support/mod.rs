@@ -8,6 +8,7 @@ pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod tls;
 pub(crate) mod world;
 
 use std::time::Duration;

@@ -1,0 +1,292 @@
+//! What one connection may make the service hold. actix-http reads and answers what a client sends, whether or not the
+//! client reads the answers. Here reading waits until answers are taken, so that a client that does not read them cannot
+//! fill the memory.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use actix_web::dev::ServiceRequest;
+
+/// Bytes that are read from a connection at once. A few dozen of the smallest requests fit into them, all of which are
+/// parsed before the first is answered.
+const READ: usize = 2 * 1024;
+
+/// Bytes that are read at once while a body arrives.
+const READ_OF_BODY: usize = 8 * 1024;
+
+/// Bytes of answers that may wait for the client before its next request is looked at.
+const UNSENT: usize = 8 * 1024;
+
+/// Estimated size of the head of an answer, in bytes.
+const HEAD: usize = 512;
+
+/// Requests of one HTTP/2 connection that may be in progress. The client is told.
+pub(super) const STREAMS: u32 = 100;
+
+/// Requests of all HTTP/2 connections that may be in progress.
+const ALL_STREAMS: usize = 2048;
+
+/// Requests that an HTTP/2 connection may have in progress even if there are too many on all connections.
+const FEW_STREAMS: u32 = 4;
+
+/// Bytes of bodies that a connection holds without taking them from what all share, so that small requests are received
+/// whatever others send.
+const BODIES: usize = 8 * 1024;
+
+/// The requests in progress on all HTTP/2 connections.
+#[derive(Debug, Default)]
+pub(super) struct Streams(AtomicUsize);
+
+/// What to do with a request that is one too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Excess {
+    /// Answer it with 503.
+    Refuse,
+    /// Close the connection, since its client does not wait for answers: they would fill the memory.
+    Close,
+}
+
+/// The state of a connection. Its stream and its requests share it, on the thread that serves the connection.
+pub(super) struct Flow {
+    /// Of an HTTP/2 connection.
+    streams: Option<Arc<Streams>>,
+    /// True once the connection is to be closed.
+    is_closed: Cell<bool>,
+    /// True while the client does not take what was written.
+    is_blocked: Cell<bool>,
+    /// True while a task waits that will let more be read.
+    is_resuming: Cell<bool>,
+    /// Bytes that may be read until the next flush, or, with HTTP/2, until the requests that were read have had their turn.
+    readable: Cell<usize>,
+    /// Bytes of answers since the last flush.
+    unsent: Cell<usize>,
+    requests: Cell<u32>,
+    receiving: Cell<u32>,
+    /// Bytes of bodies that the connection may still hold by itself.
+    bodies: Cell<usize>,
+    /// Woken when more may be read.
+    reader: Cell<Option<Waker>>,
+    /// Woken when answers have been sent.
+    answerer: Cell<Option<Waker>>,
+}
+
+impl Flow {
+    /// The state of a new connection. `streams` is given for HTTP/2.
+    pub(super) fn new(streams: Option<Arc<Streams>>) -> Rc<Self> {
+        Rc::new(Self {
+            streams,
+            is_closed: Cell::new(false),
+            is_blocked: Cell::new(false),
+            is_resuming: Cell::new(false),
+            readable: Cell::new(READ),
+            unsent: Cell::new(0),
+            requests: Cell::new(0),
+            receiving: Cell::new(0),
+            bodies: Cell::new(BODIES),
+            reader: Cell::new(None),
+            answerer: Cell::new(None),
+        })
+    }
+
+    /// The state of the connection that a request came on.
+    pub(super) fn of(request: &ServiceRequest) -> Option<&Rc<Self>> {
+        request.conn_data::<Rc<Self>>()
+    }
+
+    /// Returns how many bytes may be read now. While none may, the task is woken later. Fails if the connection is to be closed.
+    pub(super) fn poll_readable(self: &Rc<Self>, context: &Context<'_>) -> Poll<io::Result<usize>> {
+        if self.is_closed.get() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let readable = self.readable.get();
+        if readable > 0 && !self.is_blocked.get() {
+            return Poll::Ready(Ok(readable));
+        }
+        self.reader.set(Some(context.waker().clone()));
+        if self.streams.is_some() && readable == 0 && !self.is_resuming.replace(true) {
+            // actix-http starts requests until nothing is left to read, and none of them runs before. This task runs afterwards.
+            let flow = Rc::clone(self);
+            actix_web::rt::spawn(async move {
+                flow.is_resuming.set(false);
+                flow.allow_reading();
+            });
+        }
+        Poll::Pending
+    }
+
+    /// Closes the connection, whatever has arrived on it.
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+        wake(&self.reader);
+    }
+
+    /// Notes that bytes were read.
+    pub(super) fn read(&self, bytes: usize) {
+        self.readable.set(self.readable.get().saturating_sub(bytes));
+    }
+
+    /// Lets nothing be read until the requests that were read are under way.
+    pub(super) fn pause(&self) {
+        self.readable.set(0);
+    }
+
+    /// Notes that the client does not take what is written.
+    pub(super) fn block(&self) {
+        self.is_blocked.set(true);
+    }
+
+    /// Notes that everything was written. actix-http says so each time it has done what it could.
+    pub(super) fn flushed(&self) {
+        self.unsent.set(0);
+        let was_blocked = self.is_blocked.replace(false);
+        if self.streams.is_none() {
+            self.allow_reading();
+        } else if was_blocked {
+            wake(&self.reader);
+        }
+        wake(&self.answerer);
+    }
+
+    /// Lets more be read, unless what comes next has to wait for an answer.
+    fn allow_reading(&self) {
+        if self.receiving.get() > 0 {
+            self.readable.set(READ_OF_BODY);
+        } else if self.streams.is_some() || self.requests.get() == 0 {
+            self.readable.set(READ);
+        }
+        if self.readable.get() > 0 && !self.is_blocked.get() {
+            wake(&self.reader);
+        }
+    }
+
+    /// Marks the start of a request, which is in progress until the returned guard is dropped.
+    pub(super) fn start(self: &Rc<Self>) -> InProgress {
+        self.requests.set(self.requests.get() + 1);
+        if let Some(streams) = &self.streams {
+            streams.0.fetch_add(1, Ordering::Relaxed);
+        }
+        InProgress(Rc::clone(self))
+    }
+
+    /// Waits until the client has taken the answers to its earlier requests. With HTTP/2 the client's windows do that.
+    pub(super) async fn room(&self) {
+        if self.streams.is_some() {
+            return;
+        }
+        poll_fn(|context| {
+            if self.unsent.get() < UNSENT {
+                return Poll::Ready(());
+            }
+            self.answerer.set(Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Returns whether the request that was started last is one too many.
+    pub(super) fn excess(&self) -> Option<Excess> {
+        let (own, all) = (self.requests.get(), self.streams.as_ref()?.0.load(Ordering::Relaxed));
+        if own > 2 * STREAMS || (all > ALL_STREAMS && own > 2 * FEW_STREAMS) {
+            Some(Excess::Close)
+        } else if own > STREAMS || (all > ALL_STREAMS && own > FEW_STREAMS) {
+            Some(Excess::Refuse)
+        } else {
+            None
+        }
+    }
+
+    /// Notes an answer with a body of this many bytes.
+    pub(super) fn answered(&self, body: usize) {
+        self.unsent.set(self.unsent.get().saturating_add(body).saturating_add(HEAD));
+    }
+
+    /// Whether a request lasts until its answer is sent. With HTTP/1.1 there is only one at a time.
+    pub(super) fn counts_unsent(&self) -> bool {
+        self.streams.is_some()
+    }
+
+    /// Marks the start of receiving a body, which ends when the returned guard is dropped.
+    pub(super) fn receive(self: &Rc<Self>) -> Receiving {
+        self.receiving.set(self.receiving.get() + 1);
+        self.allow_reading();
+        Receiving(Rc::clone(self))
+    }
+
+    /// Takes up to `bytes` of what the connection may hold of bodies by itself. Returns how many it took.
+    pub(super) fn take(&self, bytes: usize) -> usize {
+        let taken = bytes.min(self.bodies.get());
+        self.bodies.set(self.bodies.get() - taken);
+        taken
+    }
+
+    /// Gives back bytes that were taken.
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.bodies.set(self.bodies.get() + bytes);
+    }
+}
+
+fn wake(waker: &Cell<Option<Waker>>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}
+
+/// Guard of a request in progress.
+pub(super) struct InProgress(Rc<Flow>);
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.requests.set(self.0.requests.get() - 1);
+        if let Some(streams) = &self.0.streams {
+            streams.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Guard of a body that is being received.
+pub(super) struct Receiving(Rc<Flow>);
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        self.0.receiving.set(self.0.receiving.get() - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_ignores_the_limit_of_streams_is_refused_and_then_disconnected() {
+        let flow = Flow::new(Some(Arc::default()));
+        let mut started = Vec::new();
+        let mut excess = || {
+            started.push(flow.start());
+            flow.excess()
+        };
+        let (limit, twice) = (STREAMS as usize, 2 * STREAMS as usize);
+        let verdicts: Vec<_> = (0..=twice).map(|_| excess()).collect();
+        assert!(verdicts[..limit].iter().all(Option::is_none));
+        assert!(verdicts[limit..twice].iter().all(|verdict| *verdict == Some(Excess::Refuse)));
+        assert_eq!(verdicts[twice], Some(Excess::Close));
+        started.clear();
+        let _next = flow.start();
+        assert_eq!(flow.excess(), None);
+    }
+
+    #[test]
+    fn when_there_are_too_many_requests_in_all_a_connection_with_few_is_still_served() {
+        let streams = Arc::new(Streams::default());
+        let flows: Vec<_> = (0..=ALL_STREAMS / 100).map(|_| Flow::new(Some(Arc::clone(&streams)))).collect();
+        let _others: Vec<_> = flows.iter().flat_map(|flow| (0..100).map(|_| flow.start())).collect();
+        assert_eq!(flows[0].excess(), Some(Excess::Close));
+        let honest = Flow::new(Some(streams));
+        let _request = honest.start();
+        assert_eq!(honest.excess(), None);
+    }
+}

@@ -1,0 +1,132 @@
+//! Accepts connections and gives them to actix-http. This takes the place of `HttpServer`, which does not let us look at
+//! what a connection reads and writes.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol, Request};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Server, Service, ServiceFactory, ServiceResponse, fn_service};
+use actix_web::rt::net::TcpStream;
+use rustls::ServerConfig;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use super::flow::Streams;
+use super::idle;
+use super::stream::{Stream, Transport};
+
+/// The time in which a client has to complete the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// TLS handshakes of a worker at the same time.
+const HANDSHAKES: usize = 256;
+
+/// The time for which a connection is read after its last answer, so that the client sees the answer.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes of a body that an HTTP/2 client may send before they are asked for.
+const STREAM_WINDOW: u32 = 64 * 1024;
+
+/// Bytes of all bodies that an HTTP/2 client may send on a connection before they are asked for.
+const CONNECTION_WINDOW: u32 = 64 * 1024;
+
+/// How connections are accepted.
+#[derive(Clone)]
+pub(super) struct Front {
+    pub(super) workers: usize,
+    pub(super) max_connections: usize,
+    /// In seconds.
+    pub(super) shutdown_timeout: u64,
+    pub(super) request_timeout: Duration,
+    pub(super) keep_alive: Duration,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+}
+
+impl Front {
+    /// Serves the application on `listener`. `app` is called once for each worker.
+    pub(super) fn serve<F, I, S, B>(self, listener: TcpListener, app: F) -> io::Result<Server>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>, Error = actix_web::Error>
+            + 'static,
+        S::InitError: fmt::Debug,
+        S::Service: 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        B: MessageBody + 'static,
+    {
+        let streams = Arc::new(Streams::default());
+        let builder = Server::build();
+        let stopping = builder.graceful_shutdown_signal();
+        let builder = builder
+            .workers(self.workers)
+            .max_concurrent_connections(self.max_connections.div_ceil(self.workers.max(1)))
+            .shutdown_timeout(self.shutdown_timeout)
+            .disable_signals();
+        let builder = builder.listen("http", listener, move || {
+            let (tls, stopping, keep_alive) = (self.tls.clone().map(Tls::new), stopping.clone(), self.keep_alive);
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(keep_alive)
+                .client_request_timeout(self.request_timeout)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .h2_initial_window_size(STREAM_WINDOW)
+                .h2_initial_connection_window_size(CONNECTION_WINDOW)
+                .on_connect_ext(move |stream: &Stream, data| {
+                    data.insert(Rc::clone(stream.flow()));
+                    idle::watch(stream.socket(), data, keep_alive);
+                })
+                .finish(map_config(app(), |()| AppConfig::default()));
+            let streams = Arc::clone(&streams);
+            fn_service(move |socket| accept(socket, tls.clone(), Arc::clone(&streams))).and_then(http)
+        })?;
+        Ok(builder.run())
+    }
+}
+
+/// Accepts TLS on the connections of a worker.
+#[derive(Clone)]
+struct Tls {
+    acceptor: TlsAcceptor,
+    handshakes: Rc<Semaphore>,
+}
+
+impl Tls {
+    fn new(mut config: Arc<ServerConfig>) -> Self {
+        Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self { acceptor: config.into(), handshakes: Rc::new(Semaphore::new(HANDSHAKES)) }
+    }
+
+    async fn accept(&self, socket: TcpStream) -> io::Result<(Transport, Protocol)> {
+        let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
+        let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(socket)).await??;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok((Transport::Tls(Box::new(stream)), if is_http2 { Protocol::Http2 } else { Protocol::Http1 }))
+    }
+}
+
+async fn accept(
+    socket: TcpStream,
+    tls: Option<Tls>,
+    streams: Arc<Streams>,
+) -> Result<(Stream, Protocol, Option<SocketAddr>), DispatchError> {
+    // Nagle's algorithm and delayed acknowledgements together can hold a response back for 40 ms.
+    socket.set_nodelay(true)?;
+    let address = socket.peer_addr().ok();
+    let (transport, protocol) = match &tls {
+        Some(tls) => tls.accept(socket).await?,
+        None => (Transport::Plain(socket), Protocol::Http1),
+    };
+    let streams = (protocol == Protocol::Http2).then_some(streams);
+    Ok((Stream::new(transport, streams), protocol, address))
+}

@@ -1,0 +1,118 @@
+//! Where requests begin in what a client sends. actix-http parses everything that it has read before it answers, and a parsed
+//! request takes several kilobytes. It is therefore given a few requests at a time.
+
+/// Requests that may begin in what is passed on at once.
+const HEADS: usize = 4;
+
+/// Length of the header of an HTTP/2 frame (RFC 9113, section 4.1), in bytes.
+const FRAME_HEADER: usize = 9;
+
+/// Length of what an HTTP/2 client sends first (RFC 9113, section 3.4), in bytes.
+const PREFACE: usize = 24;
+
+/// Frame type of the head of a request.
+const HEADERS: u8 = 1;
+
+/// Finds the heads of requests in the bytes of a connection.
+#[derive(Debug)]
+pub(super) enum Heads {
+    /// A head ends with an empty line. So may some lines of a body, which is then passed on in more parts.
+    Http1,
+    /// Requests begin with frames.
+    Http2(Frames),
+}
+
+impl Heads {
+    /// Returns how many of the bytes may be passed on now. The others are given again, in front of what follows.
+    pub(super) fn cut(&mut self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Http1 => after_empty_lines(bytes),
+            Self::Http2(frames) => frames.cut(bytes),
+        }
+    }
+}
+
+fn after_empty_lines(bytes: &[u8]) -> usize {
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').filter_map(|(at, _)| match bytes[at..] {
+        [_, b'\r', b'\n', ..] => Some(at + 3),
+        [_, b'\n', ..] => Some(at + 2),
+        _ => None,
+    });
+    ends.take(HEADS).nth(HEADS - 1).unwrap_or(bytes.len())
+}
+
+/// The position within the frames of an HTTP/2 connection.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// Bytes until the next frame begins.
+    left: usize,
+    /// What has been seen of the header of the next frame.
+    header: Vec<u8>,
+}
+
+impl Frames {
+    /// The begin of a connection.
+    pub(super) fn new() -> Self {
+        Self { left: PREFACE, header: Vec::with_capacity(FRAME_HEADER) }
+    }
+
+    fn cut(&mut self, bytes: &[u8]) -> usize {
+        let (mut at, mut heads) = (0, 0);
+        while at < bytes.len() {
+            if self.left > 0 {
+                let part = self.left.min(bytes.len() - at);
+                self.left -= part;
+                at += part;
+                continue;
+            }
+            self.header.push(bytes[at]);
+            at += 1;
+            if let [first, second, third, kind, _, _, _, _, _] = self.header[..] {
+                self.left = usize::from(first) << 16 | usize::from(second) << 8 | usize::from(third);
+                self.header.clear();
+                heads += usize::from(kind == HEADERS);
+                if heads == HEADS {
+                    break;
+                }
+            }
+        }
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_requests_are_passed_on_at_once() {
+        let requests = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10);
+        let one = requests.len() / 10;
+        assert_eq!(Heads::Http1.cut(requests.as_bytes()), HEADS * one);
+        assert_eq!(Heads::Http1.cut(&requests.as_bytes()[..one * 3 + 5]), one * 3 + 5);
+        assert_eq!(Heads::Http1.cut(b"GET / HTTP/1.0\n\n".repeat(9).as_slice()), HEADS * 16);
+        assert_eq!(Heads::Http1.cut(b""), 0);
+    }
+
+    #[test]
+    fn frames_are_followed_wherever_they_are_cut() {
+        let frame =
+            |kind: u8, length: u8| [&[0, 0, length, kind, 0, 0, 0, 0, 1][..], &vec![HEADERS; length.into()]].concat();
+        let bytes = [vec![1; PREFACE], frame(4, 30), frame(HEADERS, 7), frame(0, 200)].concat();
+        let bytes = [bytes, frame(HEADERS, 0).repeat(9)].concat();
+        for part in 1..bytes.len() {
+            let (mut heads, mut passed) = (Heads::Http2(Frames::new()), 0);
+            while passed < bytes.len() {
+                let end = bytes.len().min(passed + part);
+                let cut = heads.cut(&bytes[passed..end]);
+                assert!(cut > 0 && frames_in(&bytes[passed..passed + cut]) <= HEADS, "{part}");
+                passed += cut;
+            }
+        }
+    }
+
+    /// Frames without a body, of which there are several in a row.
+    fn frames_in(bytes: &[u8]) -> usize {
+        bytes.windows(FRAME_HEADER).filter(|header| **header == [0, 0, 0, HEADERS, 0, 0, 0, 0, 1]).count()
+    }
+}

@@ -1,0 +1,228 @@
+//! The stream of a connection, with or without TLS, which is read only as fast as its [`Flow`] allows.
+
+use std::io;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use actix_web::rt::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::server::TlsStream;
+
+use super::flow::{Flow, STREAMS, Streams};
+use super::heads::{Frames, Heads};
+
+/// A connection as actix-http reads and writes it.
+pub(super) struct Stream {
+    transport: Transport,
+    flow: Rc<Flow>,
+    settings: Settings,
+    heads: Heads,
+    /// Bytes that were read and have to wait.
+    held_back: Vec<u8>,
+}
+
+/// What carries the bytes.
+pub(super) enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// The first frame of an HTTP/2 connection, in which the server tells its limits. actix-http does not let us set all.
+enum Settings {
+    /// Nothing was written yet.
+    Expected,
+    /// The frame is being written in place of one of `replaced` bytes.
+    Unsent { frame: Vec<u8>, from: usize, replaced: usize },
+    /// There are none, or they are sent.
+    Done,
+}
+
+impl Stream {
+    /// A new connection. `streams` is given for HTTP/2.
+    pub(super) fn new(transport: Transport, streams: Option<Arc<Streams>>) -> Self {
+        let (settings, heads) = match streams {
+            Some(_) => (Settings::Expected, Heads::Http2(Frames::new())),
+            None => (Settings::Done, Heads::Http1),
+        };
+        Self { transport, flow: Flow::new(streams), settings, heads, held_back: Vec::new() }
+    }
+
+    pub(super) fn flow(&self) -> &Rc<Flow> {
+        &self.flow
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        match &self.transport {
+            Transport::Plain(socket) => socket,
+            Transport::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// Reads what was held back, or what has arrived.
+    fn fill(&mut self, context: &mut Context<'_>, part: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.held_back.is_empty() {
+            let next = self.held_back.len().min(part.remaining());
+            part.put_slice(&self.held_back[..next]);
+            self.held_back.drain(..next);
+            if self.held_back.is_empty() {
+                self.held_back = Vec::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.transport {
+            Transport::Plain(socket) => Pin::new(socket).poll_read(context, part),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(context, part),
+        }
+    }
+
+    fn write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = match &mut self.transport {
+            Transport::Plain(socket) => Pin::new(socket).poll_write(context, bytes),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        };
+        self.noted(written)
+    }
+
+    fn noted<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_pending() {
+            self.flow.block();
+        }
+        outcome
+    }
+
+    /// Writes the settings with the limit of streams among them.
+    fn write_settings(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if matches!(self.settings, Settings::Expected) {
+            self.settings = with_limit_of_streams(bytes).map_or(Settings::Done, |(frame, replaced)| Settings::Unsent {
+                frame,
+                from: 0,
+                replaced,
+            });
+        }
+        while let Settings::Unsent { frame, from, replaced } = &mut self.settings {
+            let (rest, replaced) = (frame[*from..].to_vec(), *replaced);
+            if rest.is_empty() {
+                self.settings = Settings::Done;
+                return Poll::Ready(Ok(replaced));
+            }
+            let written = ready!(self.write(context, &rest))?;
+            if let Settings::Unsent { from, .. } = &mut self.settings {
+                *from += written;
+            }
+            if written == 0 {
+                return Poll::Ready(Ok(0));
+            }
+        }
+        self.write(context, bytes)
+    }
+}
+
+/// The SETTINGS frame (RFC 9113, section 6.5) at the start of `bytes` with the limit of concurrent streams added, and the
+/// length that it had without.
+fn with_limit_of_streams(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    const SETTINGS: u8 = 4;
+    const MAX_CONCURRENT_STREAMS: [u8; 2] = [0, 3];
+    const HEADER: usize = 9;
+    let (length, kind) = match bytes {
+        [first, second, third, kind, ..] => (u32::from_be_bytes([0, *first, *second, *third]), *kind),
+        _ => return None,
+    };
+    let end = HEADER + usize::try_from(length).ok()?;
+    if kind != SETTINGS || bytes.len() < end {
+        return None;
+    }
+    let added = [&MAX_CONCURRENT_STREAMS[..], &STREAMS.to_be_bytes()].concat();
+    let longer = (length + u32::try_from(added.len()).ok()?).to_be_bytes();
+    Some(([&longer[1..], &bytes[3..end], &added].concat(), end))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let most = ready!(self.flow.poll_readable(context))?.min(buffer.remaining());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        ready!(self.fill(context, &mut part))?;
+        let read = part.filled().len();
+        let passed_on = self.heads.cut(part.filled());
+        if passed_on < read {
+            self.held_back.splice(..0, part.filled()[passed_on..].iter().copied());
+            self.flow.pause();
+        } else {
+            self.flow.read(read);
+        }
+        buffer.advance(passed_on);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.settings {
+            Settings::Done => self.write(context, bytes),
+            _ => self.write_settings(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = match &mut self.transport {
+            Transport::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        };
+        self.noted(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        let transport = match &self.transport {
+            Transport::Plain(socket) => socket.is_write_vectored(),
+            Transport::Tls(stream) => stream.is_write_vectored(),
+        };
+        transport && matches!(self.settings, Settings::Done)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = match &mut self.transport {
+            Transport::Plain(socket) => Pin::new(socket).poll_flush(context),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(context),
+        };
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            self.flow.flushed();
+        }
+        self.noted(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(socket) => Pin::new(socket).poll_shutdown(context),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STREAMS, with_limit_of_streams};
+
+    #[test]
+    fn the_limit_of_streams_is_added_to_the_settings() {
+        let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0];
+        let next = [0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 1, 0, 1];
+        let (frame, replaced) = with_limit_of_streams(&[&settings[..], &next].concat()).unwrap();
+        assert_eq!(replaced, settings.len());
+        assert_eq!(frame[..3], [0, 0, 12]);
+        assert_eq!(frame[3..15], settings[3..]);
+        assert_eq!(frame[15..], [&[0, 3][..], &STREAMS.to_be_bytes()].concat());
+        for other in [&[][..], &settings[..14], &next, &[0, 0]] {
+            assert!(with_limit_of_streams(other).is_none(), "{other:?}");
+        }
+    }
+}

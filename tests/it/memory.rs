@@ -1,0 +1,117 @@
+//! Memory: what strangers can make the program hold. They have no password.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::TestApp;
+use crate::support::postgres::open_directory;
+use crate::support::program::Program;
+use crate::support::tls::{self, PREFACE, frame, start_with_tls};
+
+/// Hostile connections of each kind.
+const CONNECTIONS: usize = 100;
+
+/// What one of them may take, in bytes. A build without optimization takes several times what a release takes.
+const EACH: u64 = 400 * 1024;
+
+/// The memory of the program that is in use, in bytes.
+fn resident(program: &Program) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// Sends the same bytes on a connection until the program takes no more of them, or closes it.
+fn send_until_blocked(stream: &mut impl Write, bytes: &[u8]) {
+    while stream.write_all(bytes).and_then(|()| stream.flush()).is_ok() {}
+}
+
+fn check(program: &Program, before: u64) {
+    let taken = resident(program).saturating_sub(before);
+    assert!(taken < EACH * u64::try_from(CONNECTIONS).unwrap(), "{} KiB", taken / 1024);
+}
+
+#[tokio::test]
+async fn requests_whose_answers_nobody_reads_do_not_fill_the_memory() {
+    let directory = open_directory();
+    let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("AUTHENTICATION", "required")];
+    let program = Program::start_with(&settings);
+    assert_eq!(program.get("/health/live").await.0, 200);
+    let before = resident(&program);
+    let requests = b"GET /services/1 HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200);
+    let hostile = |_| {
+        let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+        send_until_blocked(&mut stream, &requests);
+        stream
+    };
+    let _streams: Vec<_> = (0..CONNECTIONS).map(hostile).collect();
+    check(&program, before);
+    assert_eq!(program.get("/health/live").await.0, 200);
+    program.stop();
+}
+
+#[test]
+fn http_2_requests_whose_answers_nobody_reads_do_not_fill_the_memory() {
+    const SETTINGS: u8 = 4;
+    const HEADERS: u8 = 1;
+    const DATA: u8 = 0;
+    const END_OF_HEADERS: u8 = 4;
+    // POST https://localhost/services/start, as RFC 7541 encodes it.
+    let head = [&[0x83, 0x87, 0x04, 15][..], b"/services/start", &[0x01, 9], b"localhost"].concat();
+    let streams = || (0..600_u32).map(|number| 2 * number + 1);
+    let heads = streams().flat_map(|stream| frame(HEADERS, END_OF_HEADERS, stream, &head));
+    let bodies = streams().flat_map(|stream| frame(DATA, 0, stream, &[b' '; 1024]));
+    let bytes = [PREFACE.to_vec(), frame(SETTINGS, 0, 0, &[]), heads.collect(), bodies.collect()].concat();
+
+    let directory = open_directory();
+    let (program, certificate) = start_with_tls(directory.path(), &[]);
+    let open = || {
+        let stream = tls::connect(&program, &certificate, "h2");
+        stream.sock.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+        stream
+    };
+    let before = resident(&program);
+    let hostile = |_| {
+        let mut stream = open();
+        // It is disconnected, or keeps what was sent waiting.
+        drop(stream.write_all(&bytes).and_then(|()| stream.flush()));
+        stream
+    };
+    let _streams: Vec<_> = (0..CONNECTIONS).map(hostile).collect();
+    check(&program, before);
+    let mut honest = tls::connect(&program, &certificate, "http/1.1");
+    write!(honest, "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    honest.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    program.stop();
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_end_leave_room_for_small_ones() {
+    // The bodies of all connections may take a mebibyte.
+    let app = TestApp::spawn().await;
+    let large = 60 * 1024;
+    let head = format!("POST /services/start HTTP/1.1\r\nHost: localhost\r\nContent-Length: {large}\r\n\r\n");
+    let slow = |_| {
+        let mut stream = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![b' '; large - 1]).unwrap();
+        stream
+    };
+    let mut streams: Vec<_> = (0..40).map(slow).collect();
+    app.post("/services/start", &json!({"customer_id": "00K7"})).await.is(201);
+    let mut refused = 0;
+    for stream in &mut streams {
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        refused += usize::from(&answer == b"HTTP/1.1 503");
+    }
+    // The others have waited for the rest of the body until REQUEST_TIMEOUT.
+    assert!((10..40).contains(&refused), "{refused}");
+}
