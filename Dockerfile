@@ -13,7 +13,14 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
  && cp target/release/context-services /context-services
 
 FROM debian:bookworm-slim
+LABEL org.opencontainers.image.title="context-services" \
+      org.opencontainers.image.description="Keeps the context of customer journeys: services, states and tasks, over PostgreSQL" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+# For TLS to the database; the image has no certificates of its own.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /context-services /usr/local/bin/context-services
+# The service writes no file: the root may be read-only, and there need be no shell.
+WORKDIR /
 USER 10001:10001
 ENV BIND_ADDRESS=0.0.0.0:8080
 EXPOSE 8080

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run demo test bench chaos check sqlx openapi psql postgres pgbouncer browser clients libraries generators
+.PHONY: help run demo test bench chaos check sqlx openapi psql postgres pgbouncer browser clients libraries generators image deb
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,13 @@ libraries: ## pack, install and test the client libraries against a service that
 
 generators: ## lint openapi.json, and generate, compile and run clients from it
 	.ci/generators
+
+image: ## build the container image context-services; needs Docker
+	docker build --build-arg CONTEXT_SERVICES_COMMIT="$$(git rev-parse --short=12 HEAD)" --tag context-services .
+
+deb: ## build the Debian package, target/debian/*.deb; needs dpkg-dev
+	$(CARGO) build --release --locked
+	.ci/deb
 
 check: ## check formatting, lints and documentation, as .ci/run does
 	$(CARGO) fmt --check

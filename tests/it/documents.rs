@@ -79,3 +79,35 @@ fn every_document_that_the_readme_names_is_there() {
         assert!(fs::exists(format!("{}/{link}", env!("CARGO_MANIFEST_DIR"))).unwrap(), "{link}");
     }
 }
+
+#[test]
+fn the_files_of_deployments_set_only_settings_that_exist() {
+    let settings = settings();
+    let manifest = read("deploy/kubernetes/context-services.yaml");
+    let (_, environment) = manifest.split_once("          env:\n").unwrap();
+    let (environment, _) = environment.split_once("          ports:\n").unwrap();
+    let named = environment.lines().filter_map(|line| line.trim().strip_prefix("- name: "));
+    let compose = read("docker-compose.yml");
+    let (_, service) = compose.split_once("\n  context-services:\n").unwrap();
+    let (_, service) = service.split_once("    environment:\n").unwrap();
+    let (service, _) = service.split_once("    ports:\n").unwrap();
+    let lines = service.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let named: BTreeSet<_> = named.chain(lines.filter_map(|line| Some(line.split_once(':')?.0))).collect();
+    assert!(named.len() > 4, "{named:?}");
+    for name in named {
+        assert!(settings.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn the_package_puts_its_settings_where_the_unit_and_the_manual_look_for_them() {
+    let unit = read("deploy/debian/context-services.service");
+    assert!(
+        unit.contains("WorkingDirectory=/etc/context-services\n") && unit.contains("StateDirectory=context-services\n")
+    );
+    let script = read(".ci/deb");
+    assert!(script.contains("DATA_DIR=/var/lib/context-services"));
+    assert!(script.contains("echo /etc/context-services/.env >"));
+    assert!(read("docs/operating.md").contains("`/etc/context-services/.env`"));
+    assert!(read(".env.example").lines().any(|line| line.starts_with("#DATA_DIR=")));
+}
