@@ -86,9 +86,11 @@ async fn server(pool: &PgPool) -> Result<String, FindingError> {
 }
 
 async fn schema(address: DatabaseAddress) -> Result<String, FindingError> {
-    match migrations::pending_migrations(address).await?.len() {
-        0 => Ok(format!("version {}, which is that of this program", newest_version())),
-        pending => Err(FindingError::Pending(pending)),
+    let (state, own) = (migrations::schema_state(address).await?, newest_version());
+    match (state.pending.len(), state.newer) {
+        (0, None) => Ok(format!("version {own}, which is that of this program")),
+        (0, Some(version)) => Ok(format!("version {version}; this program knows {own}, and can serve on it")),
+        (pending, _) => Err(FindingError::Pending(pending)),
     }
 }
 

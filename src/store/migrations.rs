@@ -6,6 +6,8 @@ use std::time::Duration;
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 use sqlx::{Executor, PgConnection};
 
+use tracing::warn;
+
 use super::connection::{Database, DatabaseAddress};
 use super::suitability::{Facts, MIGRATIONS, StartError, newest_version};
 use crate::progress::with_progress;
@@ -16,14 +18,40 @@ const MIGRATIONS_LOCK: i64 = 5330;
 /// The pause after which a node that waits for the lock asks again.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a step waits for a lock, and events then wait behind it.
+const LOCK_TIMEOUT: &str = "200ms";
+
+/// The pause before a step that could not get a lock is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often it is tried, which takes about ten minutes.
+const ATTEMPTS: u32 = 500;
+
+/// What PostgreSQL says of a statement that waited for a lock for too long.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// The schema of a database, compared with this program's.
+#[derive(Debug)]
+pub(super) struct SchemaState {
+    /// The steps that it lacks.
+    pub(super) pending: Vec<&'static Migration>,
+    /// Its version, if it is newer.
+    pub(super) newer: Option<i64>,
+}
+
 /// The steps that a database lacks, by number and name. All of them, if it is empty.
 pub async fn pending_migrations(database: DatabaseAddress) -> Result<Vec<String>, StartError> {
+    let pending = schema_state(database).await?.pending;
+    Ok(pending.into_iter().map(|step| format!("{:04} {}", step.version, step.description)).collect())
+}
+
+/// Compares the schema of a database with this program's.
+pub(super) async fn schema_state(database: DatabaseAddress) -> Result<SchemaState, StartError> {
     let database = Database::new(database);
     database.find_primary().await?;
     let mut connection = database.connect_for_writes().await.map_err(StartError::Unreachable)?;
     let facts = Facts::of(&mut connection).await.map_err(StartError::Unreachable)?;
-    let pending = pending(&mut connection, &facts).await?;
-    Ok(pending.into_iter().map(|step| format!("{:04} {}", step.version, step.description)).collect())
+    compare(&mut connection, &facts).await
 }
 
 /// Brings the schema up to date, as the owner of the tables, and returns how many steps that took.
@@ -42,8 +70,12 @@ pub(super) async fn bring_up_to_date(database: &Database) -> Result<usize, Start
     if let Some(objection) = facts.objection() {
         return Err(StartError::Unsuitable(objection));
     }
-    let pending = pending(&mut connection, &facts).await?.len();
-    if pending == 0 {
+    let SchemaState { pending, newer } = compare(&mut connection, &facts).await?;
+    if let Some(version) = newer {
+        let own = newest_version();
+        warn!("the schema is at version {version}, this program's is {own}: a newer release has migrated the database");
+    }
+    if pending.is_empty() {
         return Ok(0);
     }
     if let Some(objection) = facts.objection_to_migration(newest_version()) {
@@ -52,13 +84,38 @@ pub(super) async fn bring_up_to_date(database: &Database) -> Result<usize, Start
     // A step on large tables, and the wait for another node that migrates, may take longer than other statements may.
     connection.execute("set statement_timeout = 0").await.map_err(StartError::Unreachable)?;
     let steps = if facts.has_reporting() { steps_with_reporting() } else { Cow::Borrowed(&*MIGRATIONS.migrations) };
-    let migrator = Migrator { migrations: steps, locking: false, ..Migrator::DEFAULT };
     let migrating = async {
         lock_migrations(&mut connection).await?;
-        migrator.run(&mut connection).await
+        for step in &*steps {
+            apply(&mut connection, step).await?;
+        }
+        Ok(())
     };
     let ran = with_progress("migrating the database", migrating).await;
-    ran.map(|()| pending).map_err(|error| facts.explain(error))
+    ran.map(|()| pending.len()).map_err(|error| facts.explain(error))
+}
+
+/// Applies a step, unless it is applied. It must not make events wait behind it for a lock that somebody else holds: it gives up
+/// soon, and tries again.
+async fn apply(connection: &mut PgConnection, step: &Migration) -> Result<(), MigrateError> {
+    let migrations = Cow::Owned(vec![step.clone()]);
+    let migrator = Migrator { migrations, locking: false, ignore_missing: true, ..Migrator::DEFAULT };
+    // An index that is built concurrently waits without making events wait, and an interrupted one would have to be dropped.
+    let timeout = if step.no_tx { "0" } else { LOCK_TIMEOUT };
+    connection.execute(&*format!("set lock_timeout = '{timeout}'")).await?;
+    for _ in 1..ATTEMPTS {
+        match migrator.run(&mut *connection).await {
+            Err(MigrateError::ExecuteMigration(error, _)) if is_lock_timeout(&error) => {
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+    migrator.run(connection).await
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == LOCK_NOT_AVAILABLE)
 }
 
 /// Waits until no other node migrates the database, and keeps others waiting until the connection closes.
@@ -79,28 +136,46 @@ async fn lock_migrations(connection: &mut PgConnection) -> Result<(), sqlx::Erro
     Ok(())
 }
 
-/// The steps that are not applied. Fails if others are, or if one was changed or interrupted.
-async fn pending(connection: &mut PgConnection, facts: &Facts) -> Result<Vec<&'static Migration>, StartError> {
+/// Compares the schema with this program's. Fails if this program cannot serve on it, or if a step was changed or interrupted.
+async fn compare(connection: &mut PgConnection, facts: &Facts) -> Result<SchemaState, StartError> {
     if !facts.has_migrations() {
-        return Ok(MIGRATIONS.iter().collect());
+        return Ok(SchemaState { pending: MIGRATIONS.iter().collect(), newer: None });
     }
-    unapplied(connection).await.map_err(|error| facts.explain(error))
+    let state = recorded(connection).await.map_err(|error| facts.explain(error))?;
+    if state.newer.is_some() {
+        let minimum = sqlx::query_scalar!(
+            r#"-- minimum_version
+            select minimum_version from deployment"#
+        );
+        let (minimum, own) = (minimum.fetch_one(connection).await.map_err(StartError::Unreachable)?, newest_version());
+        if minimum > own {
+            return Err(StartError::Outdated { minimum, own });
+        }
+    }
+    Ok(state)
 }
 
-async fn unapplied(connection: &mut PgConnection) -> Result<Vec<&'static Migration>, MigrateError> {
+/// What is recorded of the steps. The steps of newer releases follow all steps of this one.
+async fn recorded(connection: &mut PgConnection) -> Result<SchemaState, MigrateError> {
     if let Some(version) = connection.dirty_version().await? {
         return Err(MigrateError::Dirty(version));
     }
     let applied = connection.list_applied_migrations().await?;
+    let mut unknown = Vec::new();
     for step in &applied {
         match MIGRATIONS.iter().find(|known| known.version == step.version) {
-            None => return Err(MigrateError::VersionMissing(step.version)),
+            None => unknown.push(step.version),
             Some(known) if known.checksum != step.checksum => return Err(MigrateError::VersionMismatch(step.version)),
             Some(_) => {}
         }
     }
     let is_applied = |step: &&Migration| applied.iter().any(|applied| applied.version == step.version);
-    Ok(MIGRATIONS.iter().filter(|step| !is_applied(step)).collect())
+    let pending: Vec<_> = MIGRATIONS.iter().filter(|step| !is_applied(step)).collect();
+    let foreign = unknown.iter().find(|version| !pending.is_empty() || **version < newest_version());
+    match foreign {
+        Some(version) => Err(MigrateError::VersionMissing(*version)),
+        None => Ok(SchemaState { pending, newer: unknown.into_iter().max() }),
+    }
 }
 
 /// The steps where an administrator has made the schema `reporting` for a role that may not create schemas.

@@ -29,6 +29,17 @@ pub enum StartError {
     /// The database cannot be used as it is. The sentence says what to do.
     #[error("{0}")]
     Unsuitable(String),
+    /// The schema is too new for this program.
+    #[error(
+        "this program knows version {own} of the schema, but the database needs a program that knows version {minimum}: start \
+         a newer release"
+    )]
+    Outdated {
+        /// The version that a program must know.
+        minimum: i64,
+        /// The newest version that this program knows.
+        own: i64,
+    },
     /// A migration failed.
     #[error("cannot migrate the database")]
     Migration(#[source] MigrateError),
@@ -224,7 +235,7 @@ impl Store {
         let state = sqlx::query!(
             r#"-- readiness
             select max(version) as "version!", current_setting('transaction_read_only') = 'on' as "read_only!",
-              pg_is_in_recovery() as "standby!"
+              pg_is_in_recovery() as "standby!", (select minimum_version from deployment) as "minimum!"
             from _sqlx_migrations where success"#
         )
         .fetch_one(&self.pool)
@@ -236,6 +247,12 @@ impl Store {
         let newest = newest_version();
         if state.version < newest {
             return Ok(Readiness::NotReady(format!("the schema is at version {}, not at {newest}", state.version)));
+        }
+        if state.minimum > newest {
+            let minimum = state.minimum;
+            return Ok(Readiness::NotReady(format!(
+                "the schema needs a program that knows version {minimum}, not {newest}"
+            )));
         }
         let losing = unsafe_settings(&self.pool).await?;
         if !losing.is_empty() {

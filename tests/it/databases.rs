@@ -7,7 +7,7 @@ use context_services::store::Store;
 use serde_json::{Value, json};
 
 use crate::support::pgbouncer::PgBouncer;
-use crate::support::postgres::{Database, settings};
+use crate::support::postgres::{Database, refusal, settings};
 use crate::support::world::{proposal, reference_end, survey};
 use crate::support::{TestApp, until};
 
@@ -195,14 +195,6 @@ async fn names_are_compared_without_the_locale_of_the_database() {
         .is(201);
     app.delete("/metadata/business-attributes/iİŞLEM").await.is(204);
     app.delete("/metadata/business-attributes/info").await.is(204);
-}
-
-/// Why a service does not start on a database.
-async fn refusal(database: &Database) -> String {
-    match Store::open(settings(database.options.clone()), Arc::new(SystemClock)).await {
-        Ok(_) => panic!("the database is accepted"),
-        Err(error) => error.to_string(),
-    }
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod lifetimes;
 mod log;
 mod memory;
 mod metrics;
+mod migrations;
 mod once_only;
 mod openapi;
 mod openapi_examples;

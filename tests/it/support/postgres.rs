@@ -139,6 +139,14 @@ async fn start_embedded() -> PgConnectOptions {
     server.connect_options("postgres")
 }
 
+/// Why a service does not start on a database.
+pub(crate) async fn refusal(database: &Database) -> String {
+    match Store::open(settings(database.options.clone()), Arc::new(SystemClock)).await {
+        Ok(_) => panic!("the database is accepted"),
+        Err(error) => error.to_string(),
+    }
+}
+
 /// A temporary directory that the account of PostgreSQL can enter.
 pub(crate) fn open_directory() -> TempDir {
     let directory = tempfile::Builder::new().prefix("context-services-test-").tempdir().unwrap();
