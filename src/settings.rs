@@ -81,6 +81,9 @@ pub struct HttpArgs {
     /// connection. Further ones are answered with 503 (overloaded)
     #[arg(long, env, default_value_t = 32 * 1024 * 1024, value_parser = at_least_one)]
     pub max_body_memory: usize,
+    /// Whether HTTP/2 is offered on connections with TLS
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set)]
+    pub http2: bool,
     /// Number of HTTP worker threads [default: number of CPU cores]
     #[arg(long, env, value_parser = at_least_one)]
     pub http_workers: Option<usize>,
@@ -370,6 +373,7 @@ impl Settings {
             workers: self.http.http_workers.unwrap_or_else(cores),
             max_body_bytes: self.http.max_body_bytes,
             max_body_memory: self.http.max_body_memory,
+            http2: self.http.http2,
             shutdown_timeout: self.http.shutdown_timeout,
             request_timeout: Duration::from_secs(self.http.request_timeout),
             keep_alive: Duration::from_secs(self.http.keep_alive),

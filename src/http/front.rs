@@ -102,8 +102,7 @@ struct Tls {
 }
 
 impl Tls {
-    fn new(mut config: Arc<ServerConfig>) -> Self {
-        Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    fn new(config: Arc<ServerConfig>) -> Self {
         Self { acceptor: config.into(), handshakes: Rc::new(Semaphore::new(HANDSHAKES)) }
     }
 

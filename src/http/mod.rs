@@ -73,6 +73,8 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
     /// Maximum size of all request bodies together, in bytes.
     pub max_body_memory: usize,
+    /// Whether HTTP/2 is offered on connections with TLS.
+    pub http2: bool,
     /// Time limit for requests in progress when the server stops, in seconds.
     pub shutdown_timeout: u64,
     /// Time limit for the head of a request to arrive, and again for its body.
@@ -102,7 +104,7 @@ pub fn serve(
     let gate = web::Data::new(auth::Gate::new(settings.access));
     let requests = web::Data::new(status::Requests::since(store.now()));
     let body_memory = body_memory::BodyMemory::new(settings.max_body_memory);
-    let tls = settings.tls.map(|tls| tls.config()).transpose().map_err(io::Error::other)?;
+    let tls = settings.tls.map(|tls| tls.config(settings.http2)).transpose().map_err(io::Error::other)?;
     let front = Front {
         workers: settings.workers,
         max_connections: settings.max_connections,

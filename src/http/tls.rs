@@ -57,12 +57,17 @@ impl Tls {
         Ok(())
     }
 
-    /// The configuration of the listener: TLS 1.2 or 1.3.
-    pub(super) fn config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
+    /// The configuration of the listener: TLS 1.2 or 1.3, with HTTP/1.1, and HTTP/2 if wanted.
+    pub(super) fn config(self: &Arc<Self>, http2: bool) -> Result<ServerConfig, TlsError> {
         let builder = ServerConfig::builder_with_provider(Arc::new(self.provider.clone()))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Unusable)?;
-        Ok(builder.with_no_client_auth().with_cert_resolver(Arc::clone(self) as _))
+        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::clone(self) as _);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if http2 {
+            config.alpn_protocols.insert(0, b"h2".to_vec());
+        }
+        Ok(config)
     }
 }
 

@@ -81,6 +81,17 @@ fn an_idle_connection_with_tls_is_closed_even_if_the_head_of_a_request_trickles_
 }
 
 #[test]
+fn http_2_can_be_turned_off() {
+    let directory = open_directory();
+    let (program, certificate) = start_with_tls(directory.path(), &[("HTTP2", "false")]);
+    let mut stream = connect(&program, &certificate, "h2");
+    let refused = stream.write_all(PREFACE).and_then(|()| stream.flush()).unwrap_err();
+    assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
+    assert!(get(&program, "/health/ready", &certificate).unwrap().starts_with("HTTP/1.1 200"));
+    program.stop();
+}
+
+#[test]
 fn an_idle_http_2_connection_is_closed_even_if_it_answers_pings() {
     const SETTINGS: u8 = 4;
     const PING: u8 = 6;
