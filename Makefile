@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run demo test bench chaos check sqlx openapi psql postgres pgbouncer browser clients libraries generators image deb
+.PHONY: help run demo test bench chaos check sqlx openapi psql postgres pgbouncer browser clients libraries generators upgrade image deb
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,13 @@ libraries: ## pack, install and test the client libraries against a service that
 
 generators: ## lint openapi.json, and generate, compile and run clients from it
 	.ci/generators
+
+PREVIOUS ?= v0.1.0
+upgrade: postgres ## replace nodes of PREVIOUS (v0.1.0), a commit or tag, by this tree's, one by one under load, and back
+	rm -rf target/previous && git worktree prune && git worktree add --detach target/previous $(PREVIOUS)
+	cd target/previous && $(CARGO) build --release --locked --target-dir ../previous-build
+	$(CARGO) build --release --locked
+	.ci/upgrade target/previous-build/release/context-services target/release/context-services
 
 image: ## build the container image context-services; needs Docker
 	docker build --build-arg CONTEXT_SERVICES_COMMIT="$$(git rev-parse --short=12 HEAD)" --tag context-services .
