@@ -27,6 +27,14 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Skip identifiers that were assigned after the backup from which the database was restored
+    ///
+    /// Run it after a restore, before the service starts: else it assigns identifiers again that applications already know.
+    AfterRestore {
+        /// How many identifiers of services, and of states and tasks, to skip: more than were assigned since the backup
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+        skip: u32,
+    },
     /// Look at settings, database, durability, rights, schema and clock: one line each, and status 1 if one is wrong
     Check,
     /// Ask the running service whether it is ready, at its `BIND_ADDRESS`: status 0 if it is, or else 1
@@ -113,7 +121,7 @@ fn with_own_settings(name: &str, subcommand: Parser) -> Parser {
 fn takes(subcommand: &str, setting: &Arg) -> bool {
     match subcommand {
         "serve" | "check" => true,
-        "migrate" | "user" => matches!(setting.get_help_heading(), Some("Database" | "Log")),
+        "migrate" | "after-restore" | "user" => matches!(setting.get_help_heading(), Some("Database" | "Log")),
         "healthcheck" => matches!(
             setting.get_id().as_str(),
             "bind_address" | "tls_certificate" | "tls_key" | "allowed_hosts" | "request_timeout"
@@ -227,6 +235,7 @@ mod tests {
             ("serve", "WRITE_BATCH", "--check"),
             ("check", "WRITE_BATCH", "--check"),
             ("migrate", "DATABASE_URL", "WRITE_BATCH"),
+            ("after-restore", "DATABASE_URL", "WRITE_BATCH"),
             ("user", "DATA_DIR", "WRITE_BATCH"),
             ("healthcheck", "BIND_ADDRESS", "DATABASE_URL"),
             ("completions", "<SHELL>", "BIND_ADDRESS"),

@@ -293,7 +293,9 @@ impl Settings {
         // Only what reads the database needs its address, and only the service itself a decision on access.
         match self.command {
             Some(Command::Completions { .. } | Command::Man { .. } | Command::Healthcheck) => Ok(()),
-            Some(Command::Migrate { .. } | Command::User(_)) => self.external_database().map(drop),
+            Some(Command::Migrate { .. } | Command::AfterRestore { .. } | Command::User(_)) => {
+                self.external_database().map(drop)
+            }
             None | Some(Command::Serve | Command::Check) => {
                 self.external_database()?;
                 self.access().map(drop).map_err(str::to_owned)

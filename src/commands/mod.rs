@@ -1,5 +1,6 @@
 //! The subcommands, apart from the service itself (`startup.rs`).
 
+mod after_restore;
 mod check;
 mod database;
 mod documents;
@@ -27,6 +28,10 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
         Command::Migrate { check } => {
             let _log = log::start(&settings.log, Output::Stderr)?;
             migrate::run(&settings, check).await
+        }
+        Command::AfterRestore { skip } => {
+            let _log = log::start(&settings.log, Output::Stderr)?;
+            after_restore::run(&settings, skip).await.map(|()| ExitCode::SUCCESS)
         }
         Command::Check => {
             let _log = log::start(&settings.log, Output::Stderr)?;

@@ -9,9 +9,31 @@ use std::collections::VecDeque;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 
+use super::connection::{Database, DatabaseAddress};
+use super::rights::SEQUENCES;
+use super::suitability::StartError;
 use super::write::Attempt;
 use super::{Store, StoreError};
 use crate::domain::ids::{ServiceId, StateId, TaskId};
+
+/// Skips this many identifiers of every kind, so that none is assigned again that was assigned after a backup. Those of 32 bits
+/// come round. No node may be running, because it draws from its block.
+pub async fn skip_identifiers(database: DatabaseAddress, count: u32) -> Result<(), StartError> {
+    let database = Database::new(database);
+    database.find_primary().await?;
+    let mut connection = database.connect_for_writes().await.map_err(StartError::Unreachable)?;
+    sqlx::query!(
+        r#"-- skip_identifiers
+        select setval(seqrelid::regclass, (coalesce(pg_sequence_last_value(seqrelid), seqstart) + $2 - 1) % seqmax + 1)
+        from pg_sequence where seqrelid = any($1::text[]::regclass[])"#,
+        &SEQUENCES.map(str::to_owned),
+        i64::from(count)
+    )
+    .fetch_all(&mut connection)
+    .await
+    .map_err(StartError::Unreachable)?;
+    Ok(())
+}
 
 /// The identifiers drawn at a time. The rest of a block is lost when the process stops.
 const BLOCK: i32 = 1000;

@@ -47,6 +47,7 @@ use crate::domain::time::Timestamp;
 pub use business_attributes::Defined;
 pub use connection::DatabaseAddress;
 pub use error::{Load, StoreError};
+pub use ids::skip_identifiers;
 pub use inspection::{Finding, FindingError, inspect};
 pub use lifetimes::LifetimeSettings;
 pub use migrations::{migrate, pending_migrations};

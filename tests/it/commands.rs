@@ -111,6 +111,23 @@ async fn serves(
 }
 
 #[tokio::test]
+async fn after_a_restore_identifiers_are_not_assigned_again() {
+    let app = TestApp::spawn().await;
+    let (first, database) = (app.a_service().await, Arc::clone(&app.database));
+    app.stop().await;
+    let mut connection = database.connect().await;
+    let mut value =
+        async |statement: &str| -> i64 { sqlx::query_scalar(statement).fetch_one(&mut connection).await.unwrap() };
+    value("select setval('task_id_seq', 2147483600)").await;
+    let address = url(&database.options);
+    let (status, done, said) = run(&[("DATABASE_URL", &address)], &["after-restore", "--skip", "5000"]);
+    assert!(status == Some(0) && done.contains("5000 identifiers are skipped"), "{done}{said}");
+    assert_eq!(value("select last_value from task_id_seq").await, 4953);
+    let app = TestApp::on(database).await;
+    assert!(app.a_service().await > first + 5000);
+}
+
+#[tokio::test]
 async fn the_rights_that_are_checked_are_those_of_all_tables_views_and_sequences() {
     let database = Database::create().await;
     let mut connection = database.connect().await;
