@@ -191,7 +191,7 @@ impl Flow {
     /// Returns whether the request that was started last is one too many.
     pub(super) fn excess(&self) -> Option<Excess> {
         let (own, all) = (self.requests.get(), self.streams.as_ref()?.0.load(Ordering::Relaxed));
-        if own > 2 * STREAMS || (all > ALL_STREAMS && own > 2 * FEW_STREAMS) {
+        if own > 2 * STREAMS || (all > 2 * ALL_STREAMS && own > 2 * FEW_STREAMS) {
             Some(Excess::Close)
         } else if own > STREAMS || (all > ALL_STREAMS && own > FEW_STREAMS) {
             Some(Excess::Refuse)
@@ -282,10 +282,16 @@ mod tests {
     #[test]
     fn when_there_are_too_many_requests_in_all_a_connection_with_few_is_still_served() {
         let streams = Arc::new(Streams::default());
-        let flows: Vec<_> = (0..=ALL_STREAMS / 100).map(|_| Flow::new(Some(Arc::clone(&streams)))).collect();
-        let _others: Vec<_> = flows.iter().flat_map(|flow| (0..100).map(|_| flow.start())).collect();
-        assert_eq!(flows[0].excess(), Some(Excess::Close));
-        let honest = Flow::new(Some(streams));
+        let crowded = |requests: usize| {
+            let flows: Vec<_> = (0..=requests / 100).map(|_| Flow::new(Some(Arc::clone(&streams)))).collect();
+            let started: Vec<_> = flows.iter().flat_map(|flow| (0..100).map(|_| flow.start())).collect();
+            (flows, started)
+        };
+        let (first, _started) = crowded(ALL_STREAMS);
+        assert_eq!(first[0].excess(), Some(Excess::Refuse));
+        let _more = crowded(ALL_STREAMS);
+        assert_eq!(first[0].excess(), Some(Excess::Close));
+        let honest = Flow::new(Some(Arc::clone(&streams)));
         let _request = honest.start();
         assert_eq!(honest.excess(), None);
     }
