@@ -554,6 +554,10 @@ public final class ContextServices {
 
         /** A key of your own for a start or a transition, which lets a restarted program repeat the call. */
         public Event idempotencyKey(String key) {
+            // On the way to the service, other characters become question marks, and blanks at the ends are lost.
+            if (key != null && !key.matches("[!-~]([ -~]{0,253}[!-~])?")) {
+                throw new IllegalArgumentException("an idempotency key has 1 to 255 printable ASCII characters, no blanks at its ends");
+            }
             idempotencyKey = key;
             return this;
         }

@@ -178,3 +178,9 @@ def test_the_asynchronous_client_bounds_an_attempt_that_never_ends() -> None:
 
     assert anyio.run(main) == 3
     assert attempts == 2
+
+
+@pytest.mark.parametrize("key", ["", " a", "a ", "Müller", "a\n", "x" * 256])
+def test_a_key_that_would_not_arrive_as_it_is_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="printable ASCII"):
+        ContextServices("http://127.0.0.1:1").start_service(customer_id="00K7", idempotency_key=key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
@@ -387,7 +388,12 @@ def get_document() -> Call[dict[str, Any]]:
 
 
 def _start(path: str, name: str, fields: dict[str, Any]) -> Call[int]:
-    key = fields.pop("idempotency_key") or new_key()
+    key = fields.pop("idempotency_key")
+    if key is None:
+        key = new_key()
+    # On the way to the service, blanks at the ends are lost.
+    elif not re.fullmatch("[!-~]([ -~]{0,253}[!-~])?", key):
+        raise ValueError("an idempotency key has 1 to 255 printable ASCII characters, no blanks at its ends")
     return Call("POST", path, lambda response: int(response.json()[name]), body=_event(fields), idempotency_key=key)
 
 
