@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor};
 
 use crate::databases::story;
-use crate::support::postgres::{Database, open_directory};
+use crate::support::postgres::{Database, open_directory, url};
 use crate::support::program::{Program, command, output};
 use crate::support::{TestApp, until};
 
@@ -21,15 +21,6 @@ fn run(settings: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, S
     let ended = output(settings, arguments);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (ended.status.code(), text(ended.stdout), text(ended.stderr))
-}
-
-/// The address of a database, as a URL.
-fn url(options: &PgConnectOptions) -> String {
-    let (user, name, port) = (options.get_username(), options.get_database().unwrap(), options.get_port());
-    match options.get_socket() {
-        Some(socket) => format!("postgres:///{name}?host={}&port={port}&user={user}", socket.display()),
-        None => format!("postgres://{user}@{}:{port}/{name}", options.get_host()),
-    }
 }
 
 /// The statements of docs/operating.md that let a role serve.

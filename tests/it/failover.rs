@@ -1,21 +1,16 @@
 //! A database that is read-only for a while, several hosts, and a standby that becomes the primary.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use context_services::domain::clock::SystemClock;
-use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings, NAME};
 use context_services::store::{DatabaseAddress, Store, StoreSettings};
+use futures::future::join_all;
 use serde_json::json;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor};
-use tempfile::TempDir;
 
-use crate::support::postgres::{Database, open_directory, settings};
+use crate::support::cluster::Cluster;
+use crate::support::postgres::{Database, settings};
 use crate::support::proxy::{Line, Proxy};
 use crate::support::world::survey;
 use crate::support::{TestApp, until};
@@ -69,76 +64,11 @@ async fn of_several_hosts_the_one_that_answers_is_used_and_the_other_when_it_is_
     }
 }
 
-/// A primary with a standby, both in one directory. Dropping it stops them.
-struct Cluster {
-    primary: EmbeddedPostgres,
-    standby: Option<Child>,
-    home: PathBuf,
-    _directory: TempDir,
-}
-
-impl Cluster {
-    async fn start() -> Self {
-        let directory = open_directory();
-        let home = directory.path().join("postgres");
-        let settings = EmbeddedSettings { data_dir: directory.path().to_owned(), bin_dir: None };
-        let primary = EmbeddedPostgres::start(&settings).await.unwrap();
-        Self { primary, standby: None, home, _directory: directory }
-    }
-
-    /// A program of PostgreSQL, to be run as the account that owns the primary's data.
-    fn program(&self, name: &str) -> Command {
-        let options = fs::read_to_string(self.home.join("data/postmaster.opts")).unwrap();
-        let postgres = Path::new(options.split(' ').next().unwrap());
-        let mut command = Command::new(postgres.with_file_name(name));
-        let owner = fs::metadata(self.home.join("data")).unwrap();
-        command.uid(owner.uid()).gid(owner.gid()).current_dir(&self.home);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command
-    }
-
-    fn standby_options(&self) -> PgConnectOptions {
-        let socket = self.home.join("standby");
-        PgConnectOptions::new_without_pgpass().socket(socket).username(NAME).database(NAME)
-    }
-
-    async fn start_standby(&mut self) {
-        let mut backup = self.program("pg_basebackup");
-        backup
-            .args(["-D", "standby", "-U", NAME, "-R", "-c", "fast", "--no-sync", "-h"])
-            .arg(self.primary.socket_dir());
-        assert!(backup.status().unwrap().success());
-        let mut standby = self.program("postgres");
-        standby.args(["-D", "standby", "-c"]).arg(format!("unix_socket_directories={}/standby", self.home.display()));
-        self.standby = Some(standby.spawn().unwrap());
-        let options = self.standby_options();
-        until("the standby answers", async || options.connect().await.is_ok()).await;
-    }
-
-    fn promote(&self) {
-        assert!(self.program("pg_ctl").args(["-D", "standby", "-w", "promote"]).status().unwrap().success());
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if let Some(mut standby) = self.standby.take() {
-            drop(self.program("pg_ctl").args(["-D", "standby", "-m", "immediate", "-w", "stop"]).status());
-            drop(standby.wait());
-        }
-        let stop = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            drop(runtime.block_on(self.primary.stop()));
-        };
-        std::thread::scope(|scope| scope.spawn(stop).join()).unwrap();
-    }
-}
-
 #[tokio::test]
 async fn the_service_follows_a_failover_to_the_standby_and_loses_nothing() {
     let mut cluster = Cluster::start().await;
-    let primary = cluster.primary.connect_options(NAME);
-    let hosts = DatabaseAddress::new(vec![cluster.standby_options(), primary.clone()]);
+    let primary = cluster.primary_options();
+    let hosts = DatabaseAddress::new(vec![cluster.copy_options("standby"), primary.clone()]);
     let database = Arc::new(Database::create().await);
     let settings = StoreSettings { database: hosts, ..settings(database.options.clone()) };
     let app = TestApp::with_settings(database, settings.clone()).await;
@@ -148,7 +78,7 @@ async fn the_service_follows_a_failover_to_the_standby_and_loses_nothing() {
     let end = async |task: i64| app.post(&format!("/services/{service}/tasks/{task}/end"), &json!({})).await;
     end(first).await.is(204);
 
-    let on_standby = StoreSettings { database: cluster.standby_options().into(), ..settings };
+    let on_standby = StoreSettings { database: cluster.copy_options("standby").into(), ..settings };
     let Err(error) = Store::open(on_standby, Arc::new(SystemClock)).await else { panic!("it starts on a standby") };
     assert!(error.to_string().contains("the database is read-only: it is a standby"), "{error}");
 
@@ -166,18 +96,77 @@ async fn the_service_follows_a_failover_to_the_standby_and_loses_nothing() {
     }
 
     let third = app.a_task(service).await;
-    cluster.primary.stop().await.unwrap();
+    cluster.stop_primary().await;
     end(third).await.refused(503, "database_unavailable");
     until("the node sees a standby", async || {
         app.get("/health/ready").await.refused(503, "database_unavailable");
         end(third).await.status == 503
     })
     .await;
-    cluster.promote();
+    cluster.promote("standby");
     until("events flow to the new primary", async || end(third).await.status == 204).await;
     until("it is ready", async || app.get("/health/ready").await.status == 200).await;
     for task in [first, second, third] {
         let read = app.get(&format!("/services/{service}/tasks/{task}")).await.is(200).body;
         assert!(read["completed"].is_object(), "{read:#}");
+    }
+}
+
+/// Starts and ends tasks of a service, each request until it is accepted, and returns the tasks whose end was acknowledged.
+async fn keep_ending_tasks(app: &TestApp, service: i64, stop: &AtomicBool, acknowledged: &AtomicBool) -> Vec<i64> {
+    let mut ended = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let started = app.post(&format!("/services/{service}/tasks/start"), &json!({})).await;
+        if started.status == 503 {
+            continue;
+        }
+        let task = started.is(201).body["task_id"].as_i64().unwrap();
+        let path = format!("/services/{service}/tasks/{task}/end");
+        until("the end is acknowledged", async || {
+            let status = app.post(&path, &json!({"disposition": "done"})).await.status;
+            assert!(status == 204 || status == 503, "{status}");
+            status == 204
+        })
+        .await;
+        ended.push(task);
+        acknowledged.store(true, Ordering::Relaxed);
+    }
+    ended
+}
+
+#[tokio::test]
+async fn with_a_synchronous_standby_a_primary_that_dies_under_load_takes_no_acknowledged_event_with_it() {
+    let mut cluster = Cluster::start().await;
+    let hosts = DatabaseAddress::new(vec![cluster.primary_options(), cluster.copy_options("standby")]);
+    let database = Arc::new(Database::create().await);
+    let settings = StoreSettings { database: hosts, ..settings(database.options.clone()) };
+    let app = TestApp::with_settings(database, settings).await;
+    cluster.start_standby().await;
+    let mut administrator = cluster.primary_options().connect().await.unwrap();
+    administrator.execute("alter system set synchronous_standby_names = '*'").await.unwrap();
+    administrator.execute("select pg_reload_conf()").await.unwrap();
+    until("the standby is synchronous", async || {
+        let synchronous = "select exists (select from pg_stat_replication where sync_state = 'sync')";
+        sqlx::query_scalar(synchronous).fetch_one(&mut administrator).await.unwrap()
+    })
+    .await;
+
+    let service = app.a_service().await;
+    let (stop, acknowledged) = (AtomicBool::new(false), AtomicBool::new(false));
+    let clients = join_all((0..8).map(|_| keep_ending_tasks(&app, service, &stop, &acknowledged)));
+    let disaster = async {
+        until("events flow", async || acknowledged.load(Ordering::Relaxed)).await;
+        cluster.kill_primary();
+        cluster.promote("standby");
+        acknowledged.store(false, Ordering::Relaxed);
+        until("events flow to the new primary", async || acknowledged.load(Ordering::Relaxed)).await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    let (ended, ()) = tokio::join!(clients, disaster);
+    let mut promoted = cluster.copy_options("standby").connect().await.unwrap();
+    for task in ended.concat() {
+        let found = "select count(*) from reporting.tasks where task_id = $1 and ended is not null";
+        let count: i64 = sqlx::query_scalar(found).bind(task).fetch_one(&mut promoted).await.unwrap();
+        assert_eq!(count, 1, "task {task}");
     }
 }

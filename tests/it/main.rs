@@ -40,6 +40,7 @@ mod queries;
 mod readme;
 mod reads;
 mod records;
+mod recovery;
 mod reporting;
 mod reporting_reader;
 mod reports;

@@ -139,6 +139,15 @@ async fn start_embedded() -> PgConnectOptions {
     server.connect_options("postgres")
 }
 
+/// The address of a database, as a URL.
+pub(crate) fn url(options: &PgConnectOptions) -> String {
+    let (user, name, port) = (options.get_username(), options.get_database().unwrap(), options.get_port());
+    match options.get_socket() {
+        Some(socket) => format!("postgres:///{name}?host={}&port={port}&user={user}", socket.display()),
+        None => format!("postgres://{user}@{}:{port}/{name}", options.get_host()),
+    }
+}
+
 /// Why a service does not start on a database.
 pub(crate) async fn refusal(database: &Database) -> String {
     match Store::open(settings(database.options.clone()), Arc::new(SystemClock)).await {
