@@ -1,4 +1,7 @@
-//! `DATABASE_URL`: one host or several, read strictly and without repeating what may be a password.
+//! `DATABASE_URL` and `READ_DATABASE_URL`: one host or several, read strictly and without repeating what may be a password.
+
+use std::fmt;
+use std::path::Path;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
@@ -63,6 +66,50 @@ const NOT_SUPPORTED: [&str; 17] = [
     "sslpassword",
     "sslsni",
 ];
+
+/// The URL of a database. `Debug` hides it, since it may contain a password.
+#[derive(Clone)]
+pub struct DatabaseUrl(String);
+
+impl From<&str> for DatabaseUrl {
+    fn from(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(…)")
+    }
+}
+
+impl DatabaseUrl {
+    /// The address, or `None` if the setting of this name is empty.
+    fn address(&self, setting: &str) -> Result<Option<DatabaseAddress>, String> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        parse(&self.0).map(Some).map_err(|fault| format!("{setting}: {fault}"))
+    }
+}
+
+/// The address that a setting has, itself or in the file that the setting with `_FILE` names.
+pub(crate) fn configured(
+    setting: &str,
+    url: Option<&DatabaseUrl>,
+    file: Option<&Path>,
+) -> Result<Option<DatabaseAddress>, String> {
+    let Some(file) = file.filter(|file| !file.as_os_str().is_empty()) else {
+        return url.map_or(Ok(None), |url| url.address(setting));
+    };
+    if url.is_some_and(|url| !url.0.is_empty()) {
+        return Err(format!("{setting} and {setting}_FILE are both set: unset one of them"));
+    }
+    let read = std::fs::read_to_string(file);
+    let text = read.map_err(|error| format!("cannot read {setting}_FILE {}: {error}", file.display()))?;
+    let address = DatabaseUrl::from(text.lines().next().unwrap_or_default().trim()).address(setting)?;
+    address.map(Some).ok_or_else(|| format!("{setting}_FILE {} is empty", file.display()))
+}
 
 /// Reads a URL. An error says what is wrong with it, and never repeats a value.
 pub(crate) fn parse(url: &str) -> Result<DatabaseAddress, String> {

@@ -1,6 +1,5 @@
 //! The settings, as flags and environment variables. `--help` is the reference for operators.
 
-use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -13,6 +12,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::cli::Command;
 use crate::database_url;
+pub use crate::database_url::DatabaseUrl;
 use crate::http::{AccessSettings, HttpSettings, Tls};
 use crate::postgres::EmbeddedSettings;
 use crate::store::{DatabaseAddress, LifetimeSettings, ReadSettings, StoreSettings, WriterSettings};
@@ -113,6 +113,13 @@ pub struct DatabaseArgs {
     /// File with the `DATABASE_URL` in its first line, for a secret that shall not be in the environment
     #[arg(long, env)]
     pub database_url_file: Option<PathBuf>,
+    /// PostgreSQL database for reports and for lists of services, such as a standby of `DATABASE_URL`. Their answers are as
+    /// old as it lags behind [default: that of the events]
+    #[arg(long, env, hide_env_values = true)]
+    pub read_database_url: Option<DatabaseUrl>,
+    /// File with the `READ_DATABASE_URL` in its first line
+    #[arg(long, env)]
+    pub read_database_url_file: Option<PathBuf>,
     /// Data directory of the embedded PostgreSQL. It is created if it does not exist
     #[arg(long, env, default_value = "./data")]
     pub data_dir: PathBuf,
@@ -236,32 +243,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// The URL of a database. `Debug` hides it, since it may contain a password.
-#[derive(Clone)]
-pub struct DatabaseUrl(String);
-
-impl From<&str> for DatabaseUrl {
-    fn from(url: &str) -> Self {
-        Self(url.to_owned())
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DatabaseUrl(…)")
-    }
-}
-
-impl DatabaseUrl {
-    /// The address of the database, or `None` if the setting is empty.
-    fn address(&self) -> Result<Option<DatabaseAddress>, String> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
-        database_url::parse(&self.0).map(Some).map_err(|fault| format!("DATABASE_URL: {fault}"))
-    }
-}
-
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number >= 1).ok_or_else(|| "expected an integer of 1 or more".to_owned())
 }
@@ -298,6 +279,7 @@ impl Settings {
             }
             None | Some(Command::Serve | Command::Check) => {
                 self.external_database()?;
+                self.read_database()?;
                 self.access().map(drop).map_err(str::to_owned)
             }
         }
@@ -328,16 +310,18 @@ impl Settings {
     /// The address of the external database, if one is configured.
     pub fn external_database(&self) -> Result<Option<DatabaseAddress>, String> {
         let DatabaseArgs { database_url, database_url_file, .. } = &self.database;
-        let Some(file) = database_url_file.as_ref().filter(|file| !file.as_os_str().is_empty()) else {
-            return database_url.as_ref().map_or(Ok(None), DatabaseUrl::address);
-        };
-        if database_url.as_ref().is_some_and(|url| !url.0.is_empty()) {
-            return Err("DATABASE_URL and DATABASE_URL_FILE are both set: unset one of them".to_owned());
+        database_url::configured("DATABASE_URL", database_url.as_ref(), database_url_file.as_deref())
+    }
+
+    /// The address of the database for reports and lists, if it has one of its own.
+    pub fn read_database(&self) -> Result<Option<DatabaseAddress>, String> {
+        let DatabaseArgs { read_database_url, read_database_url_file, .. } = &self.database;
+        let file = read_database_url_file.as_deref();
+        let address = database_url::configured("READ_DATABASE_URL", read_database_url.as_ref(), file)?;
+        if address.as_ref().is_some_and(|address| address.hosts().len() > 1) {
+            return Err("READ_DATABASE_URL: expected a single host".to_owned());
         }
-        let read = std::fs::read_to_string(file);
-        let text = read.map_err(|error| format!("cannot read DATABASE_URL_FILE {}: {error}", file.display()))?;
-        let address = DatabaseUrl::from(text.lines().next().unwrap_or_default().trim()).address()?;
-        address.map(Some).ok_or_else(|| format!("DATABASE_URL_FILE {} is empty", file.display()))
+        Ok(address)
     }
 
     /// The embedded server's settings.
@@ -346,11 +330,12 @@ impl Settings {
         EmbeddedSettings { data_dir: data_dir.clone(), bin_dir: postgres_bin_dir.clone() }
     }
 
-    /// The store's settings, with the address of its database.
+    /// The store's settings, with the address of its database, from which it reads everything.
     pub fn store(&self, database: DatabaseAddress) -> StoreSettings {
         let WriterArgs { write_batch: batch, write_queue: queue, writers } = self.writer;
         StoreSettings {
             database,
+            replica: None,
             pool_size: self.database.database_connections,
             reads: ReadSettings {
                 connections: self.database.read_connections,

@@ -18,7 +18,7 @@ use crate::http::{self, AccessSettings, Tls};
 use crate::log;
 use crate::postgres::{EmbeddedPostgres, NAME};
 use crate::settings::Settings;
-use crate::store::{DatabaseAddress, Store};
+use crate::store::{DatabaseAddress, Store, StoreSettings};
 
 /// Runs the service until SIGTERM or SIGINT, or until it fails.
 pub async fn run(settings: Settings) -> Result<()> {
@@ -120,7 +120,9 @@ impl Job for KeepPostgresRunning {
 
 async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, jobs: &Jobs) -> Result<()> {
     let Front { listener, mut signals, draining } = front;
-    let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
+    let replica = settings.read_database().map_err(anyhow::Error::msg)?;
+    let open = Store::open(StoreSettings { replica, ..settings.store(database) }, Arc::new(SystemClock));
+    let store = open.await.context("cannot open the store")?;
     let store = web::Data::new(store);
     let address = listener.local_addr()?;
     let mut http = settings.http()?;

@@ -102,6 +102,7 @@ impl World {
         let settings = StoreSettings {
             database: self.options().into(),
             pool_size: 2,
+            replica: None,
             reads: ReadSettings { connections: 4, timeout: Duration::from_secs(30) },
             max_learned_values: 10_000,
             open_extensions: false,

@@ -19,6 +19,11 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode> {
         let result = result.map_err(|error| with_causes(&error));
         all_right &= print(subject, &result)?;
     }
+    // What is wrong with the setting has been said before the subcommand ran.
+    if let Ok(Some(replica)) = settings.read_database() {
+        let Finding { subject, result } = store::inspect_replica(replica).await;
+        all_right &= print(subject, &result.map_err(|error| with_causes(&error)))?;
+    }
     Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -78,6 +78,11 @@ impl DatabaseAddress {
     }
 
     /// The hosts, in the order in which they are tried.
+    pub fn hosts(&self) -> &[PgConnectOptions] {
+        &self.0
+    }
+
+    /// The hosts, in the order in which they are tried.
     pub fn into_hosts(self) -> Vec<PgConnectOptions> {
         self.0
     }
@@ -169,16 +174,13 @@ impl Database {
 
     /// Opens a pool of connections to the host in use.
     pub(super) async fn open_pool(self: &Arc<Self>, size: u32) -> Result<PgPool, sqlx::Error> {
-        self.open_pool_with(size, String::new()).await
+        let (pool, host) = self.pool(size, String::new())?;
+        pool.connect_with(host).await
     }
 
-    /// Opens a pool of connections for reads, whose statements may take so long, and are cancelled soon after their
-    /// connection was closed.
-    pub(super) async fn open_pool_for_reads(
-        self: &Arc<Self>,
-        size: u32,
-        timeout: Duration,
-    ) -> Result<PgPool, sqlx::Error> {
+    /// A pool of connections for reads, whose statements may take so long, and are cancelled soon after their connection was
+    /// closed. It connects when it is first used.
+    pub(super) fn pool_for_reads(self: &Arc<Self>, size: u32, timeout: Duration) -> Result<PgPool, sqlx::Error> {
         // The caller measures the time of the whole read, so this limit is the second one.
         let timeout = timeout.as_millis() + 1000;
         let set_up = format!(
@@ -188,15 +190,16 @@ impl Database {
               as wanted(name, value)
             where pg_catalog.current_setting(name, true) is not null"
         );
-        self.open_pool_with(size, set_up).await
+        let (pool, host) = self.pool(size, set_up)?;
+        Ok(pool.connect_lazy_with(host))
     }
 
-    /// Opens a pool whose sessions are set up by one more statement, unless it is empty.
-    async fn open_pool_with(self: &Arc<Self>, size: u32, also: String) -> Result<PgPool, sqlx::Error> {
+    /// A pool whose sessions are set up by one more statement, unless it is empty, and the host in use.
+    fn pool(self: &Arc<Self>, size: u32, also: String) -> Result<(PgPoolOptions, PgConnectOptions), sqlx::Error> {
         let also: Arc<str> = also.into();
         let host = self.host().ok_or(sqlx::Error::PoolClosed)?.clone();
         let (opened, used) = (Arc::clone(self), Arc::clone(self));
-        PgPoolOptions::new()
+        let pool = PgPoolOptions::new()
             .max_connections(size)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| {
@@ -215,9 +218,8 @@ impl Database {
             .before_acquire(move |_, metadata| {
                 let current = metadata.age < used.since_renewal();
                 Box::pin(async move { Ok(current) })
-            })
-            .connect_with(host)
-            .await
+            });
+        Ok((pool, host))
     }
 
     fn since_renewal(&self) -> Duration {

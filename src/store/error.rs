@@ -119,6 +119,14 @@ const QUERY_CANCELED: &str = "57014";
 /// PostgreSQL's code of a lock that was not granted in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
+/// PostgreSQL's codes of a statement that a standby cancelled, since it removes what the statement reads.
+const RECOVERY_CONFLICTS: [&str; 2] = ["40001", "40P01"];
+
+/// Returns whether a standby cancelled a statement. It may succeed if it is repeated.
+pub(super) fn is_recovery_conflict(error: &sqlx::Error) -> bool {
+    RECOVERY_CONFLICTS.iter().any(|code| has_code(error, code))
+}
+
 /// Returns whether a statement exceeded its time limit.
 pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
     has_code(error, QUERY_CANCELED)

@@ -76,6 +76,17 @@ pub async fn inspect(address: DatabaseAddress, clock: &dyn Clock) -> Vec<Finding
     findings
 }
 
+/// Looks at the database for reports and lists.
+pub async fn inspect_replica(address: DatabaseAddress) -> Finding {
+    let looked_at = async {
+        let pool = Database::new(address).open_pool(1).await?;
+        let server = server(&pool).await;
+        pool.close().await;
+        server
+    };
+    Finding { subject: "replica", result: looked_at.await }
+}
+
 async fn server(pool: &PgPool) -> Result<String, FindingError> {
     let server = sqlx::query_scalar!(
         r#"-- server

@@ -23,6 +23,7 @@ mod outdated_views;
 mod queries;
 mod reads;
 mod records;
+mod replica;
 mod reporting;
 mod reports;
 mod rights;
@@ -48,7 +49,7 @@ pub use business_attributes::Defined;
 pub use connection::DatabaseAddress;
 pub use error::{Load, StoreError};
 pub use ids::skip_identifiers;
-pub use inspection::{Finding, FindingError, inspect};
+pub use inspection::{Finding, FindingError, inspect, inspect_replica};
 pub use lifetimes::LifetimeSettings;
 pub use migrations::{migrate, pending_migrations};
 pub use reads::ReadSettings;
@@ -80,6 +81,8 @@ pub struct StoreSettings {
     pub database: DatabaseAddress,
     /// The most pooled connections for everything but events and reads.
     pub pool_size: u32,
+    /// The database for reports and lists of services, if it is another one.
+    pub replica: Option<DatabaseAddress>,
     /// Reads of queries, reports and pages.
     pub reads: ReadSettings,
     /// The most values that a field without a business attribute learns.
@@ -107,6 +110,7 @@ impl StoreSettings {
 pub struct Store {
     pool: PgPool,
     reads: Reads,
+    replica: Option<Reads>,
     clock: Arc<dyn Clock>,
     ids: Ids,
     values: Values,
@@ -139,7 +143,8 @@ impl Store {
         metrics::describe();
         let jobs = Jobs::new(Arc::clone(&clock));
         let writer = Writer::start(&database, settings.writer, &jobs).await.map_err(StartError::Unreachable)?;
-        let reads = Reads::open(&database, settings.reads).await.map_err(StartError::Unreachable)?;
+        let reads = Reads::new(&database, settings.reads).map_err(StartError::Unreachable)?;
+        let replica = replica::open(settings.replica, settings.reads, &pool, &jobs).map_err(StartError::Unreachable)?;
         jobs.start(FollowPrimary { database, pools: [pool.clone(), reads.pool.clone()] });
         jobs.start(FollowDeployment { deployment: deployment.clone(), pool: pool.clone() });
         jobs.start(ReplaceOutdatedViews { pool: pool.clone() });
@@ -165,6 +170,7 @@ impl Store {
             deleted_schemas: jobs.start(SweepRecords::new(pool.clone(), Arc::clone(&clock))),
             pool,
             reads,
+            replica,
             clock,
             metadata,
             deployment,
@@ -188,6 +194,9 @@ impl Store {
         self.jobs.stop().await;
         self.writer.close().await;
         tokio::join!(self.pool.close(), self.reads.pool.close());
+        if let Some(replica) = &self.replica {
+            replica.pool.close().await;
+        }
     }
 
     /// Waits until a writer or background job has failed for good, which ends the process.
@@ -210,6 +219,9 @@ impl Store {
         self.writer.measure();
         metrics::measure(&self.pool, "other");
         metrics::measure(&self.reads.pool, "reads");
+        if let Some(replica) = &self.replica {
+            metrics::measure(&replica.pool, "replica");
+        }
     }
 
     /// Delivers the answers to commands that were sent from this thread, for as long as it is polled. An HTTP server

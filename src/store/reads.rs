@@ -1,6 +1,7 @@
 //! Reads for queries, reports and pages. They have connections of their own, so that they cannot keep events waiting; their
 //! number is limited, and so is the time of each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -8,7 +9,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::sync::Semaphore;
 
 use super::connection::{ACQUIRE_TIMEOUT, Database};
-use super::error::{Load, is_cancelled};
+use super::error::{Load, is_cancelled, is_recovery_conflict};
 use super::{Store, StoreError};
 
 /// Settings of reads.
@@ -28,13 +29,43 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    pub(super) async fn open(database: &std::sync::Arc<Database>, settings: ReadSettings) -> Result<Self, sqlx::Error> {
+    /// Reads of a database.
+    pub(super) fn new(database: &Arc<Database>, settings: ReadSettings) -> Result<Self, sqlx::Error> {
         let places = usize::try_from(settings.connections).unwrap_or(Semaphore::MAX_PERMITS);
         Ok(Self {
-            pool: database.open_pool_for_reads(settings.connections, settings.timeout).await?,
+            pool: database.pool_for_reads(settings.connections, settings.timeout)?,
             places: Semaphore::new(places),
             timeout: settings.timeout,
         })
+    }
+
+    /// Runs a read in a transaction whose statements share one snapshot. Fails with [`StoreError::Overloaded`] if there are
+    /// too many reads, and with [`StoreError::ReadTimeout`] if it takes too long.
+    async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let place = tokio::time::timeout(ACQUIRE_TIMEOUT, self.places.acquire()).await;
+        // The semaphore is never closed.
+        let Ok(Ok(_place)) = place else { return Err(StoreError::Overloaded(Load::Reads)) };
+        let mut reading = Reading(Some(self.pool.acquire().await?));
+        let Some(connection) = reading.0.as_deref_mut() else { return Err(StoreError::Unavailable(None)) };
+        let read = async {
+            let mut snapshot = connection.begin_with("begin isolation level repeatable read read only").await?;
+            work(&mut snapshot).await
+        };
+        let limit = self.timeout;
+        let answer = tokio::time::timeout(limit, read).await.map_err(|_| StoreError::ReadTimeout(limit))?;
+        match answer {
+            Err(StoreError::Unavailable(Some(error))) if is_cancelled(&error) => Err(StoreError::ReadTimeout(limit)),
+            Err(StoreError::Database(error)) if is_recovery_conflict(&error) => {
+                Err(StoreError::Unavailable(Some(error)))
+            }
+            answer => {
+                reading.finish();
+                answer
+            }
+        }
     }
 }
 
@@ -57,29 +88,19 @@ impl Drop for Reading {
 }
 
 impl Store {
-    /// Runs a read in a transaction whose statements share one snapshot. Fails with [`StoreError::Overloaded`] if there are
-    /// too many reads, and with [`StoreError::ReadTimeout`] if it takes too long.
+    /// Runs a read that sees every event that was acknowledged before. It runs in one snapshot, with the limits of reads.
     pub(super) async fn read<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let place = tokio::time::timeout(ACQUIRE_TIMEOUT, self.reads.places.acquire()).await;
-        // The semaphore is never closed.
-        let Ok(Ok(_place)) = place else { return Err(StoreError::Overloaded(Load::Reads)) };
-        let mut reading = Reading(Some(self.reads.pool.acquire().await?));
-        let Some(connection) = reading.0.as_deref_mut() else { return Err(StoreError::Unavailable(None)) };
-        let read = async {
-            let mut snapshot = connection.begin_with("begin isolation level repeatable read read only").await?;
-            work(&mut snapshot).await
-        };
-        let limit = self.reads.timeout;
-        let answer = tokio::time::timeout(limit, read).await.map_err(|_| StoreError::ReadTimeout(limit))?;
-        match answer {
-            Err(StoreError::Unavailable(Some(error))) if is_cancelled(&error) => Err(StoreError::ReadTimeout(limit)),
-            answer => {
-                reading.finish();
-                answer
-            }
-        }
+        self.reads.run(work).await
+    }
+
+    /// Runs a read that need not see the latest events: on the replica, if there is one.
+    pub(super) async fn read_replica<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.replica.as_ref().unwrap_or(&self.reads).run(work).await
     }
 }

@@ -11,7 +11,7 @@ impl Store {
     /// A service whose end is dated before its start counts as open at no time.
     pub async fn report_activity(&self, scope: &Scope) -> Result<Vec<ActivityRow>, StoreError> {
         let period = scope.period;
-        let changes = self.read(async |connection| Ok(sqlx::query_as!(
+        let changes = self.read_replica(async |connection| Ok(sqlx::query_as!(
             Change,
             r#"-- report_activity
             with of_type as (
@@ -40,7 +40,7 @@ impl Store {
 
     /// Counts the elements that ended in the period by type and disposition.
     pub async fn report_outcomes(&self, scope: &Scope) -> Result<Vec<OutcomeRow>, StoreError> {
-        self.read(async |connection| {
+        self.read_replica(async |connection| {
             Ok(sqlx::query_as!(
                 OutcomeRow,
                 r#"-- report_outcomes
@@ -72,7 +72,7 @@ impl Store {
 
     /// Returns percentiles of the duration of tasks that ended in the period, by type.
     pub async fn report_durations(&self, scope: &Scope) -> Result<Vec<DurationRow>, StoreError> {
-        self.read(async |connection| Ok(sqlx::query_as!(
+        self.read_replica(async |connection| Ok(sqlx::query_as!(
             DurationRow,
             r#"-- report_durations
             select task_type, count(*) as "tasks!",
@@ -97,7 +97,7 @@ impl Store {
     /// services it is where they finished, for active ones where they are. A task wins over a state that started at the
     /// same time.
     pub async fn report_stops(&self, scope: &Scope) -> Result<Vec<StopRow>, StoreError> {
-        self.read(async |connection| {
+        self.read_replica(async |connection| {
             Ok(sqlx::query_as!(
                 StopRow,
                 r#"-- report_stops
@@ -136,7 +136,7 @@ impl Store {
     pub async fn report_lifetimes(&self) -> Result<Vec<LifetimesRow>, StoreError> {
         let now = self.now().to_datetime();
         let ttl = self.lifetimes.service_ttl.map(|ttl| ttl.num_seconds());
-        self.read(async |connection| Ok(sqlx::query_as!(
+        self.read_replica(async |connection| Ok(sqlx::query_as!(
             LifetimesRow,
             r#"-- report_lifetimes
             select w.within_s as "within_s!",
@@ -162,7 +162,7 @@ impl Store {
     /// The types that services have had, as the `reporting` views name them. Returns the first `limit` in alphabetical
     /// order.
     pub async fn list_service_types(&self, limit: i64) -> Result<Vec<String>, StoreError> {
-        self.read(async |connection| {
+        self.read_replica(async |connection| {
             Ok(sqlx::query_scalar!(
                 r#"-- list_service_types
             select distinct coalesce(v.name, v.dbid::text) collate "C" as "name!"

@@ -39,7 +39,7 @@ async fn a_log_on_a_full_disk_stops_nothing_and_its_lines_are_counted() {
     let directory = open_directory();
     let program = Program::start_unread(directory.path(), full_disk(), full_disk()).await;
     program.journey().await;
-    until("each request's line is counted", async || program.metric(DROPPED).await >= 3).await;
+    until("each request's line is counted", async || program.metric(DROPPED).await >= 3.0).await;
     works_and_stops(program, directory.path()).await;
 }
 
@@ -56,7 +56,7 @@ async fn a_log_that_is_read_again_reports_the_lines_that_were_dropped() {
     let directory = open_directory();
     let mut program = Program::start_unread(directory.path(), Stdio::piped(), Stdio::piped()).await;
     fill_log(&program, 10).await;
-    assert!(program.metric(DROPPED).await > 0);
+    assert!(program.metric(DROPPED).await > 0.0);
     let mut lines = BufReader::new(program.stdout()).lines().map_while(Result::ok);
     let report = lines.find(|line| line.contains("log lines dropped")).unwrap();
     let total = program.metric(DROPPED).await;

@@ -41,6 +41,7 @@ mod readme;
 mod reads;
 mod records;
 mod recovery;
+mod replica;
 mod reporting;
 mod reporting_reader;
 mod reports;

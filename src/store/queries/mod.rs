@@ -84,7 +84,7 @@ impl Store {
         filter: &Filter,
         view: &View,
     ) -> Result<Page<Service>, StoreError> {
-        self.read(async |snapshot| {
+        self.read_replica(async |snapshot| {
             let found = page(&mut *snapshot, listed, filter).await?;
             self.services(snapshot, found, view).await
         })
@@ -93,7 +93,7 @@ impl Store {
 
     /// Lists the services recorded last, newest first, without states, tasks or extensions.
     pub async fn list_latest_services(&self, limit: u32) -> Result<Vec<Service>, StoreError> {
-        let read = self.read(async |snapshot| {
+        let read = self.read_replica(async |snapshot| {
             let rows = rows::latest(&mut *snapshot, limit).await?;
             let view = View { for_people: true, ..View::default() };
             self.services(snapshot, Found { rows, older: None }, &view).await

@@ -122,6 +122,7 @@ pub(crate) fn settings(database: PgConnectOptions) -> StoreSettings {
     StoreSettings {
         database: database.into(),
         pool_size: 4,
+        replica: None,
         reads: ReadSettings { connections: 4, timeout: Duration::from_secs(30) },
         max_learned_values: 10_000,
         open_extensions: false,

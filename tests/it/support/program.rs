@@ -117,7 +117,7 @@ impl Program {
     }
 
     /// The value of a metric without labels.
-    pub(crate) async fn metric(&self, name: &str) -> u64 {
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
         let page = client().get(format!("{}/metrics", self.url)).send().await.unwrap().text().await.unwrap();
         let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("{name} is not in {page}")).parse().unwrap()
