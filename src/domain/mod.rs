@@ -14,6 +14,7 @@ pub mod event;
 pub mod extension;
 pub mod field;
 pub mod ids;
+pub mod journey;
 pub mod json;
 pub mod lifetime;
 pub mod metadata;

@@ -107,9 +107,6 @@ impl Nested {
 /// The most states, and the most tasks, that are nested in the elements of an answer.
 const MOST_NESTED: usize = 5000;
 
-/// The same on a page for people.
-const MOST_NESTED_ON_PAGE: usize = 1000;
-
 /// The parts of each element that a query selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
@@ -139,10 +136,10 @@ impl Default for View {
 }
 
 impl View {
-    /// Whole services for display: with all states and tasks, without extensions.
+    /// Whole services for display: with their states and tasks, without extensions.
     pub fn of_journey() -> Self {
         let all = Nested { active: true, completed: true };
-        Self { states: all, tasks: all, for_people: true, most_nested: MOST_NESTED_ON_PAGE, ..Self::default() }
+        Self { states: all, tasks: all, for_people: true, ..Self::default() }
     }
 
     /// A single element for display: with its extensions, without nested elements.

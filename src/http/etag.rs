@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ETag, EntityTag, IfNoneMatch};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
-/// Adds an `ETag` to an answer with status 200, and replaces the answer by 304 if the client has it. The tag is weak,
+/// Adds an `ETag` to an answer with status 200 unless it has one, and replaces the answer by 304 if the client has it. The tag is weak,
 /// because the same answer may be sent compressed.
 pub(super) fn conditional(request: &HttpRequest, response: HttpResponse) -> HttpResponse {
     if response.status() != StatusCode::OK {
@@ -16,7 +16,8 @@ pub(super) fn conditional(request: &HttpRequest, response: HttpResponse) -> Http
         Ok(bytes) => bytes,
         Err(body) => return head.set_body(body),
     };
-    let tag = EntityTag::new_weak(blake3::hash(&bytes).to_hex()[..32].to_owned());
+    let own = head.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()?.parse().ok());
+    let tag = own.unwrap_or_else(|| tag_of(&bytes));
     let is_known = match request.get_header::<IfNoneMatch>() {
         Some(IfNoneMatch::Any) => true,
         Some(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(&tag)),
@@ -31,4 +32,9 @@ pub(super) fn conditional(request: &HttpRequest, response: HttpResponse) -> Http
     *head.status_mut() = StatusCode::NOT_MODIFIED;
     head.headers_mut().remove(header::CONTENT_TYPE);
     head.set_body(BoxBody::new(NoBody::new()))
+}
+
+/// The tag of a content.
+pub(super) fn tag_of(content: &[u8]) -> EntityTag {
+    EntityTag::new_weak(blake3::hash(content).to_hex()[..32].to_owned())
 }

@@ -29,27 +29,28 @@ async fn a_person_finds_a_journey_and_reads_what_came_of_it() {
     browser.driver.goto(format!("{}/journey", app.url)).await.unwrap();
     browser.find("#q").await.send_keys("00K7" + Key::Enter).await.unwrap();
     assert_eq!(browser.text("h1").await, "Customer 00K7");
-    let bar = format!("a.bar[href='/journey{task}']");
-    assert!(browser.text(&bar).await.contains("survey · SUCCESS (10) · 47.7 s"));
+    assert!(browser.text(".standing").await.contains("after survey (SUCCESS (10))"));
+    let row = browser.text("#task-1-1 > summary").await;
+    assert!(row.contains("survey") && row.contains("SUCCESS (10)") && row.contains("47.7 s"), "{row}");
 
-    // The bar shows a tooltip on keyboard focus as well as under the mouse.
-    browser.run(&format!("document.querySelector(\"{bar}\").focus()")).await;
-    assert!(browser.text("#tip").await.contains("survey: task 1 in payment, SUCCESS (10), 47.7 s"));
+    // A row opens in place, with the keyboard as well as with the mouse.
+    browser.run("document.querySelector('#task-1-1 > summary').focus()").await;
     browser.press(Key::Enter).await;
-    let details = browser.text("dialog[open] #element").await;
+    let details = browser.text("#task-1-1 article").await;
     for text in [
-        "survey",
         "SUCCESS",
         "0000CSS0FXZUP6UR",
         "Survey",
         "http://ourServer/storage/userAnswers",
         "cabriolet",
         "70000",
+        "Copy link",
     ] {
         assert!(details.contains(text), "{text} is not in {details}");
     }
-    browser.press(Key::Escape).await;
-    browser.until("the details close", "!document.querySelector('dialog').open").await;
+    browser.run("document.execCommand = () => true").await;
+    browser.click("#task-1-1 button.copy").await;
+    browser.until("it is copied", "document.querySelector('button.copy').textContent === 'Copied'").await;
     browser.close_quietly(&app.url).await;
 }
 
@@ -59,29 +60,68 @@ async fn an_open_task_is_followed_until_it_ends() {
     let (service, task, state) = a_journey(&app).await;
     let browser = Browser::open().await;
     browser.driver.goto(format!("{}/journey?q=00K7", app.url)).await.unwrap();
-    assert!(browser.text("a.bar.task.open").await.contains("open · 47.7 s"));
-    browser.click("summary").await;
-    app.clock.advance(3000);
-    browser.until("it grows", "document.querySelector('a.bar.task').textContent.includes('50.7 s')").await;
-    browser.click("a.bar.task.open").await;
-    assert!(browser.text("dialog[open] #element").await.contains("not yet"));
+    browser
+        .until("it is counted on", "!document.querySelector('#task-1-1 .elapsed').textContent.includes('47.7')")
+        .await;
+    browser.click("#task-1-1 > summary").await;
+    assert!(browser.text("#task-1-1 article").await.contains("not yet"));
+    browser.click("#task-1-1 .json summary").await;
+    // What the reader does must survive the refresh.
+    browser
+        .run(
+            "const name = document.querySelector('#state-1-1 .kind bdi'); getSelection().selectAllChildren(name);
+             document.querySelector('#task-1-1 > summary').focus();
+             window.kept = [name, document.querySelector('#task-1-1'), document.querySelector('#state-1-1')];",
+        )
+        .await;
     app.post(&format!("{task}/end"), &reference_end(state)).await.is(204);
     browser
-        .until("its details have its end", "document.querySelector('dialog').textContent.includes('cabriolet')")
+        .until(
+            "its row has its outcome",
+            "document.querySelector('#task-1-1 > summary').textContent.includes('SUCCESS')",
+        )
         .await;
     browser
-        .until("its bar has its outcome", "document.querySelector('a.bar.task').textContent.includes('SUCCESS')")
+        .until(
+            "its details have its end",
+            "document.querySelector('#task-1-1 article').textContent.includes('cabriolet')",
+        )
         .await;
-    assert_eq!(
-        browser.run("return document.querySelector('details').open").await,
-        json!(true),
-        "what was opened stays open"
-    );
-    for path in [format!("{service}/states/{state}"), service] {
+    for (what, condition) in [
+        ("rows are the same", "window.kept.every((one) => one.isConnected)"),
+        ("what was opened is open", "document.querySelector('#task-1-1').open && document.querySelector('.json').open"),
+        ("the focus stays", "document.activeElement === document.querySelector('#task-1-1 > summary')"),
+        ("the selection stays", "getSelection().toString() === 'payment'"),
+    ] {
+        assert_eq!(browser.run(&format!("return {condition}")).await, json!(true), "{what}");
+    }
+    for path in [format!("{service}/states/{state}"), service.clone()] {
         app.post(&format!("{path}/end"), &json!({})).await.is(204);
     }
-    browser.until("nothing is left to follow", "!document.querySelector('#journey[data-live]')").await;
+    browser.until("it has ended", "document.querySelector('.standing').textContent.includes('ended')").await;
+    // A new service comes first, and the one that is read stays open.
+    app.start("/services/start", &json!({"customer_id": "00K7", "service_type": "complain"})).await;
+    browser.until("it comes first", "document.querySelector('.service').id === 'service-2'").await;
+    assert_eq!(browser.run("return document.querySelector('#task-1-1').open").await, json!(true));
     browser.close_quietly(&app.url).await;
+}
+
+#[tokio::test]
+async fn other_services_open_in_place_and_a_lost_server_is_told() {
+    let app = TestApp::spawn().await;
+    a_journey(&app).await;
+    app.clock.advance(1000);
+    let other = app.start("/services/start", &json!({"customer_id": "00K7", "service_type": "complain"})).await;
+    app.start(&format!("/services/{other}/tasks/start"), &json!({"task_type": "letter"})).await;
+    let browser = Browser::open().await;
+    browser.driver.goto(format!("{}/journey?q=00K7", app.url)).await.unwrap();
+    assert!(browser.text("#service-1 > summary").await.contains("payment"));
+    browser.click("#service-1 > summary").await;
+    assert!(browser.text("#task-1-1 > summary").await.contains("survey"));
+    assert!(browser.text("#task-2-2 > summary").await.contains("letter"), "the first is expanded");
+    app.stop().await;
+    browser.until("the loss is told", "!document.getElementById('lost').hidden").await;
+    assert!(browser.text("#lost").await.contains("cannot be reached"));
 }
 
 #[tokio::test]
@@ -119,9 +159,9 @@ async fn a_script_that_was_sent_is_shown_and_does_not_run() {
     app.start(&format!("/services/{service}/tasks/start"), &task).await;
     let browser = Browser::open().await;
     browser.driver.goto(format!("{}/journey?by=service&q={service}", app.url)).await.unwrap();
-    assert!(browser.text(".lane-head h2").await.contains(SCRIPT));
-    browser.click("a.bar").await;
-    assert!(browser.text("dialog[open] h1").await.contains(SCRIPT), "in fetched content, too");
+    assert!(browser.text(".service .kind").await.contains(SCRIPT));
+    browser.click("#task-1-1 > summary").await;
+    assert!(browser.text("#task-1-1 article").await.contains(SCRIPT), "in fetched content, too");
     browser.driver.goto(format!("{}/journey", app.url)).await.unwrap();
     assert!(browser.text(".card").await.contains(SCRIPT));
     assert_ne!(browser.driver.title().await.unwrap(), "run");
@@ -135,7 +175,8 @@ async fn without_scripts_links_lead_to_the_same() {
     let browser = Browser::without_scripts().await;
     browser.driver.goto(format!("{}/journey?q=00K7", app.url)).await.unwrap();
     assert!(browser.text("noscript a").await.contains("refresh"));
-    browser.click(&format!("a.bar[href='/journey{task}']")).await;
+    browser.click("#task-1-1 > summary").await;
+    browser.click(&format!("#task-1-1 a[href='/journey{task}']")).await;
     assert_eq!(browser.text("#element h1").await, "survey");
     browser.click(".back a").await;
     assert_eq!(browser.text("h1").await, "Service 1");
@@ -161,7 +202,9 @@ async fn every_page_can_be_read_in_light_and_dark_and_on_a_phone() {
         "/dashboard",
     ] {
         browser.driver.goto(format!("{}{path}", app.url)).await.unwrap();
-        for (scheme, width) in [("light", 1400), ("dark", 1400), ("light", 390), ("dark", 390)] {
+        for (scheme, width) in
+            [("light", 1440), ("dark", 1440), ("light", 768), ("dark", 768), ("light", 390), ("dark", 390)]
+        {
             browser.look(scheme, width).await;
             let complaints = browser.run(check).await;
             assert_eq!(complaints, json!([]), "{path} in {scheme} at {width}: {complaints:#}");
@@ -172,11 +215,10 @@ async fn every_page_can_be_read_in_light_and_dark_and_on_a_phone() {
     let mut reached = Vec::new();
     for _ in 0..30 {
         browser.press(Key::Tab).await;
-        let focus =
-            "const at = document.activeElement; return at.closest('a.bar') ? at.getAttribute('href') : at.tagName";
+        let focus = "const at = document.activeElement; return at.parentElement.id || at.tagName";
         reached.push(browser.run(focus).await);
     }
-    assert!(reached.contains(&json!(element)) && reached.contains(&json!("INPUT")), "{reached:?}");
+    assert!(reached.contains(&json!("task-1-1")) && reached.contains(&json!("service-1")), "{reached:?}");
     assert!(browser.driver.find_all(By::Css("[tabindex='1']")).await.unwrap().is_empty());
     browser.close_quietly(&app.url).await;
 }

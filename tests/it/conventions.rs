@@ -295,13 +295,16 @@ async fn links_lead_through_the_path_of_the_proxy() {
         let addresses = ["href=\"", "src=\"", "action=\""].into_iter().flat_map(|name| page.split(name).skip(1));
         let addresses: Vec<_> = addresses.map(|rest| rest.split('"').next().unwrap()).collect();
         assert!(addresses.len() > 5, "{page}");
-        for address in addresses.iter().filter(|address| **address != "#main") {
+        for address in addresses.iter().filter(|address| !address.starts_with('#')) {
             assert!(address.starts_with("/context/"), "{path}: {address}");
         }
     }
     let page =
         app.send_with(Method::GET, "/journey?q=/journey", &[prefix], None).await.body.as_str().unwrap().to_owned();
-    assert!(page.contains("value=\"/journey\"") && page.contains("<b>/journey</b>"), "text is left as it is: {page}");
+    assert!(
+        page.contains("value=\"/journey\"") && page.contains("<bdi>/journey</bdi>"),
+        "text is left as it is: {page}"
+    );
     for hostile in ["//evil.example", "/\"><script>alert(1)</script>", "https://evil.example", "/a/../..//b"] {
         let headers = [("x-forwarded-prefix", hostile)];
         let started = app.send_with(Method::POST, "/services/start", &headers, body()).await.is(201);

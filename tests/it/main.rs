@@ -23,6 +23,7 @@ mod generators;
 mod hardening;
 mod idempotency;
 mod journey;
+mod journey_pages;
 mod learned_values;
 mod lifetimes;
 mod log;

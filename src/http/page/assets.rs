@@ -23,9 +23,14 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     hasher.finalize().to_hex()[..12].to_owned()
 });
 
+/// What changes with any of the files.
+pub(super) fn version() -> &'static str {
+    &VERSION
+}
+
 /// The address of a file.
 pub(super) fn address(name: &str) -> String {
-    format!("/assets/{}/{name}", *VERSION)
+    format!("/assets/{}/{name}", version())
 }
 
 /// Serves a static file.

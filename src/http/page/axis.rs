@@ -1,4 +1,4 @@
-//! The layout of a time line: the time axis that all lanes share, and rows in which bars do not overlap.
+//! The time axis of a service.
 //!
 //! Positions are integers from 0 to [`WHOLE`], so that layout does not depend on floating-point rounding.
 
@@ -18,7 +18,7 @@ const MAX_CUTS: usize = 24;
 const TICKS: i64 = 6;
 
 /// The minimum distance between ticks, so that their labels do not overlap.
-const TICK_DISTANCE: i64 = 12_000;
+const TICK_DISTANCE: i64 = 15_000;
 
 /// A segment of the axis, either to scale or cut. `from` and `to` are milliseconds, `start` and `end` are positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,23 +191,6 @@ fn scaled(value: i64, to: i64, from: i64) -> i64 {
     i64::try_from(scaled).unwrap_or(to)
 }
 
-/// Assigns a row to each stretch so that stretches in the same row do not overlap, and returns the number of rows too.
-/// Stretches must be ordered by start.
-pub(super) fn rows(stretches: impl IntoIterator<Item = (i64, i64)>) -> (Vec<usize>, usize) {
-    let mut ends = Vec::<i64>::new();
-    let place = |(start, end): (i64, i64)| {
-        let row = ends.iter().position(|taken| *taken <= start).unwrap_or(ends.len());
-        if row == ends.len() {
-            ends.push(end);
-        } else {
-            ends[row] = end;
-        }
-        row
-    };
-    let rows = stretches.into_iter().map(place).collect();
-    (rows, ends.len())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -263,12 +246,6 @@ mod tests {
         assert_eq!(Axis::over(idle, []).unwrap().cuts().count(), 0, "without activity everything is to scale");
     }
 
-    #[test]
-    fn overlapping_stretches_are_in_different_rows() {
-        assert_eq!(rows([(0, 10), (5, 20), (10, 15), (16, 17), (20, 30)]), (vec![0, 1, 0, 0, 0], 2));
-        assert_eq!(rows([]), (vec![], 0));
-    }
-
     proptest! {
         #[test]
         fn an_axis_keeps_the_order_of_moments(mut millis in prop::collection::vec(0_i64..400 * DAY, 1..40)) {
@@ -281,17 +258,6 @@ mod tests {
             let ticks = axis.ticks();
             prop_assert!(ticks.windows(2).all(|two| two[1].at - two[0].at >= TICK_DISTANCE));
             prop_assert!((1..=9).contains(&ticks.len()), "{}", ticks.len());
-        }
-
-        #[test]
-        fn rows_never_overlap(mut stretches in prop::collection::vec((0_i64..1000, 1_i64..200), 0..50)) {
-            stretches.sort_unstable();
-            let stretches: Vec<_> = stretches.into_iter().map(|(start, length)| (start, start + length)).collect();
-            let (rows, count) = rows(stretches.iter().copied());
-            for row in 0..count {
-                let of_row: Vec<_> = stretches.iter().zip(&rows).filter(|(_, of)| **of == row).map(|(one, _)| one).collect();
-                prop_assert!(of_row.windows(2).all(|two| two[0].1 <= two[1].0));
-            }
         }
     }
 }

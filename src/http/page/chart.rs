@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::format;
+use super::format::{self, isolated, name};
 use crate::domain::report::{ActivityRow, DurationRow};
 
 /// The heights of the two parts of a chart over time, in pixels: columns of starts and ends, and the area of open services.
@@ -61,7 +61,7 @@ pub(super) fn bars(rows: &[Row], limit: usize) -> Markup {
         ul class="rows" {
             @for row in rows.iter().take(limit) {
                 li {
-                    span class="name" { (row.label) " " span class="quiet" { (row.note) } }
+                    span class="name" { (name(&row.label)) " " span class="quiet" { (row.note) } }
                     (bar(row, largest))
                     span class="number" { (number(total(row))) }
                 }
@@ -72,7 +72,8 @@ pub(super) fn bars(rows: &[Row], limit: usize) -> Markup {
 }
 
 fn bar(row: &Row, largest: i64) -> Markup {
-    let parts: Vec<_> = row.segments.iter().map(|one| format!("{} {}", number(one.count), one.text)).collect();
+    let parts: Vec<_> =
+        row.segments.iter().map(|one| format!("{} {}", number(one.count), isolated(&one.text))).collect();
     let mut from = 0;
     let places: Vec<_> = row
         .segments
@@ -87,7 +88,7 @@ fn bar(row: &Row, largest: i64) -> Markup {
         svg width="100%" height="20" role="img" aria-label=(parts.join(", ")) {
             @for (segment, start, width) in places {
                 rect class={ "segment " (segment.class) } x=(share(start)) width=(share(width)) y="1" height="18" {
-                    title { (number(segment.count)) " " (segment.text) }
+                    title { (number(segment.count)) " " (isolated(&segment.text)) }
                 }
             }
         }
@@ -115,7 +116,7 @@ pub(super) fn ranges(rows: &[DurationRow], limit: usize) -> Markup {
             @for row in shown {
                 @let (p50, p90, p99) = (format::brief(row.p50_ms), format::brief(row.p90_ms), format::brief(row.p99_ms));
                 li {
-                    span class="name" { (row.task_type.as_deref().unwrap_or("none given")) }
+                    span class="name" { (name(row.task_type.as_deref().unwrap_or("none given"))) }
                     svg width="100%" height="20" role="img" aria-label=(format!("p50 {p50}, p90 {p90}, p99 {p99}")) {
                         line class="track" x1="0" x2="100%" y1="10" y2="10" {}
                         line class="to-p99" x1=(share(place(row.p50_ms))) x2=(share(place(row.p99_ms))) y1="10" y2="10" {}

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::super::extract::{ServicePath, StatePath, TaskPath};
 use super::super::problem::Problem;
 use super::super::query::NoParameters;
-use super::format::{self, Outcome};
+use super::super::{services, states, tasks};
+use super::format::{self, Outcome, name};
 use super::layout::{self, Here};
 use super::links;
 use crate::domain::element::Lifecycle;
@@ -33,6 +35,8 @@ struct Shown {
     /// Facts that only this kind of element has.
     own: Vec<(&'static str, Markup)>,
     schemas: Vec<SchemaDefinition>,
+    /// As the API gives it.
+    json: String,
     now: Timestamp,
 }
 
@@ -43,17 +47,19 @@ pub(in crate::http) async fn get_service_page(
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
     let service = store.get_service(id, &View::of_element()).await?;
+    let json = json(services::ServiceBody::from(store.get_service(id, &as_recorded()).await?));
     let schemas = store.list_extension_schemas(Element::Service).await?;
     let mut own = Vec::new();
     own.extend(service.customer_id.as_ref().map(|customer| ("Customer", link(&links::journey_of(&service), customer))));
-    own.extend(service.contact_key.as_ref().map(|key| ("Contact key", html! { (key) })));
+    own.extend(service.contact_key.as_ref().map(|key| ("Contact key", html! { (name(key)) })));
     own.extend(service.expires_at.map(|at| ("Expires", format::exact(at))));
     if let Some(seconds) = service.auto_complete_after.filter(|_| service.lifecycle.completed.is_none()) {
         let text = format!("after {} without an event", format::duration(seconds.saturating_mul(1000)));
         own.push(("Completed automatically", html! { (text) }));
     }
     let lifecycle = service.lifecycle;
-    page(Shown { element: Element::Service, id: id.0, service: id, lifecycle, own, schemas, now: store.now() }).await
+    page(Shown { element: Element::Service, id: id.0, service: id, lifecycle, own, schemas, json, now: store.now() })
+        .await
 }
 
 /// The page of a state.
@@ -63,6 +69,7 @@ pub(in crate::http) async fn get_state_page(
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
     let state = store.get_state(service, id, &View::of_element()).await?;
+    let json = json(states::StateBody::from(store.get_state(service, id, &as_recorded()).await?));
     let schemas = store.list_extension_schemas(Element::State).await?;
     let own = state
         .previous_state_id
@@ -70,7 +77,8 @@ pub(in crate::http) async fn get_state_page(
         .into_iter()
         .collect();
     let lifecycle = state.lifecycle;
-    page(Shown { element: Element::State, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }).await
+    page(Shown { element: Element::State, id: id.0.into(), service, lifecycle, own, schemas, json, now: store.now() })
+        .await
 }
 
 /// The page of a task.
@@ -80,14 +88,26 @@ pub(in crate::http) async fn get_task_page(
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
     let task = store.get_task(service, id, &View::of_element()).await?;
+    let json = json(tasks::TaskBody::from(store.get_task(service, id, &as_recorded()).await?));
     let schemas = store.list_extension_schemas(Element::Task).await?;
     let own = task.state_id.map(|state| ("State", link_to_state(service, state))).into_iter().collect();
     let lifecycle = task.lifecycle;
-    page(Shown { element: Element::Task, id: id.0.into(), service, lifecycle, own, schemas, now: store.now() }).await
+    page(Shown { element: Element::Task, id: id.0.into(), service, lifecycle, own, schemas, json, now: store.now() })
+        .await
+}
+
+/// An element with the values of its fields as they are recorded.
+fn as_recorded() -> View {
+    View { for_people: false, ..View::of_element() }
+}
+
+fn json(body: impl Serialize) -> String {
+    // It fails neither at a body, whose names are strings, nor at memory.
+    serde_json::to_string_pretty(&body).unwrap_or_default()
 }
 
 fn link(href: &str, text: &str) -> Markup {
-    html! { a href=(href) { (text) } }
+    html! { a href=(href) { (name(text)) } }
 }
 
 fn link_to_state(service: ServiceId, state: StateId) -> Markup {
@@ -105,12 +125,12 @@ fn article(shown: &Shown) -> Markup {
     let live = shown.lifecycle.completed.is_none();
     html! {
         p class="back" { a href=(links::journey_of_service(shown.service)) { "← Time line of service " (shown.service) } }
-        article id="element" data-live[live] {
+        article id="element" data-live[live] data-now=(shown.now.millis()) {
             header {
                 p class="quiet over" { (word) " " (shown.id) }
-                h1 { (format::kind(&shown.lifecycle, word)) }
+                h1 { (name(&format::kind(&shown.lifecycle, word))) }
                 // No colour: the colours of outcomes depend on the other elements of a page.
-                span class="chip none" { (Outcome::of(&shown.lifecycle).text) }
+                span class="chip none" { (name(&Outcome::of(&shown.lifecycle).text)) }
             }
             (facts(shown))
             (events(&shown.lifecycle))
@@ -121,14 +141,27 @@ fn article(shown: &Shown) -> Markup {
             @if shown.lifecycle.extensions.is_empty() {
                 p class="quiet" { "No extensions." }
             }
+            details class="json" id=(format!("json-{word}-{}-{}", shown.service, shown.id)) { summary { "JSON" } pre { code { (shown.json) } } }
+            p class="links" {
+                a href=(address(shown)) { "Address of this " (word) }
+                button type="button" class="copy" { "Copy link" }
+            }
         }
+    }
+}
+
+/// The address of the page of an element.
+fn address(shown: &Shown) -> String {
+    let service = format!("/journey/services/{}", shown.service);
+    match shown.element {
+        Element::Service => service,
+        element => format!("{service}/{}/{}", element.plural(), shown.id),
     }
 }
 
 fn facts(shown: &Shown) -> Markup {
     let lifecycle = &shown.lifecycle;
     let outcome = lifecycle.completed.as_ref().map(|(_, disposition)| disposition);
-    let so_far = shown.now.millis() - lifecycle.started.timestamp.millis();
     html! {
         dl class="facts" {
             @if shown.element != Element::Service {
@@ -137,15 +170,15 @@ fn facts(shown: &Shown) -> Markup {
             @for (name, text) in &shown.own { (fact(name, text)) }
             @match lifecycle.duration() {
                 Some(millis) => { (fact("Duration", &html! { (format::duration(millis)) })) }
-                None => { (fact("Open for", &html! { (format::duration(so_far.max(0))) })) }
+                None => { (fact("Open for", &format::elapsed(lifecycle.started.timestamp, shown.now))) }
             }
             @if let Some(seconds) = lifecycle.est_duration {
                 (fact("Estimated", &html! { (format::duration(seconds.saturating_mul(1000))) }))
             }
             @if lifecycle.auto_completed { (fact("Completed", &html! { "automatically" })) }
             @if let Some(outcome) = outcome {
-                (fact("Disposition", &html! { (outcome.value.as_ref().map_or_else(|| "none given".to_owned(), format::value)) }))
-                @if let Some(text) = &outcome.description { (fact("Description", &html! { (text) })) }
+                (fact("Disposition", &html! { (name(&outcome.value.as_ref().map_or_else(|| "none given".to_owned(), format::value))) }))
+                @if let Some(text) = &outcome.description { (fact("Description", &name(text))) }
             }
         }
     }
@@ -171,8 +204,8 @@ fn events(lifecycle: &Lifecycle) -> Markup {
         ("Resource", |event| event.resource_id.map(|id| id.to_string())),
     ];
     html! {
-        section aria-labelledby="events" {
-            h2 id="events" { "Events" }
+        section aria-label="Events" {
+            h2 { "Events" }
             div class="scroll" {
                 table class="events" {
                     thead { tr { td {} th scope="col" { "Start" } th scope="col" { "End" } } }
@@ -182,13 +215,13 @@ fn events(lifecycle: &Lifecycle) -> Markup {
                             td { (format::exact(lifecycle.started.timestamp)) }
                             td { @if let Some(end) = end { (format::exact(end.timestamp)) } @else { "not yet" } }
                         }
-                        @for (name, field) in fields {
+                        @for (label, field) in fields {
                             @let (start, end) = (field(&lifecycle.started), end.and_then(field));
                             @if start.is_some() || end.is_some() {
                                 tr {
-                                    th scope="row" { (name) }
-                                    td { (start.unwrap_or_default()) }
-                                    td { (end.unwrap_or_default()) }
+                                    th scope="row" { (label) }
+                                    td { (name(&start.unwrap_or_default())) }
+                                    td { (name(&end.unwrap_or_default())) }
                                 }
                             }
                         }
@@ -220,17 +253,17 @@ fn extension(name: &str, records: &RawValue, schema: Option<&SchemaDefinition>) 
     let label = format!("Records of {name}");
     html! {
         section class="extension" aria-label=(format!("Extension {name}")) {
-            h2 { (name) " " span class="quiet" { "extension, " (format::count(records.len(), "record", "records")) } }
+            h2 { bdi { (name) } " " span class="quiet" { "extension, " (format::count(records.len(), "record", "records")) } }
             div class="scroll" tabindex="0" role="group" aria-label=(label) {
                 @match records.as_slice() {
                     [] => { p class="quiet" { "The list is empty." } }
                     [one] => { table { tbody { @for column in columns { tr {
-                        th scope="row" { (column) }
+                        th scope="row" { bdi { (column) } }
                         td { (text(one.get(column).copied())) }
                     } } } } }
                     many => {
                         table {
-                            thead { tr { @for column in &columns { th scope="col" { (column) } } } }
+                            thead { tr { @for column in &columns { th scope="col" { bdi { (column) } } } } }
                             tbody { @for record in many.iter().take(RECORDS) {
                                 tr { @for column in &columns { td { (text(record.get(*column).copied())) } } }
                             } }
@@ -247,5 +280,5 @@ fn extension(name: &str, records: &RawValue, schema: Option<&SchemaDefinition>) 
 fn text(value: Option<&RawValue>) -> Markup {
     let Some(value) = value else { return html! { span class="quiet" { "–" } } };
     let text = serde_json::from_str::<String>(value.get());
-    text.map_or_else(|_| html! { code { (value.get()) } }, |text| html! { (text) })
+    text.map_or_else(|_| html! { code { (value.get()) } }, |text| name(&text))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use maud::{Markup, html};
 
 use super::chart::{self, Row, Segment};
-use super::format::{self, Outcome, chip, colour};
+use super::format::{self, Outcome, chip, colour, name};
 use crate::domain::report::{ActivityRow, DurationRow, OutcomeRow, Scope, StopRow};
 
 /// The maximum number of rows in a chart.
@@ -29,18 +29,18 @@ pub(super) struct Figures {
     pub(super) stops: Vec<StopRow>,
 }
 
-/// A panel with its chart and table. `name` is the name of the report, for the link to its CSV.
-fn panel(scope: &Scope, (name, title, about): (&str, &str, &str), chart: &Markup, table: &Markup) -> Markup {
+/// A panel with its chart and table. `report` is its name, for the link to its CSV.
+fn panel(scope: &Scope, (report, title, about): (&str, &str, &str), chart: &Markup, table: &Markup) -> Markup {
     let period = [("from", scope.period.from.to_string()), ("to", scope.period.to.to_string())];
     let kind = scope.service_type.clone().map(|kind| ("service_type", kind));
     let parameters: Vec<_> = period.into_iter().chain(kind).chain([("format", "excel".to_owned())]).collect();
-    let csv = format!("/reports/{name}?{}", serde_urlencoded::to_string(parameters).unwrap_or_default());
+    let csv = format!("/reports/{report}?{}", serde_urlencoded::to_string(parameters).unwrap_or_default());
     // Which separator a spreadsheet expects depends on its language, so there is a file for either.
     let semicolons = format!("{csv}&separator=semicolon");
     html! {
-        section class="panel" aria-labelledby=(name) {
+        section class="panel" aria-labelledby=(report) {
             header {
-                h2 id=(name) { (title) }
+                h2 id=(report) { (title) }
                 a class="csv" href=(csv) download aria-label=(format!("{title} as CSV")) { "CSV" }
                 a class="csv" href=(semicolons) download aria-label=(format!("{title} as CSV with semicolons")) { "CSV ;" }
             }
@@ -121,7 +121,7 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
             th scope="col" class="number" { "Ended" }
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
-            td { (row.element) } td { (named(row.kind.as_ref())) } td { (named(row.disposition.as_ref())) }
+            td { (row.element) } td { (name(named(row.kind.as_ref()))) } td { (name(named(row.disposition.as_ref()))) }
             td class="number" { (row.ended) }
         } } }
         (more(rows.len()))
@@ -161,7 +161,7 @@ pub(super) fn durations(figures: &Figures) -> Markup {
             @for head in ["Tasks", "p50", "p90", "p99", "Longest"] { th scope="col" class="number" { (head) } }
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
-            td { (named(row.task_type.as_ref())) }
+            td { (name(named(row.task_type.as_ref()))) }
             td class="number" { (row.tasks) }
             @for millis in [row.p50_ms, row.p90_ms, row.p99_ms, row.longest_ms] {
                 td class="number" { (format::duration(millis)) }
@@ -200,7 +200,7 @@ pub(super) fn stops(figures: &Figures) -> Markup {
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
             td { (row.last.as_deref().unwrap_or("none")) }
-            td { @if row.last.is_some() { (named(row.kind.as_ref())) } }
+            td { @if row.last.is_some() { (name(named(row.kind.as_ref()))) } }
             td { (row.status) } td class="number" { (row.services) }
         } } }
         (more(rows.len()))

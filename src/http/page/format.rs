@@ -39,6 +39,22 @@ pub(super) fn brief(millis: i64) -> String {
     }
 }
 
+/// A name or text that an application sent, isolated from the direction of the text around it.
+pub(super) fn name(text: &str) -> Markup {
+    html! { bdi { (text) } }
+}
+
+/// The same in a title or label, which has no markup.
+pub(super) fn isolated(text: &str) -> String {
+    format!("\u{2068}{text}\u{2069}")
+}
+
+/// The time since a moment. The script counts it on.
+pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Markup {
+    let millis = (now.millis() - since.millis()).max(0);
+    html! { span class="elapsed" data-from=(since.millis()) { (duration(millis)) } }
+}
+
 /// A moment, to the second.
 pub(super) fn moment(at: Timestamp) -> Markup {
     html! { time datetime=(at) { (formatted(at, "%-d %b %Y, %H:%M:%S")) } }
@@ -56,7 +72,7 @@ pub(super) fn formatted(at: Timestamp, format: &str) -> String {
 
 /// An outcome as a coloured chip.
 pub(super) fn chip(outcome: &Outcome) -> Markup {
-    html! { span class={ "chip " (outcome.class) } { (outcome.text) } }
+    html! { span class={ "chip " (outcome.class) } { (name(&outcome.text)) } }
 }
 
 /// A value as text.
@@ -88,6 +104,11 @@ impl Outcome {
             None => Self { text: "open".to_owned(), class: "open" },
             Some((_, disposition)) => Self::of_disposition(disposition),
         }
+    }
+
+    /// Whether it is one that nobody wants.
+    pub(super) fn is_bad(&self) -> bool {
+        self.class == "bad"
     }
 
     fn of_disposition(disposition: &Disposition) -> Self {
@@ -129,14 +150,6 @@ pub(super) fn assign_colours<'a>(outcomes: impl IntoIterator<Item = &'a mut Outc
         for outcome in same {
             outcome.class = class;
         }
-    }
-}
-
-/// A text truncated to `limit` characters.
-pub(super) fn truncated(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The journey page: services of a customer or contact key, or a single service, on one time line.
+//! The journey page: where a customer, a contact key or a single service stands, and the services with their steps.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
@@ -6,27 +6,35 @@ use maud::{Markup, html};
 use super::super::extract::from_path;
 use super::super::problem::Problem;
 use super::super::query::Parameters;
-use super::format::{self, Outcome, chip};
+use super::format::{self, Outcome, chip, name};
+use super::groups::Chosen;
 use super::layout::{self, Here};
 use super::links::{self, By};
-use super::timeline::timeline;
+use super::steps::Steps;
+use super::{refresh, service_rows, standing};
 use crate::domain::element::Service;
-use crate::domain::query::{Cursor, Filter, Listed, Owner, View};
-use crate::domain::refusal::Refusal;
+use crate::domain::journey::{Journey, MOST_SERVICES, Search, Slice};
 use crate::domain::time::Timestamp;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// The maximum number of services on a page.
-const PAGE: u32 = 20;
+const PAGE: i64 = 20;
+
+/// The highest number of a page.
+const LAST_PAGE: i64 = 2 * MOST_SERVICES / PAGE;
+
+/// The most rows of a service that are skipped.
+const MOST_SKIPPED: i64 = 10_000;
 
 /// The number of latest services listed on the start page.
 const LATEST: u32 = 12;
 
-/// The query of the journey page: `by`, `q`, and the page cursor `before`.
+/// The query of the journey page: `by`, `q`, the number of the `page`, and the `rows` of a service with very many.
 pub(in crate::http) struct JourneyInQuery {
     by: By,
     text: String,
-    before: Option<Cursor>,
+    page: i64,
+    chosen: Chosen,
 }
 
 impl JourneyInQuery {
@@ -36,70 +44,75 @@ impl JourneyInQuery {
         let known = By::ALL.into_iter().find(|known| known.name() == by || by.is_empty());
         let expected = || Problem::invalid_query("by", "expected any, customer, contact_key or service".to_owned());
         let text = parameters.one("q")?.filter(|text| !text.trim().is_empty()).unwrap_or_default();
-        let search = Self { by: known.ok_or_else(expected)?, text, before: parameters.parsed("before")? };
-        parameters.refuse_rest(search)
+        let page = number(&mut parameters, "page", 1, LAST_PAGE)?.unwrap_or(1);
+        let skip = number(&mut parameters, "skip", 0, MOST_SKIPPED)?.unwrap_or(0);
+        let chosen = Chosen { rows: parameters.one("rows")?, skip: usize::try_from(skip).unwrap_or_default() };
+        parameters.refuse_rest(Self { by: known.ok_or_else(expected)?, text, page, chosen })
+    }
+
+    /// What to look for, for a text as it was typed or without outer blanks.
+    fn search(&self, text: &str) -> Search {
+        // PostgreSQL text cannot contain NUL.
+        let of = |by: By| (self.by.covers(by) && !text.contains('\0')).then(|| text.to_owned());
+        let service = if self.by.covers(By::Service) { text.trim().trim_start_matches('#').parse().ok() } else { None };
+        Search { customer: of(By::Customer), contact_key: of(By::ContactKey), service }
     }
 }
 
 from_path!(JourneyInQuery, request => JourneyInQuery::read(request));
 
+/// A number from `least` to `most`.
+fn number(parameters: &mut Parameters, name: &str, least: i64, most: i64) -> Result<Option<i64>, Problem> {
+    let Some(text) = parameters.one(name)? else { return Ok(None) };
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    let expected = || Problem::invalid_query(name, format!("expected a number from {least} to {most}"));
+    number.map(Some).ok_or_else(expected)
+}
+
 /// The journey page.
 pub(in crate::http) async fn get_journey_page(
     store: web::Data<Store>,
-    mut search: JourneyInQuery,
+    mut asked: JourneyInQuery,
 ) -> Result<HttpResponse, Problem> {
-    if search.text.is_empty() {
+    if asked.text.is_empty() {
         let latest = store.list_latest_services(LATEST).await?;
-        return Ok(layout::answer("Find a journey", Here::Journey, &start(&search, &latest)));
+        return Ok(layout::answer("Find a journey", Here::Journey, &start(&asked, &latest)));
     }
-    let mut found = find(&store, &search).await?;
-    let trimmed = search.text.trim();
-    // Identifiers may begin or end with blanks, but more often these were copied along.
-    if found.services.is_empty() && trimmed != search.text {
-        search.text = trimmed.to_owned();
-        found = find(&store, &search).await?;
-    }
-    let (title, now) = (format!("Journey of {}", search.text), store.now());
-    let main = move || {
-        html! {
-            (form(&search))
-            @if found.services.is_empty() { (nothing(&search)) } @else { (journey(&search, &found, now)) }
-        }
-    };
-    layout::answer_elsewhere(title, Here::Journey, main).await
+    let found = find(&store, &mut asked).await?;
+    let (title, now) = (format!("Journey of {}", asked.text), store.now());
+    layout::answer_tagged(title, Here::Journey, move || {
+        let mut of_services: Vec<_> = found.services.iter().map(|service| Steps::of(service, now)).collect();
+        let steps = of_services.iter_mut().flat_map(|steps| std::iter::once(&mut steps.itself).chain(&mut steps.rows));
+        format::assign_colours(steps.map(|step| &mut step.outcome));
+        let owners: Vec<_> =
+            found.services.iter().map(|service| (&service.customer_id, &service.contact_key)).collect();
+        let content = (owners, &asked.text, asked.by, asked.page, &asked.chosen, found.total, found.open);
+        let tag = refresh::tag(&content, &of_services, now);
+        let main = html! {
+            (form(&asked))
+            @if of_services.is_empty() { (nothing(&asked)) } @else { (journey(&asked, &found, &of_services, now)) }
+        };
+        (main, tag)
+    })
+    .await
 }
 
-/// The services found, ordered by start, and the query for older ones if there are any.
-struct Found {
-    services: Vec<Service>,
-    older: Option<(By, Cursor)>,
-}
-
-async fn find(store: &Store, search: &JourneyInQuery) -> Result<Found, Problem> {
-    let mut found = Found { services: Vec::new(), older: None };
-    // PostgreSQL text cannot contain NUL.
-    if search.text.contains('\0') {
-        return Ok(found);
-    }
-    let (view, filter) = (View::of_journey(), Filter { limit: PAGE, before: search.before, ..Filter::default() });
-    let owners =
-        [(By::Customer, Owner::Customer(search.text.clone())), (By::ContactKey, Owner::Anonymous(search.text.clone()))];
-    for (by, owner) in owners {
-        if search.by.covers(by) {
-            let page = store.list_services(&Listed::Services(owner), &filter, &view).await?;
-            found.services.extend(page.elements);
-            found.older = found.older.or(page.older.map(|older| (by, older)));
+/// Looks for what was typed, and without outer blanks if there is nothing: identifiers may begin or end with blanks, but
+/// more often these were copied along. Of a page that there is no more, the first is given instead.
+async fn find(store: &Store, asked: &mut JourneyInQuery) -> Result<Journey, Problem> {
+    let (typed, trimmed) = (asked.text.clone(), asked.text.trim().to_owned());
+    let mut tries = vec![(&typed, asked.page), (&trimmed, asked.page), (&typed, 1), (&trimmed, 1)];
+    tries.dedup();
+    for (text, page) in tries {
+        let slice = Slice { skip: (page - 1) * PAGE, limit: PAGE };
+        let found = store.get_journey(&asked.search(text), slice).await?;
+        if !found.services.is_empty() {
+            (asked.text, asked.page) = (text.clone(), page);
+            return Ok(found);
         }
     }
-    if let (true, Ok(id)) = (search.by.covers(By::Service), search.text.parse()) {
-        match store.get_service(id, &view).await {
-            Ok(service) if !found.services.iter().any(|known| known.service_id == id) => found.services.push(service),
-            Ok(_) | Err(StoreError::Refused(Refusal::Unknown(_))) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    found.services.sort_by_key(|service| (service.lifecycle.started.timestamp, service.service_id));
-    Ok(found)
+    asked.text = trimmed;
+    Ok(Journey { services: Vec::new(), total: 0, open: 0 })
 }
 
 fn form(search: &JourneyInQuery) -> Markup {
@@ -124,7 +137,7 @@ fn start(search: &JourneyInQuery, latest: &[Service]) -> Markup {
     html! {
         section class="intro" {
             h1 { "Find a journey" }
-            p { "See what a customer has done so far and what is still open. All services appear on one time line, with their states and tasks." }
+            p { "See what a customer has done so far and what is still open: each service with its states and tasks on a time line." }
             (form(search))
         }
         section aria-labelledby="latest" {
@@ -150,11 +163,11 @@ fn card(service: &Service, outcome: &Outcome) -> Markup {
     let whose = service.customer_id.as_deref().or(service.contact_key.as_deref()).unwrap_or_default();
     html! {
         a class="card" href=(links::journey_of(service)) {
-            strong { (format::kind(&service.lifecycle, "service")) }
+            strong { (name(&format::kind(&service.lifecycle, "service"))) }
             (chip(outcome))
             span class="whose" {
                 @if service.customer_id.is_some() { "customer " } @else { "contact key " }
-                b { (whose) }
+                b { (name(whose)) }
             }
             span class="quiet" { "service " (service.service_id) ", " (format::moment(service.lifecycle.started.timestamp)) }
         }
@@ -166,46 +179,46 @@ fn nothing(search: &JourneyInQuery) -> Markup {
     html! {
         section class="notice" {
             h1 { "No journey found" }
-            p { "There is no service with the " (by) " " b { (search.text) } "." }
+            p { "There is no service with the " (by) " " b { (name(&search.text)) } "." }
             p class="quiet" { "Customer IDs and contact keys are case-sensitive and must match exactly. A contact key finds only services without a customer." }
         }
     }
 }
 
-fn journey(search: &JourneyInQuery, found: &Found, now: Timestamp) -> Markup {
-    let open = found.services.iter().filter(|service| service.lifecycle.completed.is_none()).count();
-    let live = found.services.iter().any(has_open);
+fn journey(asked: &JourneyInQuery, found: &Journey, of_services: &[Steps], now: Timestamp) -> Markup {
     html! {
-        section id="journey" data-live[live] {
-            div class="headline" {
-                h1 { (heading(search, &found.services)) }
+        section id="journey" data-live data-now=(now.millis()) {
+            header class="headline" {
+                h1 { (heading(asked, &found.services)) }
                 p class="quiet" {
-                    (format::count(found.services.len(), "service", "services")) ", " (open) " open."
-                    " Times are in UTC."
-                    @if live {
-                        " Open items refresh every 2 s"
-                        noscript { " with JavaScript; without it, " a href=(links::search(search.by, &search.text, search.before)) { "refresh the page" } }
-                        ". " span class="as-of" { "As of " (format::formatted(now, "%H:%M:%S")) }
-                    }
+                    (standing::totals(found)) ". "
+                    "As of " (format::moment(now)) " UTC"
+                    noscript { ", " a href=(links::search(asked.by, &asked.text, asked.page)) { "refresh the page" } }
                 }
-                @if let Some((by, older)) = found.older {
-                    p { a href=(links::search(by, &search.text, Some(older))) { "Older services" } }
-                }
+                @if asked.page == 1 { (standing::sentence(&of_services[0], now)) }
+                (standing::trouble(of_services, now))
             }
-            (timeline(&found.services, now))
+            (pages(asked, found))
+            (service_rows::services(of_services, &asked.chosen, now))
+            (pages(asked, found))
         }
-        dialog id="details" aria-label="Details" {
-            form method="dialog" { button class="close" aria-label="Close" { "×" } }
-            div class="content" {}
-        }
-        p id="tip" class="tip" role="status" hidden {}
     }
 }
 
-fn has_open(service: &Service) -> bool {
-    service.lifecycle.completed.is_none()
-        || service.states.active.as_ref().is_some_and(|states| !states.is_empty())
-        || service.tasks.active.as_ref().is_some_and(|tasks| !tasks.is_empty())
+/// The links to newer and older services.
+fn pages(asked: &JourneyInQuery, found: &Journey) -> Markup {
+    let first = (asked.page - 1) * PAGE;
+    let last = first + i64::try_from(found.services.len()).unwrap_or_default();
+    let page = |page| links::search(asked.by, &asked.text, page);
+    html! {
+        @if found.total > PAGE {
+            p class="pages" {
+                @if asked.page > 1 { a href=(page(asked.page - 1)) { "Newer services" } " " }
+                span class="quiet" { (first + 1) " to " (last) " of " (found.total) ", open ones first " }
+                @if last < found.total { a href=(page(asked.page + 1)) { "Older services" } }
+            }
+        }
+    }
 }
 
 /// The heading: the customer, contact key or service of the journey.
@@ -216,6 +229,6 @@ fn heading(search: &JourneyInQuery, services: &[Service]) -> Markup {
         .all(|service| service.customer_id.is_none() && service.contact_key.as_deref() == Some(&search.text));
     html! {
         @if of_one_customer { "Customer " } @else if of_one_key { "Contact key " } @else if services.len() == 1 { "Service " }
-        b { (search.text) }
+        b { (name(&search.text)) }
     }
 }

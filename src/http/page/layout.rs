@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::ResponseError;
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{ETag, EntityTag, HeaderValue};
 use maud::{DOCTYPE, Markup, html};
 
 use super::super::problem::Problem;
@@ -36,6 +36,20 @@ pub(super) async fn answer_elsewhere(
 ) -> Result<HttpResponse, Problem> {
     let page = elsewhere(move || page(&title, here, &main()).into_string()).await?;
     Ok(HttpResponse::Ok().content_type(HTML).body(page))
+}
+
+/// The same for a page that refreshes. Its tag changes whenever its content does, but not merely because time passes.
+pub(super) async fn answer_tagged(
+    title: String,
+    here: Here,
+    main: impl FnOnce() -> (Markup, EntityTag) + Send + 'static,
+) -> Result<HttpResponse, Problem> {
+    let rendered = elsewhere(move || {
+        let (main, tag) = main();
+        (page(&title, here, &main).into_string(), tag)
+    });
+    let (page, tag) = rendered.await?;
+    Ok(HttpResponse::Ok().content_type(HTML).insert_header(ETag(tag)).body(page))
 }
 
 /// A problem as a page.
@@ -79,6 +93,7 @@ fn page(title: &str, here: Here, main: &Markup) -> Markup {
                     }
                 }
                 main id="main" { (main) }
+                p id="lost" role="status" hidden { "The server cannot be reached. What is shown may be out of date. Trying again …" }
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use crate::domain::element::Service;
 use crate::domain::ids::ServiceId;
-use crate::domain::query::Cursor;
 
 /// The kind of identifier that a journey is searched by: the parameter `by`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,24 +39,35 @@ impl By {
     }
 }
 
-/// The address of a search, or of its next page with services older than `before`.
-pub(super) fn search(by: By, text: &str, before: Option<Cursor>) -> String {
-    let before = before.map(|before| ("before", before.to_string()));
+/// The address of a search, or of a later page of what it finds.
+pub(super) fn search(by: By, text: &str, page: i64) -> String {
+    let page = (page > 1).then(|| ("page", page.to_string()));
     let fixed = [("by", by.name().to_owned()), ("q", text.to_owned())];
-    let parameters: Vec<_> = fixed.into_iter().chain(before).collect();
+    journey(fixed.into_iter().chain(page))
+}
+
+/// The address of the rows of one type of a service that has very many, without the newest ones that are skipped.
+pub(super) fn rows(service: ServiceId, key: &str, skip: usize) -> String {
+    let skip = (skip > 0).then(|| ("skip", skip.to_string()));
+    let fixed = [("by", By::Service.name().to_owned()), ("q", service.to_string()), ("rows", key.to_owned())];
+    journey(fixed.into_iter().chain(skip))
+}
+
+fn journey(parameters: impl Iterator<Item = (&'static str, String)>) -> String {
+    let parameters: Vec<_> = parameters.collect();
     format!("/journey?{}", serde_urlencoded::to_string(parameters).unwrap_or_default())
 }
 
 /// The address of the journey of a service's customer or contact key, or of the service itself if it has neither.
 pub(super) fn journey_of(service: &Service) -> String {
     match (&service.customer_id, &service.contact_key) {
-        (Some(customer), _) => search(By::Customer, customer, None),
-        (None, Some(key)) => search(By::ContactKey, key, None),
+        (Some(customer), _) => search(By::Customer, customer, 1),
+        (None, Some(key)) => search(By::ContactKey, key, 1),
         (None, None) => journey_of_service(service.service_id),
     }
 }
 
 /// The address of the time line of one service.
 pub(super) fn journey_of_service(service: ServiceId) -> String {
-    search(By::Service, &service.to_string(), None)
+    search(By::Service, &service.to_string(), 1)
 }

@@ -10,12 +10,16 @@ mod dashboard;
 mod element;
 mod figures;
 mod format;
+mod groups;
 mod journey;
-mod lane;
 mod layout;
 mod leaving;
 mod links;
-mod timeline;
+mod refresh;
+mod service_rows;
+mod standing;
+mod steps;
+mod waterfall;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};

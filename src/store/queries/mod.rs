@@ -1,5 +1,6 @@
 //! Queries. Every answer takes a fixed number of statements, which share one snapshot of the database.
 
+mod journeys;
 mod meanings;
 mod nested;
 mod rows;
@@ -135,9 +136,20 @@ impl Store {
     ) -> Result<Page<Service>, StoreError> {
         let ids: Vec<_> = found.rows.iter().map(|row| row.service_id).collect();
         let (owners, most) = (Owners::Services(&ids), view.most_nested);
-        let mut states = NestedRows::read(&mut *snapshot, Element::State, owners, view.states, most).await?;
-        let mut tasks = NestedRows::read(&mut *snapshot, Element::Task, owners, view.tasks, most).await?;
+        let states = NestedRows::read(&mut *snapshot, Element::State, owners, view.states, most).await?;
+        let tasks = NestedRows::read(&mut *snapshot, Element::Task, owners, view.tasks, most).await?;
         found.keep(states.fitting().min(tasks.fitting()), Element::Service);
+        self.with_steps(snapshot, found, (states, tasks), view).await
+    }
+
+    /// The services of rows, with the states and tasks that were read for them.
+    async fn with_steps(
+        &self,
+        snapshot: &mut PgConnection,
+        found: Found,
+        (mut states, mut tasks): (NestedRows, NestedRows),
+        view: &View,
+    ) -> Result<Page<Service>, StoreError> {
         let rows = found.rows.iter().map(|row| (Element::Service, row));
         let rows = rows.chain(states.rows().map(|row| (Element::State, row)));
         let rows: Vec<_> = rows.chain(tasks.rows().map(|row| (Element::Task, row))).collect();

@@ -46,6 +46,15 @@ impl NestedRows {
         Ok(nested)
     }
 
+    /// Rows that were read otherwise, in ascending order.
+    pub(super) fn of_services(rows: Vec<ElementRow>) -> Self {
+        let mut nested = Self { by_owner: HashMap::new(), complete: usize::MAX, omitted: 0 };
+        for row in rows {
+            nested.by_owner.entry(row.service_id).or_default().push(row);
+        }
+        nested
+    }
+
     /// The number of owners whose rows fit into an answer: at least one, even if some of its rows are left out.
     pub(super) fn fitting(&self) -> usize {
         self.complete.max(1)

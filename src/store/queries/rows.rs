@@ -220,6 +220,28 @@ pub(super) async fn latest(connection: &mut PgConnection, limit: u32) -> Result<
     query.build_query_as().fetch_all(connection).await
 }
 
+/// Reads services in any order.
+pub(super) async fn services(connection: &mut PgConnection, services: &[i64]) -> Result<Vec<ElementRow>, sqlx::Error> {
+    let mut query = select(Element::Service);
+    query.push("s.service_id = any(").push_bind(services.to_vec()).push(")");
+    query.build_query_as().fetch_all(connection).await
+}
+
+/// Reads the newest states or tasks of each of several services, at most `limit` of each, in ascending order. The services
+/// must exist in the same snapshot.
+pub(super) async fn newest_steps(
+    connection: &mut PgConnection,
+    element: Element,
+    services: &[i64],
+    limit: i64,
+) -> Result<Vec<ElementRow>, sqlx::Error> {
+    let mut query = QueryBuilder::new("-- newest_steps\nselect n.* from unnest(");
+    query.push_bind(services.to_vec()).push("::bigint[]) as o(service_id) cross join lateral (");
+    query.push(text(element)).push(" where s.service_id = o.service_id order by s.started_at desc, ");
+    query.push(id_of(element)).push(" desc limit ").push_bind(limit).push(") as n order by n.started_at, n.element_id");
+    query.build_query_as().fetch_all(connection).await
+}
+
 /// The elements in which others are nested, in the order of their page.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Owners<'a> {

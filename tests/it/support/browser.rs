@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::common::capabilities::chrome::ChromeCapabilities;
 use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
+use thirtyfour::error::WebDriverResult;
 use thirtyfour::{
     By, DesiredCapabilities, Key, LoggingPrefsLogLevel, WebDriver, WebElement, prelude::ElementQueryable,
 };
@@ -65,24 +66,27 @@ impl Browser {
 
     /// The visible text of an element.
     pub(crate) async fn text(&self, selector: &str) -> String {
-        self.with_element(selector, async |element| element.text().await.ok()).await
+        self.with_element(selector, async |element| element.text().await).await
     }
 
     /// Clicks on an element.
     pub(crate) async fn click(&self, selector: &str) {
-        self.with_element(selector, async |element| element.click().await.ok()).await;
+        self.with_element(selector, async |element| element.click().await).await;
     }
 
     /// Does something with an element. Repeats it if the page has replaced the element meanwhile.
-    async fn with_element<T>(&self, selector: &str, act: impl AsyncFn(WebElement) -> Option<T>) -> T {
+    async fn with_element<T>(&self, selector: &str, act: impl AsyncFn(WebElement) -> WebDriverResult<T>) -> T {
+        let mut failure = "it does not appear".to_owned();
         let done = async {
             loop {
-                if let Some(done) = act(self.find(selector).await).await {
-                    break done;
+                match act(self.find(selector).await).await {
+                    Ok(done) => break done,
+                    Err(error) => failure = error.to_string(),
                 }
             }
         };
-        tokio::time::timeout(TIMEOUT, done).await.unwrap_or_else(|_| panic!("{selector} keeps being replaced"))
+        let done = tokio::time::timeout(TIMEOUT, done).await;
+        done.unwrap_or_else(|_| panic!("{selector}: {failure}"))
     }
 
     /// Presses a key in the focused element.

@@ -1,97 +1,207 @@
-// Enhances the pages: refreshes open items, shows details in a dialog, and shows tooltips of bars. It fetches the same
-// pages that the links lead to.
+// Enhances the pages: keeps them up to date, loads details in place, and copies links. It fetches the same pages that the
+// links lead to, and changes only what differs.
 'use strict';
 
-// The refresh interval, in milliseconds.
-const INTERVAL = 2000;
+// The shortest and the longest interval between refreshes, in milliseconds. It grows while nothing changes.
+const SHORTEST = 2000;
+const LONGEST = 15000;
 
+document.documentElement.classList.add('scripted');
+
+// Makes an element equal to a newer version. Elements are matched by id; those that are equal stay untouched, and so do
+// focus, selection, open details, and what was loaded into the page.
+const morph = (old, fresh) => {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.nodeValue = fresh.nodeValue;
+    return;
+  }
+  const wasLoaded = 'loaded' in old.dataset;
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name) && name !== 'open' && name !== 'data-loaded') old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (name !== 'open' && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  if (wasLoaded && !('loaded' in fresh.dataset)) {
+    old.dataset.loaded = 'here';
+    return;
+  }
+  if (old.matches('input, select, textarea')) return;
+  morphChildren(old, fresh);
+};
+
+const morphChildren = (old, fresh) => {
+  const known = new Map([...old.children].filter((one) => one.id).map((one) => [one.id, one]));
+  const stay = new Set([...fresh.children].map((one) => one.id));
+  let at = old.firstChild;
+  const drop = () => {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  };
+  for (const child of [...fresh.childNodes]) {
+    while (at?.id && !stay.has(at.id)) drop();
+    const same = child.id ? known.get(child.id) : at && !at.id && at.nodeName === child.nodeName ? at : null;
+    if (!same) {
+      old.insertBefore(child, at);
+      continue;
+    }
+    if (same === at) at = at.nextSibling;
+    else old.insertBefore(same, at);
+    morph(same, child);
+  }
+  while (at) drop();
+};
+
+// The server's time: that of the page, counted on.
+let asOf = null;
+const readTime = () => {
+  const now = document.querySelector('[data-now]')?.dataset.now;
+  if (now && now !== asOf?.text) asOf = { text: now, at: performance.now() };
+};
+const duration = (seconds) => {
+  const two = (large, unit, small, part) => (small ? `${large} ${unit} ${small} ${part}` : `${large} ${unit}`);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return two(Math.floor(seconds / 60), 'min', seconds % 60, 's');
+  if (seconds < 86400) return two(Math.floor(seconds / 3600), 'h', Math.floor((seconds % 3600) / 60), 'min');
+  return two(Math.floor(seconds / 86400), 'd', Math.floor((seconds % 86400) / 3600), 'h');
+};
+setInterval(() => {
+  readTime();
+  if (!asOf || document.hidden) return;
+  const now = Number(asOf.text) + performance.now() - asOf.at;
+  for (const one of document.querySelectorAll('.elapsed')) {
+    const text = duration(Math.max(0, Math.floor((now - one.dataset.from) / 1000)));
+    if (one.firstChild && one.textContent !== text) one.firstChild.nodeValue = text;
+  }
+}, 1000);
+
+const tags = new Map();
+
+// Fetches a page. Gives null if it has not changed since the last time.
 const page = async (address) => {
-  const response = await fetch(address);
-  if (!response.ok) throw new Error(String(response.status));
+  const tag = tags.get(address);
+  const response = await fetch(address, { cache: 'no-store', headers: tag ? { 'If-None-Match': tag } : {} });
+  if (response.status === 304) return null;
+  if (response.status >= 500) throw new Error(String(response.status));
+  tags.set(address, response.headers.get('etag'));
   return new DOMParser().parseFromString(await response.text(), 'text/html');
 };
 
-// Replaces an element with a newer version. Keeps open tables, the scroll position and the focus.
-const replace = (old, fresh) => {
-  const open = new Set([...old.querySelectorAll('details[open]')].map((one) => one.id));
-  for (const one of fresh.querySelectorAll('details')) one.open = open.has(one.id);
-  const focus = old.contains(document.activeElement) && document.activeElement.getAttribute('href');
-  const scroll = old.querySelector('.timeline')?.scrollLeft ?? 0;
-  old.replaceWith(fresh);
-  const timeline = fresh.querySelector('.timeline');
-  if (timeline) timeline.scrollLeft = scroll;
-  if (focus) fresh.querySelector(`[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+// What an element that loads its content has on another page.
+const partOf = (holder, fetched) => {
+  const part = fetched.querySelector(holder.dataset.part);
+  if (!part) return null;
+  const fresh = holder.cloneNode(false);
+  if (part.id === holder.id) {
+    fresh.append(...part.childNodes);
+  } else {
+    // Its row has the same heading.
+    part.removeAttribute('id');
+    part.querySelector('header')?.remove();
+    fresh.append(part);
+  }
+  fresh.dataset.loaded = 'here';
+  return fresh;
 };
 
-const dialog = document.getElementById('details');
-let shown = null;
+const load = async (holder) => {
+  const address = holder.dataset.load;
+  if (!('loaded' in holder.dataset)) tags.delete(address);
+  const fetched = await page(address);
+  const fresh = fetched && partOf(holder, fetched);
+  if (!fresh) return Boolean(fetched);
+  const waiting = !('loaded' in holder.dataset);
+  if (waiting) holder.replaceChildren();
+  holder.dataset.loaded = 'here';
+  morph(holder, fresh);
+  return true;
+};
 
+// Loads the content of what is opened.
+document.addEventListener(
+  'toggle',
+  (event) => {
+    const holder = event.target.open && event.target.querySelector(':scope > [data-load]:not([data-loaded])');
+    if (holder) load(holder).catch(() => lost(true));
+    soon();
+  },
+  true,
+);
+
+const lost = (is) => {
+  const sign = document.getElementById('lost');
+  if (sign) sign.hidden = !is;
+};
+
+const refreshPage = async () => {
+  const live = document.querySelector('main > [data-live]');
+  if (!live) return false;
+  const fetched = await page(location.href.split('#')[0]);
+  if (!fetched) return false;
+  const fresh = fetched.getElementById(live.id);
+  if (fresh) morph(live, fresh);
+  else morph(document.querySelector('main'), fetched.querySelector('main') ?? document.createElement('main'));
+  return true;
+};
+
+// Refreshes the page, and what was loaded into it and is open.
+const refreshAll = async () => {
+  const focused = document.activeElement;
+  let changed = await refreshPage();
+  for (const holder of document.querySelectorAll('details[open] > [data-loaded=here]')) {
+    const ended = holder.querySelector(':scope > article:not([data-live])');
+    if (!ended && holder.isConnected) changed = (await load(holder)) || changed;
+  }
+  if (document.activeElement === document.body && focused?.isConnected) focused.focus({ preventScroll: true });
+  return changed;
+};
+
+let interval = SHORTEST;
+let timer = null;
+const soon = () => {
+  interval = SHORTEST;
+  clearTimeout(timer);
+  timer = setTimeout(refresh, interval);
+};
 const refresh = async () => {
   try {
-    if (document.hidden) return;
-    const old = document.querySelector('main > [data-live]');
-    if (old) {
-      const fresh = (await page(location.href)).getElementById(old.id);
-      if (fresh) replace(old, fresh);
-    }
-    const detail = dialog?.open && dialog.querySelector('[data-live]');
-    if (detail && shown) {
-      const fresh = (await page(shown)).getElementById('element');
-      if (fresh) detail.replaceWith(fresh);
+    if (!document.hidden) {
+      interval = (await refreshAll()) ? SHORTEST : Math.min(interval * 1.5, LONGEST);
+      lost(false);
     }
   } catch {
-    // The server is unavailable; the next refresh tries again.
+    lost(true);
   } finally {
-    setTimeout(refresh, INTERVAL);
+    clearTimeout(timer);
+    timer = setTimeout(refresh, interval);
   }
 };
-setTimeout(refresh, INTERVAL);
+document.addEventListener('visibilitychange', soon);
+soon();
 
-// Shows details in a dialog instead of following the link, unless a modifier key is held.
+// Copies the address that a button names. Pages without TLS have no clipboard but this one.
 document.addEventListener('click', async (event) => {
-  const link = event.target.closest?.('#journey a.element');
-  if (!link || !dialog || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const address = link.getAttribute('href');
+  const button = event.target.closest?.('button.copy');
+  if (!button) return;
+  const link = button.parentElement.querySelector('a');
   try {
-    const fresh = (await page(address)).getElementById('element');
-    shown = address;
-    dialog.querySelector('.content').replaceChildren(fresh);
-    hide();
-    dialog.showModal();
+    await navigator.clipboard.writeText(link.href);
   } catch {
-    location.assign(address);
+    const text = document.createElement('textarea');
+    text.value = link.href;
+    button.after(text);
+    text.select();
+    document.execCommand('copy');
+    text.remove();
+    button.focus();
   }
-});
-dialog?.addEventListener('click', (event) => {
-  if (event.target === dialog) dialog.close();
+  button.textContent = 'Copied';
 });
 
 // Changing one of the dashboard's two times selects the custom period.
 for (const moment of document.querySelectorAll('.moments input')) {
   moment.addEventListener('change', () => (document.getElementById('period').value = 'chosen'));
 }
-
-const tip = document.getElementById('tip');
-
-const hide = () => {
-  if (tip) tip.hidden = true;
-};
-const show = (event) => {
-  const bar = event.target.closest?.('a.bar');
-  if (!tip || !bar) return hide();
-  tip.textContent = bar.getAttribute('aria-label');
-  tip.hidden = false;
-  const place = bar.querySelector('rect').getBoundingClientRect();
-  const width = tip.offsetWidth;
-  tip.style.left = `${Math.max(8, Math.min(place.left, innerWidth - width - 8))}px`;
-  const below = place.bottom + 8;
-  tip.style.top = `${below + tip.offsetHeight > innerHeight ? place.top - tip.offsetHeight - 8 : below}px`;
-};
-document.addEventListener('mouseover', show);
-document.addEventListener('focusin', show);
-document.addEventListener('focusout', hide);
-document.addEventListener('scroll', hide, true);
-document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') hide();
-});

@@ -1,0 +1,41 @@
+//! The journey of a customer: a search for services, and a page of what it finds.
+
+use super::element::Service;
+use super::ids::ServiceId;
+
+/// The most services of an owner that a journey counts and orders, the newest ones.
+pub const MOST_SERVICES: i64 = 20_000;
+
+/// The most states, and the most tasks, of each service of a journey but the first.
+pub const STEPS: i64 = 40;
+
+/// What a journey is searched by. Services that match any of these belong to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    /// The customer.
+    pub customer: Option<String>,
+    /// The contact key of services without a customer.
+    pub contact_key: Option<String>,
+    /// The service.
+    pub service: Option<ServiceId>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    /// The number of elements before the page.
+    pub skip: i64,
+    /// The most elements on the page.
+    pub limit: i64,
+}
+
+/// A page of a journey.
+#[derive(Debug)]
+pub struct Journey {
+    /// The services of the page: open ones first, and the newest first.
+    pub services: Vec<Service>,
+    /// The number of all services, at most [`MOST_SERVICES`] of a customer and of a contact key.
+    pub total: i64,
+    /// How many of them are open.
+    pub open: i64,
+}

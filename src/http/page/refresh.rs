@@ -1,0 +1,36 @@
+//! When a page that refreshes has changed.
+
+use std::fmt::Debug;
+
+use actix_web::http::header::EntityTag;
+
+use super::super::etag::tag_of;
+use super::assets;
+use super::steps::{Step, Steps};
+use crate::domain::time::Timestamp;
+
+/// The part of its length by which an open bar grows before the page is sent again. The script counts durations on
+/// meanwhile.
+const GROWTH: i64 = 8;
+
+/// The tag of the page of a journey. It changes with what is recorded, when a step exceeds its estimate, and when an open
+/// bar has grown by a part of its length.
+pub(super) fn tag(content: &impl Debug, of_services: &[Steps], now: Timestamp) -> EntityTag {
+    let of_service = |steps: &Steps| {
+        let all = std::iter::once(&steps.itself).chain(&steps.rows);
+        let late: Vec<_> = all.clone().map(|step| step.overrun(now).is_some()).collect();
+        (growth(all.filter(|step| step.is_open()), now), late)
+    };
+    let growth: Vec<_> = of_services.iter().map(of_service).collect();
+    let version = (assets::version(), env!("CARGO_PKG_VERSION"));
+    tag_of(format!("{:?}", (version, content, of_services, growth)).as_bytes())
+}
+
+/// A number that changes when the longest of open steps has grown enough.
+fn growth<'a>(open: impl Iterator<Item = &'a Step>, now: Timestamp) -> i64 {
+    let longest = open.map(|step| step.duration(now)).max().unwrap_or_default();
+    // Powers of two: the boundaries do not depend on when the page is asked for.
+    let step = (longest / GROWTH).max(1);
+    let step = 1_i64 << step.ilog2();
+    longest / step * step
+}

@@ -1,0 +1,110 @@
+//! Where a customer stands, in one sentence, and what went wrong last.
+
+use maud::{Markup, html};
+
+use super::format::{self, name};
+use super::steps::{Step, Steps};
+use super::waterfall::over_estimate;
+use crate::domain::ids::Element;
+use crate::domain::journey::{Journey, MOST_SERVICES};
+use crate::domain::time::Timestamp;
+
+/// The true number of services, and how many of them are open.
+pub(super) fn totals(journey: &Journey) -> Markup {
+    let more = if journey.total >= MOST_SERVICES { "more than " } else { "" };
+    let total = usize::try_from(journey.total).unwrap_or_default();
+    html! { (more) (format::count(total, "service", "services")) ", " (journey.open) " open" }
+}
+
+/// The sentence about the service that is listed first, which is open if any is.
+pub(super) fn sentence(first: &Steps, now: Timestamp) -> Markup {
+    let service = &first.itself;
+    html! {
+        p class="standing" {
+            b { (name(&service.kind)) }
+            @match service.end {
+                Some(end) => {
+                    " ended " (ago(end, now)) ": " b { (name(&service.outcome.text)) }
+                    @if let Some(last) = last(first) { ", after " b { (name(&last.kind)) } } "."
+                }
+                None => { " is open" (where_it_is(first, now)) "." }
+            }
+        }
+    }
+}
+
+fn where_it_is(steps: &Steps, now: Timestamp) -> Markup {
+    let is_open_state = |row: &&Step| row.is_open() && row.element == Element::State && row.fault.is_none();
+    let state = steps.rows.iter().filter(is_open_state).max_by_key(|row| (row.from, row.id));
+    html! {
+        @if let Some(state) = state { ", in " b { (name(&state.kind)) } }
+        @match (steps.current(), steps.waiting) {
+            (_, Some(since)) => {
+                ": nothing is active"
+                @if let Some(last) = last(steps) { ", after " b { (name(&last.kind)) } " (" (name(&last.outcome.text)) ")" }
+                ", waiting for " (format::elapsed(since, now))
+            }
+            (Some(step), None) => {
+                ": "
+                @if step.element == Element::Task { b { (name(&step.kind)) } " has been active" } @else { "it has lasted" }
+                " for " (format::elapsed(step.from, now))
+                @if let Some(over) = step.overrun(now) { ", " b class="late" { (over_estimate(step, over, now)) " over the estimate" } }
+            }
+            (None, None) => { ": no step has started, for " (format::elapsed(steps.itself.from, now)) }
+        }
+    }
+}
+
+/// The step that ended last, of the finest kind.
+fn last(steps: &Steps) -> Option<&Step> {
+    steps
+        .rows_of(steps.finest())
+        .filter(|row| !row.is_open() && row.fault.is_none())
+        .max_by_key(|row| (row.end, row.id))
+}
+
+/// What went wrong last in the services of the page: a step that ended badly, was not ended by anybody, took longer than
+/// estimated, or whose times cannot be right.
+pub(super) fn trouble(of_services: &[Steps], now: Timestamp) -> Markup {
+    let all = of_services
+        .iter()
+        .flat_map(|steps| std::iter::once(&steps.itself).chain(&steps.rows).map(move |row| (steps, row)));
+    let wrong = all.filter_map(|(steps, row)| Some((steps, row, what(row, now)?)));
+    let latest =
+        wrong.max_by_key(|(_, row, _)| (row.fault.is_none(), row.end.unwrap_or(now), row.element as u8, row.id));
+    html! {
+        @if let Some((steps, row, what)) = latest {
+            p class="trouble" {
+                span aria-hidden="true" { "⚠ " } "What went wrong last: "
+                a href=(row.href) { (name(&row.kind)) }
+                @if row.element != Element::Service { " in " (name(&steps.itself.kind)) }
+                " " (what)
+                @if let Some(end) = row.end { ", " (format::moment(end)) }
+                "."
+            }
+        }
+    }
+}
+
+fn what(row: &Step, now: Timestamp) -> Option<Markup> {
+    if let Some(fault) = row.fault {
+        return Some(html! { (fault) ": a clock is wrong" });
+    }
+    if row.outcome.is_bad() {
+        return Some(html! { "ended with " b { (name(&row.outcome.text)) } });
+    }
+    if row.auto_completed {
+        return Some(html! { "was completed automatically, since nothing happened" });
+    }
+    let over = row.overrun(now)?;
+    Some(html! {
+        @if row.is_open() { "is " (over_estimate(row, over, now)) " over its estimate" }
+        @else { "took " (format::duration(over)) " longer than estimated" }
+    })
+}
+
+fn ago(at: Timestamp, now: Timestamp) -> Markup {
+    html! {
+        @if at > now { "at " (format::moment(at)) } @else { (format::elapsed(at, now)) " ago" }
+    }
+}
