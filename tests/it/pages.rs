@@ -216,6 +216,28 @@ async fn the_dashboard_shows_the_figures_of_the_reports() {
 }
 
 #[tokio::test]
+async fn the_dashboard_compares_with_the_period_before_and_draws_nothing_in_the_future() {
+    let app = TestApp::spawn().await;
+    for (kind, number) in [("small", 1), ("large", 3)] {
+        for _ in 0..number {
+            let service = app.start("/services/start", &json!({"customer_id": "c", "service_type": kind})).await;
+            app.post(&format!("/services/{service}/end"), &json!({})).await.is(204);
+        }
+    }
+    app.clock.advance(60 * 60 * 1000);
+    app.start("/services/start", &json!({"customer_id": "c", "service_type": "small"})).await;
+    app.clock.advance(30 * 60 * 1000);
+    let html = page(&app, "/dashboard?period=hour").await;
+    assert!(html.contains("the period before: 4") && html.contains("class=\"outline\""), "{html}");
+    assert!(html.contains("only partly in the period"), "{html}");
+    let html = page(&app, "/dashboard?period=day").await;
+    let order = ["<bdi>large</bdi>", "<bdi>small</bdi>"].map(|name| html.find(name).unwrap());
+    assert!(order.is_sorted(), "the largest comes first: {html}");
+    let ahead = page(&app, "/dashboard?from=2026-02-05T09:00&to=2026-02-07T09:00").await;
+    assert!(!ahead.contains("6 Feb 2026") && ahead.contains("5 Feb 2026, 10:41:00"), "{ahead}");
+}
+
+#[tokio::test]
 async fn assets_may_be_kept_for_good() {
     let app = TestApp::spawn().await;
     let html = page(&app, "/journey").await;

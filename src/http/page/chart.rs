@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::format::{self, isolated, name};
-use crate::domain::report::{ActivityRow, DurationRow};
+use crate::domain::report::{ActivityRow, DurationRow, Period};
 
 /// The heights of the two parts of a chart over time, in pixels: columns of starts and ends, and the area of open services.
 const COLUMNS: i64 = 130;
@@ -13,8 +13,8 @@ const OPEN: i64 = 70;
 /// The left edge of a chart over time, in thousandths of a percent of the width. The numbers of the scale are to its left.
 const LEFT: i64 = 12_000;
 
-/// The maximum number of time labels below a chart.
-const TIMES: usize = 6;
+/// The position from which a label below a chart would be cut off, in thousandths of a percent.
+const LAST_LABEL: i64 = 80_000;
 
 /// A labelled bar.
 pub(super) struct Row {
@@ -141,38 +141,57 @@ fn doublings(millis: i64) -> i64 {
     whole * 1000 + i64::try_from(i128::from(millis - power) * 1000 / i128::from(power)).unwrap_or(0)
 }
 
-/// A chart of services over time: columns of starts and ends, and an area of open services below. `step` is the length of
-/// a bucket in milliseconds.
-pub(super) fn over_time(rows: &[ActivityRow], step: i64) -> Markup {
+/// A chart of services over time: columns of starts and ends, with those of the period before as outlines, and an area of
+/// open services below.
+pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Period) -> Markup {
     let count = i64::try_from(rows.len()).unwrap_or(1).max(1);
-    let width = (100_000 - LEFT) / count;
-    let most = round(rows.iter().map(|row| row.started.max(row.ended)).max().unwrap_or_default());
+    let (step, width) = (period.bucket(), (100_000 - LEFT) / count);
+    let most = round(rows.iter().chain(before).map(|row| row.started.max(row.ended)).max().unwrap_or_default());
     let most_open = round(rows.iter().map(|row| row.open).max().unwrap_or_default());
     let place = |at: usize| LEFT + i64::try_from(at).unwrap_or(0) * width;
-    let height = |value: i64, of: i64, pixels: i64| value * pixels / of;
     let (base, open_base) = (10 + COLUMNS, 10 + COLUMNS + 40 + OPEN);
+    let column = |x: i64, value: i64, class: &str| {
+        let height = value * COLUMNS / most;
+        html! { rect class=(class) x=(share(x)) width=(share(width * 4 / 10)) y=(base - height) height=(height) {} }
+    };
+    let is_partial = |row: &ActivityRow| row.start < period.from || row.start.millis() + step > period.to.millis();
+    let partial = rows.iter().any(is_partial);
     html! {
         ul class="legend" aria-label="Legend" {
             li { span class="chip c6" { "started" } } li { span class="chip c1" { "ended" } } li { span class="chip open" { "open" } }
+            @if partial { li class="quiet" { span class="sample partial" {} "only partly in the period" } }
         }
         svg class="over-time" width="100%" height=(open_base + 26) role="img" aria-label="Services over time; see the table for the numbers" {
             (level(10, most)) (level(base, 0)) (level(open_base - OPEN, most_open)) (level(open_base, 0))
             @for (at, row) in rows.iter().enumerate() {
-                @let (started, ended) = (height(row.started, most, COLUMNS), height(row.ended, most, COLUMNS));
-                @let open = height(row.open, most_open, OPEN);
-                g {
-                    title { (format::formatted(row.start, "%-d %b %H:%M:%S")) ": " (row.started) " started, " (row.ended) " ended, " (row.open) " open" }
+                @let open = row.open * OPEN / most_open;
+                @let (left, right) = (place(at) + width / 10, place(at) + width / 2);
+                g class=[is_partial(row).then_some("partial")] {
+                    title {
+                        (format::formatted(row.start, "%-d %b %Y %H:%M:%S")) " UTC: " (row.started) " started, " (row.ended) " ended, " (row.open) " open"
+                        @if is_partial(row) { "; only partly in the period" }
+                    }
                     rect class="hit" x=(share(place(at))) width=(share(width)) y="10" height=(open_base - 10) {}
-                    rect class="segment c6" x=(share(place(at) + width / 10)) width=(share(width * 4 / 10)) y=(base - started) height=(started) {}
-                    rect class="segment c1" x=(share(place(at) + width / 2)) width=(share(width * 4 / 10)) y=(base - ended) height=(ended) {}
+                    (column(left, row.started, "segment c6")) (column(right, row.ended, "segment c1"))
+                    @if let Some(earlier) = before.get(at) {
+                        (column(left, earlier.started, "outline")) (column(right, earlier.ended, "outline"))
+                    }
                     rect class="area" x=(share(place(at))) width=(share(width)) y=(open_base - open) height=(open) {}
                 }
             }
-            @for (at, row) in rows.iter().enumerate().step_by(rows.len().div_ceil(TIMES).max(1)) {
-                @let anchor = if place(at) > 85_000 { "end" } else { "start" };
-                text x=(share(place(at))) y=(open_base + 18) text-anchor=(anchor) { (time(row, step)) }
+            @for (at, row) in rows.iter().enumerate().step_by(rows.len().div_ceil(times(step)).max(1)) {
+                @if place(at) < LAST_LABEL { text x=(share(place(at))) y=(open_base + 18) { (time(row, step)) } }
             }
         }
+    }
+}
+
+/// The number of time labels for which there is room on a phone: they are longer the longer a bucket is.
+const fn times(step: i64) -> usize {
+    match step {
+        ..60_000 => 4,
+        60_000..3_600_000 => 6,
+        _ => 3,
     }
 }
 

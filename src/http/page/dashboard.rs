@@ -58,7 +58,8 @@ impl DashboardInQuery {
     fn scope(&self, now: Timestamp) -> Result<Scope, Problem> {
         let period = match PERIODS.into_iter().find(|(name, ..)| *name == self.period) {
             Some((_, _, length)) => Period::new(Some(Timestamp::from_millis(now.millis() - length)), Some(now), now),
-            None => Period::new(self.from, self.to, now),
+            // Nothing is drawn in the future.
+            None => Period::new(self.from, self.to.map(|to| if self.from < Some(now) { to.min(now) } else { to }), now),
         };
         Ok(Scope { period: period.ok_or_else(backwards)?, service_type: self.service_type.clone() })
     }
@@ -83,6 +84,7 @@ pub(in crate::http) async fn get_dashboard_page(
     let types = store.list_service_types(SUGGESTED).await?;
     let figures = Figures {
         activity: store.report_activity(&scope).await?,
+        before: store.report_activity(&before(&scope)).await?,
         outcomes: store.report_outcomes(&scope).await?,
         durations: store.report_durations(&scope).await?,
         stops: store.report_stops(&scope).await?,
@@ -104,6 +106,15 @@ pub(in crate::http) async fn get_dashboard_page(
         }
     };
     layout::answer_elsewhere("Dashboard".to_owned(), Here::Dashboard, main).await
+}
+
+/// The period before, moved by whole buckets, so that each bucket has one to compare with.
+fn before(scope: &Scope) -> Scope {
+    let Period { from, to } = scope.period;
+    let step = scope.period.bucket();
+    let shift = (to.millis() - from.millis() + step - 1) / step * step;
+    let earlier = |at: Timestamp| Timestamp::from_millis(at.millis() - shift);
+    Scope { period: Period { from: earlier(from), to: earlier(to) }, service_type: scope.service_type.clone() }
 }
 
 fn form(asked: &DashboardInQuery, scope: &Scope, types: &[String]) -> Markup {
@@ -145,17 +156,25 @@ fn second(at: Timestamp) -> Timestamp {
     Timestamp::from_millis(at.millis().div_euclid(1000) * 1000)
 }
 
-/// Four totals of the period.
+/// Four totals of the period, and those of the period before.
 fn totals(figures: &Figures) -> Markup {
-    let sum = |count: fn(&ActivityRow) -> i64| figures.activity.iter().map(count).sum::<i64>();
-    let open = figures.activity.last().map_or(0, |row| row.open);
+    let sum = |rows: &[ActivityRow], count: fn(&ActivityRow) -> i64| rows.iter().map(count).sum::<i64>();
+    let both = |count| (sum(&figures.activity, count), Some(sum(&figures.before, count)));
+    let open = |rows: &[ActivityRow]| rows.last().map_or(0, |row| row.open);
     let tasks = figures.durations.iter().map(|row| row.tasks).sum::<i64>();
     html! {
         dl class="totals" {
-            @for (label, number) in [
-                ("Services started", sum(|row| row.started)), ("Services ended", sum(|row| row.ended)),
-                ("Services open at the end", open), ("Tasks ended", tasks),
-            ] { div { dt { (label) } dd { (chart::number(number)) } } }
+            @for (label, (number, before)) in [
+                ("Services started", both(|row| row.started)), ("Services ended", both(|row| row.ended)),
+                ("Services open at the end", (open(&figures.activity), Some(open(&figures.before)))),
+                ("Tasks ended", (tasks, None)),
+            ] {
+                div {
+                    dt { (label) }
+                    dd { (chart::number(number)) }
+                    @if let Some(before) = before { dd class="quiet" { "the period before: " (chart::number(before)) } }
+                }
+            }
         }
     }
 }

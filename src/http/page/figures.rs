@@ -24,6 +24,8 @@ const NONE: &str = "none given";
 pub(super) struct Figures {
     pub(super) scope: Scope,
     pub(super) activity: Vec<ActivityRow>,
+    /// The activity in the period before, with the same number of buckets.
+    pub(super) before: Vec<ActivityRow>,
     pub(super) outcomes: Vec<OutcomeRow>,
     pub(super) durations: Vec<DurationRow>,
     pub(super) stops: Vec<StopRow>,
@@ -80,7 +82,7 @@ pub(super) fn activity(figures: &Figures) -> Markup {
     let rows = &figures.activity;
     let step = format::duration(figures.scope.period.bucket());
     let quiet = rows.iter().all(|row| row.started == 0 && row.ended == 0 && row.open == 0);
-    let plot = if quiet { nothing() } else { chart::over_time(rows, figures.scope.period.bucket()) };
+    let plot = if quiet { nothing() } else { chart::over_time(rows, &figures.before, figures.scope.period) };
     let table = html! {
         thead { tr {
             th scope="col" { "From" } th scope="col" class="number" { "Started" } th scope="col" class="number" { "Ended" }
@@ -92,7 +94,9 @@ pub(super) fn activity(figures: &Figures) -> Markup {
         } } }
         (more(rows.len()))
     };
-    let about = format!("Services started and ended in each interval of {step}, and services open at its end.");
+    let about = format!(
+        "Services started and ended in each interval of {step} (UTC), and services open at its end. Outlines are of the period before."
+    );
     panel(&figures.scope, ("activity", "Services over time", &about), &plot, &table)
 }
 
@@ -105,10 +109,12 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
     seen.sort();
     seen.dedup();
     format::assign_colours(&mut seen);
-    let plot: Vec<_> = of_types().map(|rows| outcomes_of_type(rows, &seen)).collect();
     let plot = html! {
-        @if plot.is_empty() { (nothing()) } @else {
-            (chart::bars(&plot, CHART_ROWS))
+        @if rows.is_empty() { (nothing()) } @else {
+            @for (element, title) in [("service", "Services"), ("state", "States"), ("task", "Tasks")] {
+                @let plot = by_size(of_types().filter(|rows| rows[0].element == element), &seen);
+                @if !plot.is_empty() { h3 { (title) } (chart::bars(&plot, CHART_ROWS)) }
+            }
             ul class="legend" aria-label="Legend" {
                 @for one in seen.iter().take(CHART_ROWS) { li { (chip(one)) } }
                 @if seen.len() > CHART_ROWS { li class="quiet" { "and " (left_out(seen.len(), CHART_ROWS)) " more" } }
@@ -135,6 +141,13 @@ fn outcome(disposition: Option<&String>) -> Outcome {
     Outcome { text: named(disposition).to_owned(), class }
 }
 
+/// The bars of element types, the largest first.
+fn by_size<'a>(types: impl Iterator<Item = &'a [OutcomeRow]>, seen: &[Outcome]) -> Vec<Row> {
+    let mut types: Vec<_> = types.collect();
+    types.sort_by_key(|rows| std::cmp::Reverse(rows.iter().map(|row| row.ended).sum::<i64>()));
+    types.into_iter().map(|rows| outcomes_of_type(rows, seen)).collect()
+}
+
 fn outcomes_of_type(rows: &[OutcomeRow], seen: &[Outcome]) -> Row {
     let segment = |row: &OutcomeRow| {
         let text = named(row.disposition.as_ref());
@@ -148,7 +161,7 @@ fn outcomes_of_type(rows: &[OutcomeRow], seen: &[Outcome]) -> Row {
         let text = format!("with {} other dispositions", chart::number(left_out(rows.len(), SEGMENTS)));
         segments.push(Segment { text, class: "none", count });
     }
-    Row { label: named(first.kind.as_ref()).to_owned(), note: first.element.clone(), segments }
+    Row { label: named(first.kind.as_ref()).to_owned(), note: String::new(), segments }
 }
 
 /// The panel of task durations.
