@@ -49,6 +49,7 @@ async fn play(service: &mut Service) -> Result<()> {
         let client = Client::new(&url);
         let filled = world::fill(&client).await?;
         println!("The demo world {filled}:");
+        println!("  {url}/");
         println!("  {url}/journey");
         println!("  {url}/dashboard");
         world::play_live(&client).await;

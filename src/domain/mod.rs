@@ -20,6 +20,7 @@ pub mod lifetime;
 pub mod metadata;
 pub mod mode;
 pub mod once_only;
+pub mod overview;
 pub mod purge;
 pub mod query;
 pub mod reader;

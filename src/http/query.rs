@@ -170,7 +170,7 @@ impl Parameters {
         timestamp.map(Some).ok_or_else(|| Problem::invalid_query(name, detail()))
     }
 
-    fn span(&mut self, from: &str, to: &str) -> Result<Span, Problem> {
+    pub(super) fn span(&mut self, from: &str, to: &str) -> Result<Span, Problem> {
         Ok(Span { from: self.timestamp(from)?, to: self.timestamp(to)? })
     }
 
@@ -179,7 +179,7 @@ impl Parameters {
     }
 
     /// `true` or `false`, case-insensitive. Defaults to false.
-    fn flag(&mut self, name: &str) -> Result<bool, Problem> {
+    pub(super) fn flag(&mut self, name: &str) -> Result<bool, Problem> {
         let Some(text) = self.one(name)? else { return Ok(false) };
         match text.to_ascii_lowercase().as_str() {
             "true" => Ok(true),

@@ -95,7 +95,9 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
 
 /// Routes of the pages and of the API documentation page, with their names in the log. Pages are served at the root
 /// alone.
-pub(super) const PAGES: [(&str, &str); 8] = [
+pub(super) const PAGES: [(&str, &str); 10] = [
+    ("/", "get_now_page"),
+    ("/list", "get_list_page"),
     ("/journey", "get_journey_page"),
     ("/journey/services/{service_id}", "get_service_page"),
     ("/journey/services/{service_id}/states/{state_id}", "get_state_page"),
@@ -107,9 +109,11 @@ pub(super) const PAGES: [(&str, &str); 8] = [
 ];
 
 fn pages(config: &mut web::ServiceConfig) {
-    let [journey, service, state, task, dashboard, asset, ..] = PAGES;
+    let [now, list, journey, service, state, task, dashboard, asset, ..] = PAGES;
     let page = |(path, name): (&str, &str), route: Route| page::at(path, name, route);
     config
+        .service(page(now, web::get().to(page::get_now_page)))
+        .service(page(list, web::get().to(page::get_list_page)))
         .service(page(journey, web::get().to(page::get_journey_page)))
         .service(page(service, web::get().to(page::get_service_page)))
         .service(page(state, web::get().to(page::get_state_page)))

@@ -20,6 +20,7 @@ mod metadata;
 mod metrics;
 mod migrations;
 mod outdated_views;
+mod overview;
 mod queries;
 mod reads;
 mod records;

@@ -322,13 +322,18 @@ async fn a_slash_at_the_end_of_a_path_makes_no_difference() {
     app.post("/genesys/1/cs/services/1/tasks/start/", &json!({})).await.is(201);
     app.post("/services/1/tasks/1/end/?state_id=", &json!({})).await.refused(400, "invalid_query");
     app.post("/services/1/tasks/1/end/", &json!({})).await.is(204);
-    for path in ["/services/1/", "/services/1/tasks/?limit=1", "/journey/", "/dashboard/?period=day", "/openapi.json/"]
-    {
+    for path in [
+        "/services/1/",
+        "/services/1/tasks/?limit=1",
+        "/journey/",
+        "/dashboard/?period=day",
+        "/list/",
+        "/openapi.json/",
+    ] {
         app.get(path).await.is(200);
     }
     app.get("/services/1/tasks/1/?extensions=Foo.*").await.refused(400, "invalid_query");
     app.get("/nothing/").await.refused(404, "not_found");
-    app.get("/").await.refused(404, "not_found");
     app.delete("/services/1/").await.is(200);
     app.get("/services/1").await.refused(404, "unknown_service");
 }

@@ -30,6 +30,7 @@ mod log;
 mod memory;
 mod metrics;
 mod migrations;
+mod now;
 mod once_only;
 mod openapi;
 mod openapi_examples;

@@ -136,8 +136,8 @@ async fn a_trace_is_taken_over_into_the_log() {
     let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("LOG_FORMAT", "json")];
     let mut program = Program::start_with(&settings);
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let sent =
-        Command::new("curl").args(["-s", "-H", &format!("traceparent: {parent}"), &program.url]).output().unwrap();
+    let url = format!("{}/nothing", program.url);
+    let sent = Command::new("curl").args(["-s", "-H", &format!("traceparent: {parent}"), &url]).output().unwrap();
     assert!(sent.status.success());
     let line: Value = serde_json::from_str(&program.line_with("no_such_route")).unwrap();
     assert_eq!(line["trace_id"], "0af7651916cd43dd8448eb211c80319c");

@@ -49,6 +49,14 @@ pub(super) fn isolated(text: &str) -> String {
     format!("\u{2068}{text}\u{2069}")
 }
 
+/// A text truncated to `limit` characters.
+pub(super) fn truncated(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// The time since a moment. The script counts it on.
 pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Markup {
     let millis = (now.millis() - since.millis()).max(0);

@@ -17,6 +17,8 @@ pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charse
 pub(super) enum Here {
     /// None of them.
     Nowhere,
+    /// What is open now.
+    Now,
     /// Journeys.
     Journey,
     /// The dashboard.
@@ -82,11 +84,12 @@ fn page(title: &str, here: Here, main: &Markup) -> Markup {
             body {
                 a class="skip" href="#main" { "Skip to content" }
                 header class="top" {
-                    a class="brand" href="/journey" {
+                    a class="brand" href="/" {
                         img src=(assets::address("icon.svg")) alt="" width="22" height="22";
                         "Context Services"
                     }
                     nav aria-label="Pages" {
+                        a href="/" aria-current=[current(Here::Now)] { "Now" }
                         a href="/journey" aria-current=[current(Here::Journey)] { "Journey" }
                         a href="/dashboard" aria-current=[current(Here::Dashboard)] { "Dashboard" }
                         a href="/docs/" { "API" }

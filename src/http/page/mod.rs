@@ -15,9 +15,12 @@ mod journey;
 mod layout;
 mod leaving;
 mod links;
+mod list;
+mod now;
 mod refresh;
 mod service_rows;
 mod standing;
+mod standings;
 mod steps;
 mod waterfall;
 
@@ -37,6 +40,8 @@ pub(super) use assets::get_asset;
 pub(super) use dashboard::get_dashboard_page;
 pub(super) use element::{get_service_page, get_state_page, get_task_page};
 pub(super) use journey::get_journey_page;
+pub(super) use list::get_list_page;
+pub(super) use now::get_now_page;
 
 /// The content security policy: nothing from other origins, and nothing inline, so that injected markup cannot run scripts.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \

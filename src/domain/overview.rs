@@ -1,0 +1,139 @@
+//! The overview: which services are open, how far they are, and which are past their estimate.
+
+use super::ids::{Element, ServiceId};
+use super::query::{Span, Status};
+use super::time::Timestamp;
+
+/// How many services an overview considers: those of its period that started last.
+pub const CONSIDERED: i64 = 20_000;
+
+/// Which services to list. Values are compared as the `reporting` views name them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// `None`: open and completed ones.
+    pub status: Option<Status>,
+    /// The period of the start of the service.
+    pub started: Span,
+    /// The period of the end, of the service or of the element that `part` selects.
+    pub completed: Span,
+    /// The type of the service.
+    pub service_type: Option<String>,
+    /// The media type of the start of the service.
+    pub channel: Option<String>,
+    /// The type of the step that started last, or of the element that `part` selects.
+    pub step: Option<String>,
+    /// The disposition of the service, or of the element that `part` selects.
+    pub disposition: Option<String>,
+    /// Only services that have a state or task with this step, disposition and end.
+    pub part: Option<Element>,
+    /// Only services that take, or took, longer than expected.
+    pub overdue: bool,
+    /// Only services that ended badly.
+    pub badly: bool,
+}
+
+/// A service and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The service.
+    pub service_id: ServiceId,
+    /// The customer.
+    pub customer_id: Option<String>,
+    /// The contact key.
+    pub contact_key: Option<String>,
+    /// The type of the service.
+    pub service_type: Option<String>,
+    /// The media type of its start.
+    pub channel: Option<String>,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// The name of its disposition.
+    pub disposition: Option<String>,
+    /// The state or task that started last in it.
+    pub step: Option<Step>,
+    /// Who took part in the start of that step, or else of the service.
+    pub agent: Option<String>,
+    /// How long it took, or has taken so far, in milliseconds.
+    pub elapsed_ms: i64,
+    /// How long it was expected to take, in milliseconds: its estimate, or else the median of its type.
+    pub expected_ms: Option<i64>,
+    /// Whether the service has an estimate of its own.
+    pub has_estimate: bool,
+}
+
+impl Standing {
+    /// The time past what was expected, in milliseconds. `None` if there is none.
+    pub fn overrun_ms(&self) -> Option<i64> {
+        self.expected_ms.map(|expected| self.elapsed_ms - expected).filter(|overrun| *overrun > 0)
+    }
+
+    /// Since when nothing has happened: the end or else the start of the last step, or the start of the service.
+    pub fn waiting_since(&self) -> Timestamp {
+        self.step.as_ref().map_or(self.started, |step| step.ended.unwrap_or(step.started))
+    }
+}
+
+/// A state or task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Whether it is a state or a task.
+    pub element: Element,
+    /// Its type.
+    pub kind: Option<String>,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+}
+
+/// A part of the services of a selection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// The services, open ones first, and of these the most overdue.
+    pub rows: Vec<Standing>,
+    /// The number of services in the selection.
+    pub total: i64,
+}
+
+/// The number of services of a selection with one value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// `type`, `channel` or `disposition`.
+    pub property: String,
+    /// The value.
+    pub value: String,
+    /// The number of services.
+    pub services: i64,
+}
+
+/// How services are doing now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// The number of services that are open.
+    pub open: i64,
+    /// The number of open services that take longer than expected.
+    pub overdue: i64,
+    /// The number of services that ended in the last hour.
+    pub ended: i64,
+    /// The number of those that ended badly.
+    pub ended_badly: i64,
+    /// The number of services that have started today.
+    pub started_today: i64,
+    /// The number that had started a week before, by this time of the day.
+    pub started_week_before: i64,
+    /// The number of services that were considered.
+    pub considered: i64,
+    /// The start of the oldest of them.
+    pub oldest: Option<Timestamp>,
+}
+
+/// A service that a search has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match {
+    /// The service.
+    pub service_id: ServiceId,
+    /// Whether the text is equal to one of its identifiers.
+    pub is_exact: bool,
+}

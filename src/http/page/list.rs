@@ -1,0 +1,232 @@
+//! The list of services: the selection stands in the address, and every figure of the pages leads to one.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use maud::{Markup, html};
+
+use super::super::extract::from_path;
+use super::super::problem::Problem;
+use super::super::query::Parameters;
+use super::super::spreadsheet::{Cells, Form, text};
+use super::layout::{self, Here};
+use super::{format, standings};
+use crate::domain::ids::Element;
+use crate::domain::overview::{CONSIDERED, Overview, Selection, Share, Standing};
+use crate::domain::query::Status;
+use crate::domain::time::Timestamp;
+use crate::store::Store;
+
+/// The most rows on a page.
+pub(super) const PAGE: i64 = 100;
+
+/// The most rows of a CSV file.
+const FILE: i64 = 10_000;
+
+/// The parameters of the selection, in the order in which they are shown, with their labels.
+const PARAMETERS: [(&str, &str); 12] = [
+    ("status", "status"),
+    ("type", "type"),
+    ("part", "with a"),
+    ("step", "step"),
+    ("channel", "channel"),
+    ("disposition", "outcome"),
+    ("tone", "outcome is"),
+    ("overdue", "past the estimate"),
+    ("started_from", "started from"),
+    ("started_to", "started before"),
+    ("completed_from", "ended from"),
+    ("completed_to", "ended before"),
+];
+
+/// The parameters of a list, as its addresses have them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Address(Vec<(&'static str, String)>);
+
+impl Address {
+    /// The address of the list with another value of a parameter.
+    pub(super) fn with(&self, name: &'static str, value: &str) -> String {
+        let mut changed = self.without(name);
+        changed.0.push((name, value.to_owned()));
+        changed.to_string()
+    }
+
+    fn without(&self, name: &str) -> Self {
+        Self(self.0.iter().filter(|(known, _)| *known != name).cloned().collect())
+    }
+
+    fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut parameters = Parameters::of(request)?;
+        let mut values = Vec::new();
+        for (name, _) in PARAMETERS {
+            values.extend(parameters.one(name)?.filter(|value| !value.is_empty()).map(|value| (name, value)));
+        }
+        Ok(Self(values))
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let query = serde_urlencoded::to_string(&self.0).unwrap_or_default();
+        if query.is_empty() { f.write_str("/list") } else { write!(f, "/list?{query}") }
+    }
+}
+
+/// The query of a list.
+pub(in crate::http) struct ListInQuery {
+    selection: Selection,
+    address: Address,
+    csv: Option<Form>,
+}
+
+impl ListInQuery {
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let address = Address::of(request)?;
+        let mut parameters = Parameters::of(request)?;
+        let selection = Selection {
+            status: one_of(&mut parameters, "status", STATUSES)?.unwrap_or(Some(Status::Active)),
+            started: parameters.span("started_from", "started_to")?,
+            completed: parameters.span("completed_from", "completed_to")?,
+            service_type: parameters.service_type("type")?,
+            channel: parameters.service_type("channel")?,
+            step: parameters.service_type("step")?,
+            disposition: parameters.service_type("disposition")?,
+            part: one_of(&mut parameters, "part", [("state", Element::State), ("task", Element::Task)])?,
+            overdue: parameters.flag("overdue")?,
+            badly: one_of(&mut parameters, "tone", [("bad", true)])?.unwrap_or(false),
+        };
+        let csv = Form::take(&mut parameters)?;
+        parameters.refuse_rest(Self { selection, address, csv })
+    }
+}
+
+from_path!(ListInQuery, request => ListInQuery::read(request));
+
+const STATUSES: [(&str, Option<Status>); 3] =
+    [("active", Some(Status::Active)), ("completed", Some(Status::Completed)), ("all", None)];
+
+fn one_of<T, const N: usize>(
+    parameters: &mut Parameters,
+    name: &str,
+    known: [(&str, T); N],
+) -> Result<Option<T>, Problem> {
+    let Some(text) = parameters.one(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let names = known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let found = known.into_iter().find(|(name, _)| *name == text).map(|(_, value)| value);
+    found.map(Some).ok_or_else(|| Problem::invalid_query(name, format!("expected one of: {names}")))
+}
+
+/// The list of services.
+pub(in crate::http) async fn get_list_page(
+    store: web::Data<Store>,
+    ListInQuery { selection, address, csv }: ListInQuery,
+) -> Result<HttpResponse, Problem> {
+    if let Some(form) = csv {
+        return form.answer("services.csv", &store.list_overview(&selection, FILE).await?.rows);
+    }
+    let overview = store.list_overview(&selection, PAGE).await?;
+    let shares = store.count_shares(&selection).await?;
+    let now = store.now();
+    let main = move || {
+        html! {
+            h1 { "Services" }
+            (filters(&address))
+            (list(&overview, &shares, &address, now))
+        }
+    };
+    layout::answer_elsewhere("Services".to_owned(), Here::Nowhere, main).await
+}
+
+/// The services of a selection, with links to narrower ones.
+pub(super) fn list(overview: &Overview, shares: &[Share], address: &Address, now: Timestamp) -> Markup {
+    let shown = i64::try_from(overview.rows.len()).unwrap_or(i64::MAX);
+    html! {
+        (narrower(shares, address))
+        p class="quiet" {
+            b { (overview.total) } @if overview.total == 1 { " service" } @else { " services" }
+            @if shown < overview.total { ", of which the first " (shown) " are shown" }
+            ". Times are in UTC. Only the newest " (CONSIDERED) " services of a period are considered. "
+            a class="csv" href=(address.with("format", "excel")) { "CSV" }
+        }
+        @if overview.rows.is_empty() {
+            p class="quiet nothing" { "There is no such service." }
+        } @else {
+            (standings::table(&overview.rows, address, now))
+        }
+    }
+}
+
+/// The filters in the address, each a link to the list without it; and those that can be added.
+fn filters(address: &Address) -> Markup {
+    let label = |name: &str| PARAMETERS.iter().find(|(known, _)| *known == name).map_or("", |(_, label)| *label);
+    let has = |name: &str| address.0.iter().any(|(known, _)| *known == name);
+    html! {
+        ul class="filters" aria-label="Filters" {
+            @if !has("status") { li { span class="filter" { "status: " b { "active" } } } }
+            @for (name, value) in &address.0 {
+                li {
+                    a class="filter" href=(address.without(name)) {
+                        (label(name)) ": " b { bdi { (format::truncated(value, 80)) } } " ×"
+                    }
+                }
+            }
+        }
+        p class="quiet" {
+            @for (name, _) in STATUSES { a href=(address.with("status", name)) { (name) } " · " }
+            @if !has("overdue") { a href=(address.with("overdue", "true")) { "past the estimate" } " · " }
+            a href="/list" { "remove all filters" }
+        }
+    }
+}
+
+fn narrower(shares: &[Share], address: &Address) -> Markup {
+    let parameters = [("type", "Type"), ("channel", "Channel"), ("disposition", "Outcome")];
+    html! {
+        @for (name, label) in parameters {
+            @let of = shares.iter().filter(|share| share.property == name).collect::<Vec<_>>();
+            @if of.len() > 1 {
+                p class="shares" {
+                    span class="quiet" { (label) ": " }
+                    @for share in of {
+                        a href=(address.with(name, &share.value)) { bdi { (format::truncated(&share.value, 40)) } }
+                        span class="quiet" { " " (share.services) } " "
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Cells for Standing {
+    const HEAD: &'static [&'static str] = &[
+        "service_id",
+        "customer_id",
+        "contact_key",
+        "type",
+        "step",
+        "channel",
+        "agent",
+        "started",
+        "waiting_since",
+        "ended",
+        "disposition",
+        "elapsed_ms",
+        "expected_ms",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.service_id.to_string(),
+            text(self.customer_id.as_ref()),
+            text(self.contact_key.as_ref()),
+            text(self.service_type.as_ref()),
+            text(self.step.as_ref().and_then(|step| step.kind.as_ref())),
+            text(self.channel.as_ref()),
+            text(self.agent.as_ref()),
+            self.started.to_string(),
+            self.waiting_since().to_string(),
+            self.ended.map(|ended| ended.to_string()).unwrap_or_default(),
+            text(self.disposition.as_ref()),
+            self.elapsed_ms.to_string(),
+            self.expected_ms.map(|expected| expected.to_string()).unwrap_or_default(),
+        ]
+    }
+}

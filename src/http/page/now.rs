@@ -1,0 +1,134 @@
+//! The first page: a search for a customer, and what is open now.
+
+use std::collections::BTreeSet;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use maud::{Markup, html};
+
+use super::super::extract::from_path;
+use super::super::problem::Problem;
+use super::super::query::Parameters;
+use super::layout::{self, Here};
+use super::list::{self, Address};
+use super::{format, standings};
+use crate::domain::overview::{CONSIDERED, Match, Selection, Standing, Totals};
+use crate::domain::query::Status;
+use crate::domain::time::Timestamp;
+use crate::store::Store;
+
+const HOUR: i64 = 60 * 60 * 1000;
+const DAY: i64 = 24 * HOUR;
+
+/// The search of the first page.
+pub(in crate::http) struct NowInQuery(String);
+
+from_path!(NowInQuery, request => NowInQuery::read(request));
+
+impl NowInQuery {
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut parameters = Parameters::of(request)?;
+        let text = parameters.one("q")?.unwrap_or_default();
+        parameters.refuse_rest(Self(text.trim().to_owned()))
+    }
+}
+
+/// What is open now, or what a search has found.
+pub(in crate::http) async fn get_now_page(
+    store: web::Data<Store>,
+    NowInQuery(text): NowInQuery,
+) -> Result<HttpResponse, Problem> {
+    let now = store.now();
+    if !text.is_empty() {
+        let matches = store.find_services(&text).await?;
+        let ids: Vec<_> = matches.iter().map(|found| found.service_id).collect();
+        let rows = if ids.is_empty() { Vec::new() } else { store.list_standings(&ids).await? };
+        let title = format!("Search for {text}");
+        return layout::answer_elsewhere(title, Here::Now, move || found(&text, &matches, &rows, now)).await;
+    }
+    let selection = Selection { status: Some(Status::Active), ..Selection::default() };
+    let totals = store.count_totals().await?;
+    let overview = store.list_overview(&selection, list::PAGE).await?;
+    let shares = store.count_shares(&selection).await?;
+    let main = move || {
+        html! {
+            h1 { "Now" }
+            (form(""))
+            (tiles(&totals, now))
+            h2 { "Open services, most overdue first" }
+            (list::list(&overview, &shares, &Address::default(), now))
+        }
+    };
+    layout::answer_elsewhere("Now".to_owned(), Here::Now, main).await
+}
+
+fn form(text: &str) -> Markup {
+    html! {
+        form class="search" action="/" method="get" role="search" {
+            label for="q" { "Customer, contact key, interaction, session or service" }
+            div class="fields" {
+                input id="q" name="q" type="search" value=(text) autocomplete="off" autocapitalize="off" spellcheck="false"
+                    maxlength="255" required dir="auto" autofocus[text.is_empty()];
+                button type="submit" { "Find" }
+            }
+        }
+    }
+}
+
+/// The figures of the moment, each a link to the services that it counts.
+fn tiles(totals: &Totals, now: Timestamp) -> Markup {
+    let before = |millis: i64| Timestamp::from_millis(now.millis() - millis).to_string();
+    let today = Timestamp::from_millis(now.millis() - now.millis().rem_euclid(DAY)).to_string();
+    let list =
+        |parameters: &[(&str, &str)]| format!("/list?{}", serde_urlencoded::to_string(parameters).unwrap_or_default());
+    let ended = [("status", "completed"), ("completed_from", &before(HOUR)), ("tone", "bad")];
+    let started = [("status", "all"), ("started_from", &*today)];
+    html! {
+        ul class="tiles" {
+            (tile("Open", totals.open, &list(&[("status", "active")]), &html! {}))
+            (tile("Past their estimate", totals.overdue, &list(&[("overdue", "true")]), &html! { "or the median of their type" }))
+            (tile("Ended badly in the last hour", totals.ended_badly, &list(&ended), &html! { "of " (totals.ended) " that ended" }))
+            (tile("Started today", totals.started_today, &list(&started), &html! {
+                (totals.started_week_before) " a week ago by this time"
+            }))
+        }
+        @if let (true, Some(oldest)) = (totals.considered >= CONSIDERED, totals.oldest) {
+            p class="quiet" {
+                "These are the newest " (CONSIDERED) " services. "
+                a href=(list(&[("started_to", &oldest.to_string())])) { "Open services that started before " (format::moment(oldest)) }
+            }
+        }
+    }
+}
+
+fn tile(label: &str, number: i64, address: &str, more: &Markup) -> Markup {
+    html! {
+        li { a href=(address) { span class="quiet" { (label) } b { (number) } span class="quiet" { (more) } } }
+    }
+}
+
+fn found(text: &str, matches: &[Match], rows: &[Standing], now: Timestamp) -> Markup {
+    let similar = !matches.iter().any(|found| found.is_exact);
+    let mut seen = BTreeSet::new();
+    let people: Vec<_> = rows
+        .iter()
+        .filter(|row| seen.insert((&row.customer_id, row.customer_id.is_none().then_some(&row.contact_key))))
+        .collect();
+    let open = rows.iter().filter(|row| row.ended.is_none()).count();
+    html! {
+        @if rows.is_empty() {
+            h1 { "Nothing found" }
+            (form(text))
+            p { "There is no service with the customer, contact key, interaction, session or service " b { bdi { (text) } } "." }
+            p class="quiet" { "Customers and contact keys are also found without regard to case, blanks and the signs between digits." }
+        } @else {
+            h1 { bdi { (text) } }
+            (form(text))
+            @if similar { p { "No service has exactly this text. These are similar:" } }
+            p {
+                (format::count(rows.len(), "service", "services")) ", " (open) " open. Journey of "
+                @for (place, row) in people.iter().enumerate() { @if place > 0 { ", " } (standings::whose(row)) } "."
+            }
+            (standings::table(rows, &Address::default(), now))
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Services as the rows of a table: whose each is, where it stands, and how long it has taken.
+
+use maud::{Markup, html};
+
+use super::format;
+use super::links::{self, By};
+use super::list::Address;
+use crate::domain::overview::{Standing, Step};
+use crate::domain::time::Timestamp;
+
+/// A table of services. Their types, steps and channels are links to the services that have the same.
+pub(super) fn table(rows: &[Standing], address: &Address, now: Timestamp) -> Markup {
+    html! {
+        div class="scroll" tabindex="0" role="group" aria-label="Table: services" {
+            table class="standings" {
+                thead { tr {
+                    @for head in ["Customer", "Service", "Step", "Channel", "Agent", "Waiting since", "Elapsed"] { th scope="col" { (head) } }
+                } }
+                tbody { @for row in rows { (self::row(row, address, now)) } }
+            }
+        }
+    }
+}
+
+fn row(row: &Standing, address: &Address, now: Timestamp) -> Markup {
+    html! {
+        tr id=(format!("service-{}", row.service_id)) {
+            td { (whose(row)) }
+            td {
+                @match &row.service_type {
+                    Some(kind) => (value(kind, address, "type")),
+                    None => span class="quiet" { "no type" },
+                }
+                " " a class="quiet" href=(links::journey_of_service(row.service_id)) { "#" (row.service_id) }
+            }
+            td { @if let Some(step) = &row.step { (self::step(step, address)) } @else { span class="quiet" { "not begun" } } }
+            td { @if let Some(channel) = &row.channel { (value(channel, address, "channel")) } }
+            td { @if let Some(agent) = &row.agent { bdi { (shortened(agent)) } } }
+            td { (waiting(row, now)) }
+            td { (elapsed(row)) }
+        }
+    }
+}
+
+/// The customer, or else the contact key, as a link to the journey.
+pub(super) fn whose(row: &Standing) -> Markup {
+    let (by, text) = match (&row.customer_id, &row.contact_key) {
+        (Some(customer), _) => (By::Customer, customer),
+        (None, Some(key)) => (By::ContactKey, key),
+        (None, None) => return html! { span class="quiet" { "unknown" } },
+    };
+    html! {
+        a href=(links::search(by, text, 1)) { bdi { (shortened(text)) } }
+        @if by == By::ContactKey { " " span class="quiet" { "contact key" } }
+    }
+}
+
+fn value(text: &str, address: &Address, parameter: &'static str) -> Markup {
+    html! { a href=(address.with(parameter, text)) { bdi { (shortened(text)) } } }
+}
+
+fn step(step: &Step, address: &Address) -> Markup {
+    html! {
+        @match &step.kind {
+            Some(kind) => (value(kind, address, "step")),
+            None => span class="quiet" { (step.element.singular()) " without a type" },
+        }
+        @if step.ended.is_some() { " " span class="quiet" { "ended" } }
+    }
+}
+
+fn waiting(row: &Standing, now: Timestamp) -> Markup {
+    let since = row.waiting_since();
+    html! {
+        @if let Some(ended) = row.ended {
+            span class="quiet" { "ended " (format::moment(ended)) }
+        } @else {
+            (format::moment(since)) br;
+            span class="quiet" { "for " (format::duration((now.millis() - since.millis()).max(0))) }
+        }
+    }
+}
+
+fn elapsed(row: &Standing) -> Markup {
+    html! {
+        (format::duration(row.elapsed_ms))
+        @if let Some(expected) = row.expected_ms {
+            span class="quiet" {
+                " of " (format::duration(expected)) @if row.has_estimate { " estimated" } @else { " median" }
+            }
+        }
+        @if let Some(overrun) = row.overrun_ms() { br; strong class="overdue" { "▲ " (format::duration(overrun)) " over" } }
+        @if row.ended.is_some() {
+            br;
+            @if let Some(disposition) = &row.disposition { "outcome: " bdi { (shortened(disposition)) } } @else { "no outcome" }
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    format::truncated(text, 80)
+}

@@ -1,0 +1,140 @@
+//! The overview of services: where each stands, totals, and the search for a customer (docs/api.md §8, Pages).
+//!
+//! A service is open if there is no row of its end, which no index tells. So an overview considers a limited number of
+//! services, which it finds by their start.
+
+mod rows;
+mod search;
+mod sql;
+
+use sqlx::{Postgres, QueryBuilder};
+
+use super::{Store, StoreError};
+use crate::domain::ids::ServiceId;
+use crate::domain::overview::{Match, Overview, Selection, Share, Standing, Totals};
+use crate::domain::time::Timestamp;
+
+use rows::{ShareRow, StandingRow, TotalsRow};
+
+const HOUR: i64 = 60 * 60 * 1000;
+const DAY: i64 = 24 * HOUR;
+
+/// The most services that are counted as started in a day.
+const MOST_STARTED: i64 = 100_000;
+
+/// The most values of a property that are told.
+const MOST_SHARES: i64 = 12;
+
+/// The most services that a search finds by one kind of identifier.
+const MOST_FOUND: i64 = 100;
+
+impl Store {
+    /// Lists the services of a selection, at most `limit`: open ones first, and of these the most overdue.
+    pub async fn list_overview(&self, selection: &Selection, limit: i64) -> Result<Overview, StoreError> {
+        let mut query = QueryBuilder::new("-- list_overview\n");
+        sql::push_recent(&mut query, selection, self.now());
+        sql::push_chosen(&mut query, selection);
+        query
+            .push("select c.*, ")
+            .push(rows::STEP_COLUMNS)
+            .push(" from (select *, count(*) over () as total from chosen c ");
+        query.push(sql::ORDER).push(" limit ").push_bind(limit).push(") c left join lateral (");
+        query.push(sql::last_step("c.service_id")).push(") step on true ").push(sql::ORDER);
+        let rows: Vec<StandingRow> = self.fetch_all(query).await?;
+        let total = rows.first().map_or(0, |row| row.total);
+        Ok(Overview { rows: rows.into_iter().map(Standing::from).collect(), total })
+    }
+
+    /// Counts the services of a selection by type, channel and disposition, the most frequent values first.
+    pub async fn count_shares(&self, selection: &Selection) -> Result<Vec<Share>, StoreError> {
+        let mut query = QueryBuilder::new("-- count_shares\n");
+        sql::push_recent(&mut query, selection, self.now());
+        sql::push_chosen(&mut query, selection);
+        query.push(
+            "select property, value, services from (
+               select property, value, count(*) as services,
+                 row_number() over (partition by property order by count(*) desc, value collate \"C\") as place
+               from chosen
+               cross join lateral (values ('type', service_type), ('channel', channel), ('disposition', disposition))
+                 as of(property, value)
+               where value is not null group by property, value
+             ) counted where place <= ",
+        );
+        query.push_bind(MOST_SHARES).push(" order by property, place");
+        let rows: Vec<ShareRow> = self.fetch_all(query).await?;
+        Ok(rows.into_iter().map(Share::from).collect())
+    }
+
+    /// Counts the services that are open, overdue, ended in the last hour, and started today.
+    pub async fn count_totals(&self) -> Result<Totals, StoreError> {
+        let now = self.now();
+        let day = Timestamp::from_millis(now.millis() - now.millis().rem_euclid(DAY));
+        let before = |at: Timestamp, millis: i64| Timestamp::from_millis(at.millis() - millis);
+        let hour = before(now, HOUR);
+        let mut query = QueryBuilder::new("-- count_totals\n");
+        sql::push_recent(&mut query, &Selection::default(), now);
+        query.push(
+            "select count(*) filter (where s.ended is null) as open,
+               count(*) filter (where s.ended is null and s.elapsed_ms > s.expected_ms) as overdue,
+               count(*) filter (where s.ended >= ",
+        );
+        query.push_bind(hour.to_datetime()).push(") as ended, count(*) filter (where s.ended >= ");
+        query.push_bind(hour.to_datetime()).push(" and ").push(sql::ENDED_BADLY).push(") as ended_badly, (");
+        push_started(&mut query, day, Timestamp::from_millis(now.millis() + 1));
+        query.push(") as started_today, (");
+        push_started(&mut query, before(day, 7 * DAY), before(now, 7 * DAY - 1));
+        query.push(") as started_week_before, count(*) as considered, min(s.started) as oldest from measured s");
+        let [totals]: [TotalsRow; 1] =
+            self.fetch_all(query).await?.try_into().map_err(|_| StoreError::Unavailable(None))?;
+        Ok(totals.into())
+    }
+
+    /// Finds services by customer, contact key, interaction, session or service id. Services with exactly this text come
+    /// first, then those whose customer or contact key differs in case, blanks or the signs between digits.
+    pub async fn find_services(&self, text: &str) -> Result<Vec<Match>, StoreError> {
+        // PostgreSQL text cannot contain NUL.
+        if text.is_empty() || text.contains('\0') {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<rows::MatchRow> = self.fetch_all(search::query(text, MOST_FOUND)).await?;
+        Ok(rows.into_iter().map(Match::from).collect())
+    }
+
+    /// Lists services that a search has found, open ones first.
+    pub async fn list_standings(&self, services: &[ServiceId]) -> Result<Vec<Standing>, StoreError> {
+        let mut query = QueryBuilder::new("-- list_standings\n");
+        sql::push_given(&mut query, services.iter().map(|service| service.0).collect(), self.now());
+        query
+            .push("select c.*, 0::bigint as total, ")
+            .push(rows::STEP_COLUMNS)
+            .push(" from measured c left join lateral (");
+        query.push(sql::last_step("c.service_id")).push(") step on true ").push(sql::ORDER);
+        let rows: Vec<StandingRow> = self.fetch_all(query).await?;
+        Ok(rows.into_iter().map(Standing::from).collect())
+    }
+
+    async fn fetch_all<T>(&self, mut query: QueryBuilder<'_, Postgres>) -> Result<Vec<T>, StoreError>
+    where
+        T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    {
+        self.read(async |snapshot| {
+            // Compiling such a statement takes longer than running it.
+            sqlx::query("set local jit = off").execute(&mut *snapshot).await?;
+            Ok(query.build_query_as().persistent(false).fetch_all(snapshot).await?)
+        })
+        .await
+    }
+}
+
+/// Appends a query that counts the services that started in a period.
+fn push_started(query: &mut QueryBuilder<'_, Postgres>, from: Timestamp, to: Timestamp) {
+    query
+        .push("select count(*) from (select from unexpired_services where started_at >= ")
+        .push_bind(from.to_datetime());
+    query
+        .push(" and started_at < ")
+        .push_bind(to.to_datetime())
+        .push(" limit ")
+        .push_bind(MOST_STARTED)
+        .push(") as started");
+}

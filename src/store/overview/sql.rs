@@ -1,0 +1,142 @@
+//! The common table expressions from which every overview is made.
+
+use sqlx::{Postgres, QueryBuilder};
+
+use crate::domain::ids::Element;
+use crate::domain::overview::{CONSIDERED, Selection};
+use crate::domain::query::{Span, Status};
+use crate::domain::time::Timestamp;
+
+/// Open services first, the most overdue of them first; then completed ones, the newest end first.
+pub(super) const ORDER: &str = "order by c.ended is not null, case when c.ended is null then c.elapsed_ms - c.expected_ms end \
+                                desc nulls last, c.ended desc, c.started desc, c.service_id desc";
+
+/// Whether a service `s` ended badly: its disposition has the tone `bad`. A value without a tone has none in its row.
+pub(super) const ENDED_BADLY: &str = "exists (
+  select from dispositions d join business_attribute_values v on v.value_id = d.disposition
+  where d.service_id = s.service_id and d.element = 'service' and d.element_id = 0 and to_jsonb(v) ->> 'tone' = 'bad')";
+
+/// What an overview reads of a service.
+const COLUMNS: &str =
+    "select service_id, customer_id, contact_key, service_type, started, ended, duration_ms, est_duration_s,
+    disposition_name as disposition, start_media_type as channel,
+    nullif(concat_ws(' ', start_resource_type, start_resource_id), '') as service_agent
+  from reporting.services where true";
+
+/// Appends `recent`, the services that are considered, and `measured`, the same with their times.
+pub(super) fn push_recent(query: &mut QueryBuilder<'_, Postgres>, selection: &Selection, now: Timestamp) {
+    query.push("with recent as materialized (").push(COLUMNS);
+    push_span(query, "started", selection.started);
+    query.push(" order by started desc, service_id desc limit ").push_bind(CONSIDERED).push(")");
+    push_measured(query, "recent", now);
+}
+
+/// Appends `recent`, all services that are considered, and `measured`, these services with their times.
+pub(super) fn push_given(query: &mut QueryBuilder<'_, Postgres>, services: Vec<i64>, now: Timestamp) {
+    query.push("with given as materialized (").push(COLUMNS).push(" and service_id = any(").push_bind(services);
+    query.push(")), recent as materialized (").push(COLUMNS);
+    query.push(" order by started desc, service_id desc limit ").push_bind(CONSIDERED).push(")");
+    push_measured(query, "given", now);
+}
+
+/// Estimates are limited, so that they can be told in milliseconds.
+fn push_measured(query: &mut QueryBuilder<'_, Postgres>, of: &str, now: Timestamp) {
+    query.push(
+        ", medians as (
+           select coalesce(service_type, '') as service_type,
+             percentile_cont(0.5) within group (order by duration_ms) as median_ms
+           from recent where ended is not null group by 1
+         ), measured as (
+           select r.*, coalesce(r.duration_ms, greatest(0, extract(epoch from ",
+    );
+    query.push_bind(now.to_datetime());
+    query.push(
+        "::timestamptz - r.started) * 1000)::bigint) as elapsed_ms,
+             case when r.est_duration_s is null then round(m.median_ms)::bigint
+               else least(r.est_duration_s, 1000000000000) * 1000 end as expected_ms
+           from ",
+    );
+    query.push(of).push(" r left join medians m on m.service_type = coalesce(r.service_type, ''))");
+}
+
+/// Appends `chosen`, those of `measured` that belong to a selection.
+pub(super) fn push_chosen(query: &mut QueryBuilder<'_, Postgres>, selection: &Selection) {
+    query.push(", chosen as (select s.* from measured s where true");
+    match selection.status {
+        Some(Status::Active) => query.push(" and s.ended is null"),
+        Some(Status::Completed) => query.push(" and s.ended is not null"),
+        None => query,
+    };
+    push_equal(query, "s.service_type", selection.service_type.as_ref());
+    push_equal(query, "s.channel", selection.channel.as_ref());
+    if selection.overdue {
+        query.push(" and s.elapsed_ms > s.expected_ms");
+    }
+    if selection.badly {
+        query.push(" and ").push(ENDED_BADLY);
+    }
+    match selection.part {
+        Some(Element::State) => push_part(query, selection, ["states", "state_id", "state_type", "state"]),
+        Some(Element::Task) => push_part(query, selection, ["tasks", "task_id", "task_type", "task"]),
+        Some(Element::Service) | None => {
+            push_span(query, "s.ended", selection.completed);
+            push_equal(query, "s.disposition", selection.disposition.as_ref());
+            if selection.step.is_some() {
+                let of_step = format!("(select step.step from ({}) step)", last_step("s.service_id"));
+                push_equal(query, &of_step, selection.step.as_ref());
+            }
+        }
+    }
+    query.push(") ");
+}
+
+/// Appends the condition that a service has such a state or task.
+fn push_part(query: &mut QueryBuilder<'_, Postgres>, selection: &Selection, names: [&str; 4]) {
+    let [table, id, kind, element] = names;
+    query.push(format!(
+        " and exists (
+           select from {table} p
+           left join dispositions d on d.service_id = p.service_id and d.element = '{element}' and d.element_id = p.{id}
+           left join business_attribute_values k on k.value_id = p.{kind}
+           left join business_attribute_values o on o.value_id = d.disposition
+           where p.service_id = s.service_id"
+    ));
+    push_equal(query, "coalesce(k.name, k.dbid::text)", selection.step.as_ref());
+    push_equal(query, "coalesce(o.display_name, o.name, o.dbid::text)", selection.disposition.as_ref());
+    push_span(query, "d.ended_at", selection.completed);
+    query.push(")");
+}
+
+/// The state or task of a service that started last; of two at the same time the task, as in `report_stops`.
+pub(super) fn last_step(service: &str) -> String {
+    format!(
+        "select x.element, coalesce(v.name, v.dbid::text) as step, x.started_at, d.ended_at,
+           nullif(concat_ws(' ', coalesce(r.name, r.dbid::text), x.resource_id), '') as agent
+         from (
+           (select 1 as place, 'state'::element as element, state_id as id, started_at, state_type as kind, resource_type,
+              resource_id
+            from states where service_id = {service} order by started_at desc, state_id desc limit 1)
+           union all
+           (select 2, 'task', task_id, started_at, task_type, resource_type, resource_id
+            from tasks where service_id = {service} order by started_at desc, task_id desc limit 1)
+           order by started_at desc, place desc limit 1
+         ) x
+         left join dispositions d on d.service_id = {service} and d.element = x.element and d.element_id = x.id
+         left join business_attribute_values v on v.value_id = x.kind
+         left join business_attribute_values r on r.value_id = x.resource_type"
+    )
+}
+
+fn push_equal(query: &mut QueryBuilder<'_, Postgres>, column: &str, value: Option<&String>) {
+    if let Some(value) = value {
+        query.push(" and ").push(column).push(" = ").push_bind(value.clone());
+    }
+}
+
+fn push_span(query: &mut QueryBuilder<'_, Postgres>, column: &str, span: Span) {
+    for (operator, at) in [(" >= ", span.from), (" < ", span.to)] {
+        if let Some(at) = at {
+            query.push(" and ").push(column).push(operator).push_bind(at.to_datetime());
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The first page, its search, and the list of services to which figures lead.
+
+use serde_json::{Value, json};
+use sqlx::Executor;
+use thirtyfour::Key;
+
+use crate::support::browser::Browser;
+use crate::support::world::some_journeys;
+use crate::support::{TestApp, until};
+
+const HOUR: i64 = 60 * 60 * 1000;
+
+async fn page(app: &TestApp, path: &str) -> String {
+    app.get(path).await.is(200).body.as_str().unwrap().to_owned()
+}
+
+/// The lines of a list as CSV, without its head.
+async fn lines(app: &TestApp, parameters: &[(&str, &str)]) -> Vec<String> {
+    let query = serde_urlencoded::to_string(parameters).unwrap();
+    let table = page(app, &format!("/list?format=csv&{query}")).await;
+    table.lines().skip(1).map(str::to_owned).collect()
+}
+
+/// The identifiers of the services that a page shows, in order.
+fn shown(html: &str) -> Vec<i64> {
+    html.split("id=\"service-").skip(1).map(|rest| rest[..rest.find('"').unwrap()].parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn open_services_are_listed_with_the_most_overdue_first() {
+    let app = TestApp::spawn().await;
+    let start = async |customer: &str, kind: &str, estimate: Option<i64>| {
+        let mut body = json!({"customer_id": customer, "service_type": kind, "media_type": "voice", "resource_type": "agent",
+            "resource_id": 7});
+        if let Some(estimate) = estimate {
+            body["est_duration"] = json!(estimate);
+        }
+        app.start("/services/start", &body).await
+    };
+    let ended = start("ended", "hotel", None).await;
+    let median = start("median", "hotel", None).await;
+    app.clock.advance(10 * 60 * 1000);
+    app.post(&format!("/services/{ended}/end"), &json!({})).await.is(204);
+    let late = start("late", "flight", Some(60)).await;
+    let never = start("never", "car", None).await;
+    let in_time = start("in time", "flight", Some(i64::MAX)).await;
+    let task = json!({"task_type": "survey", "resource_type": "robot", "resource_id": 9});
+    app.clock.advance(1000);
+    app.start(&format!("/services/{late}/tasks/start"), &task).await;
+    app.clock.advance(HOUR - 1000);
+
+    let html = page(&app, "/").await;
+    // An hour past the median of ten minutes, and 59 minutes past an estimate of one.
+    assert_eq!(shown(&html), [median, late, in_time, never]);
+    for text in [
+        "of 10 min median",
+        "1 h over",
+        "of 1 min estimated",
+        "59 min over",
+        "robot 9",
+        "agent 7",
+        ">survey<",
+        "59 min 59 s",
+    ] {
+        assert!(html.contains(text), "{text} is not in {html}");
+    }
+    assert_eq!(shown(&page(&app, "/list?overdue=true").await), [median, late]);
+    assert_eq!(shown(&page(&app, "/list?step=survey").await), [late]);
+    assert_eq!(shown(&page(&app, "/list?type=flight&channel=voice").await), [late, in_time]);
+    assert_eq!(shown(&page(&app, "/list?status=completed").await), [ended]);
+    assert_eq!(shown(&page(&app, "/list?status=all").await).len(), 5);
+    assert!(page(&app, "/list?type=flight").await.contains("href=\"/list\""), "a filter is a link that removes it");
+    for query in
+        ["status=done", "overdue=1", "tone=fine", "part=service", "type=%00", "started_from=today", "nothing=1"]
+    {
+        app.get(&format!("/list?{query}")).await.is(400);
+    }
+}
+
+#[tokio::test]
+async fn a_person_is_found_by_whatever_is_at_hand() {
+    let app = TestApp::spawn().await;
+    let both =
+        json!({"customer_id": "00K7", "contact_key": "+49 (30) 123-456", "interaction_id": "I-1", "session_id": "S-1"});
+    let one = app.start("/services/start", &both).await;
+    let two = app.start("/services/start", &json!({"contact_key": "MÜLLER@Example.com"})).await;
+    let three = app.start("/services/start", &json!({"customer_id": "00k7"})).await;
+    for (text, expected) in [
+        ("00K7", vec![one, three]),
+        ("00k7", vec![three, one]),
+        ("00-K7", vec![three, one]),
+        ("+49 (30) 123-456", vec![one]),
+        ("4930123456", vec![one]),
+        ("+49 30 12 34 56", vec![one]),
+        ("mÜller@example.com", vec![two]),
+        (" MÜLLER@Example.com ", vec![two]),
+        ("I-1", vec![one]),
+        ("S-1", vec![one]),
+        (&format!("#{two}"), vec![two]),
+        (&two.to_string(), vec![two]),
+        ("nobody", vec![]),
+        ("+-", vec![]),
+        ("%", vec![]),
+        ("a\0b", vec![]),
+        ("#99999999999999999999", vec![]),
+    ] {
+        let query = serde_urlencoded::to_string([("q", text)]).unwrap();
+        let html = page(&app, &format!("/?{query}")).await;
+        let mut found = shown(&html);
+        let mut wanted = expected.clone();
+        found.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(found, wanted, "{text}");
+        assert_eq!(html.contains("Nothing found"), expected.is_empty(), "{text}");
+        let similar = ["00-K7", "4930123456", "+49 30 12 34 56", "mÜller@example.com"].contains(&text);
+        assert_eq!(html.contains("These are similar"), similar, "{text}");
+    }
+    app.get("/?q=1&q=2").await.is(400);
+}
+
+#[tokio::test]
+async fn every_figure_of_the_reports_leads_to_as_many_services() {
+    let app = TestApp::spawn().await;
+    some_journeys(&app, 60).await;
+    // A period ends before its last moment.
+    app.clock.advance(1);
+    let outcomes = app.get("/reports/outcomes").await.is(200).body;
+    let mut compared = 0;
+    for row in outcomes["rows"].as_array().unwrap() {
+        let (Some(kind), Some(disposition)) = (row["type"].as_str(), row["disposition"].as_str()) else { continue };
+        let mut query = vec![("status", "all"), ("disposition", disposition)];
+        match row["element"].as_str().unwrap() {
+            "service" => query.push(("type", kind)),
+            part => query.extend([("part", part), ("step", kind)]),
+        }
+        // No service has two states or tasks of one type here.
+        assert_eq!(lines(&app, &query).await.len(), usize::try_from(row["ended"].as_u64().unwrap()).unwrap(), "{row}");
+        compared += 1;
+    }
+    let stops = app.get("/reports/stops").await.is(200).body;
+    for row in stops["rows"].as_array().unwrap() {
+        let services: usize = stops["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|other| other["status"] == row["status"] && other["type"] == row["type"])
+            .map(|other| usize::try_from(other["services"].as_u64().unwrap()).unwrap())
+            .sum();
+        let (status, step) = (row["status"].as_str().unwrap(), row["type"].as_str().unwrap());
+        assert_eq!(lines(&app, &[("status", status), ("step", step)]).await.len(), services, "{row}");
+        compared += 1;
+    }
+    assert!(compared > 20, "{compared}");
+}
+
+#[tokio::test]
+async fn the_tiles_agree_with_sql() {
+    let app = TestApp::spawn().await;
+    some_journeys(&app, 40).await;
+    app.clock.advance(7 * 24 * HOUR);
+    some_journeys(&app, 25).await;
+    let html = page(&app, "/").await;
+    let tiles: Vec<i64> =
+        html.split("</span><b>").skip(1).map(|rest| rest[..rest.find('<').unwrap()].parse().unwrap()).collect();
+    let open: i64 = app.value("select count(*) from reporting.services where ended is null").await;
+    let overdue: i64 = app
+        .value(
+            "select count(*) from reporting.services s where ended is null and extract(epoch from
+               (select max(greatest(started, ended)) from reporting.services) - started) * 1000 > (
+                 select percentile_cont(0.5) within group (order by duration_ms) from reporting.services m
+                 where m.service_type = s.service_type)",
+        )
+        .await;
+    let today: i64 = app.value("select count(*) from reporting.services where started > '2026-02-12'").await;
+    assert_eq!((tiles[0], tiles[2], tiles[3]), (open, 0, today), "{tiles:?}");
+    assert!((tiles[1] - overdue).abs() <= 2, "{tiles:?} {overdue}");
+    assert_eq!(lines(&app, &[("overdue", "true")]).await.len(), usize::try_from(tiles[1]).unwrap());
+}
+
+#[tokio::test]
+async fn what_applications_send_stays_text_and_keeps_its_direction() {
+    const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
+    const HEBREW: &str = "\u{202e}שלום 123";
+    let app = TestApp::spawn().await;
+    for text in [SCRIPT, HEBREW, "=1+1"] {
+        let start = json!({"customer_id": text, "service_type": text, "media_type": text, "resource_type": text});
+        let service = app.start("/services/start", &start).await;
+        app.start(&format!("/services/{service}/tasks/start"), &json!({"task_type": text})).await;
+    }
+    let query = serde_urlencoded::to_string([("q", SCRIPT)]).unwrap();
+    let filter = serde_urlencoded::to_string([("type", SCRIPT), ("step", HEBREW)]).unwrap();
+    for path in ["/".to_owned(), format!("/?{query}"), format!("/list?{filter}")] {
+        let html = page(&app, &path).await;
+        assert!(
+            html.contains("&lt;script&gt;") && !html.contains("<script>alert") && !html.contains("<img src=x"),
+            "{path}"
+        );
+    }
+    assert!(page(&app, "/").await.contains(&format!("<bdi>{HEBREW}</bdi>")));
+    let table = page(&app, "/list?format=csv").await;
+    assert!(table.contains(",'=1+1,"), "{table}");
+}
+
+#[tokio::test]
+async fn ten_thousand_services_make_a_short_page_and_searches_use_their_indexes() {
+    let app = TestApp::spawn().await;
+    app.sql()
+        .await
+        .execute(
+            "insert into services (service_id, started_at, customer_id, contact_key, interaction_id, session_id)
+             select 100000 + i, timestamptz '2026-02-05 08:00Z' + i * interval '1 ms', case when i > 10000 then 'c' || i else '00K7' end,
+               '+49 30 ' || i, 'I-' || i, 'S-' || i
+             from generate_series(1, 60000) i;
+             analyze services",
+        )
+        .await
+        .unwrap();
+    let html = page(&app, "/?q=00K7").await;
+    assert_eq!((shown(&html).len(), html.len() < 300_000), (100, true));
+    let first = page(&app, "/").await;
+    assert_eq!((shown(&first).len(), first.len() < 300_000), (100, true));
+    assert!(first.contains("These are the newest 20000 services"), "what is left out is told");
+    for (text, index) in [
+        ("C20000", "services_customer_key_idx"),
+        ("493020000", "services_contact_key_idx"),
+        ("I-20000", "services_interaction_idx"),
+        ("S-20000", "services_session_idx"),
+    ] {
+        assert_eq!(shown(&page(&app, &format!("/?q={text}")).await), [120_000], "{text}");
+        let scans = format!("select idx_scan from pg_stat_user_indexes where indexrelname = '{index}'");
+        until(index, async || app.value::<i64>(&scans).await > 0).await;
+    }
+}
+
+#[tokio::test]
+async fn from_the_first_page_one_sees_where_a_customer_stands() {
+    let app = TestApp::spawn().await;
+    some_journeys(&app, 20).await;
+    let start =
+        json!({"customer_id": "00K7", "service_type": "book a hotel", "media_type": "voice", "est_duration": 60});
+    let service = app.start("/services/start", &start).await;
+    app.start(&format!("/services/{service}/tasks/start"), &json!({"task_type": "survey"})).await;
+    app.clock.advance(HOUR);
+    for browser in [Browser::open().await, Browser::without_scripts().await] {
+        browser.driver.goto(format!("{}/", app.url)).await.unwrap();
+        browser.find("#q").await.send_keys("00k7" + Key::Enter).await.unwrap();
+        let row = browser.text(&format!("#service-{service}")).await;
+        for text in ["00K7", "book a hotel", "survey", "voice", "for 1 h", "59 min over"] {
+            assert!(row.contains(text), "{text} is not in {row}");
+        }
+        browser.click(&format!("#service-{service} a[href^='/journey?by=customer']")).await;
+        assert!(browser.text("h1").await.contains("00K7"));
+        browser.driver.goto(format!("{}/", app.url)).await.unwrap();
+        browser.click(".tiles a[href*='overdue']").await;
+        assert!(browser.text(".filters").await.contains("past the estimate: true"));
+        browser.close_quietly(&app.url).await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_page_and_lists_can_be_read_in_light_and_dark_and_on_a_phone() {
+    let app = TestApp::spawn().await;
+    some_journeys(&app, 30).await;
+    let long = "x".repeat(255);
+    app.start("/services/start", &json!({"customer_id": long, "service_type": long})).await;
+    let browser = Browser::open().await;
+    let filtered = format!("/list?status=all&type={long}");
+    for path in ["/", "/?q=c1", "/?q=nobody", "/list?status=all&step=task%201", &filtered] {
+        browser.driver.goto(format!("{}{path}", app.url)).await.unwrap();
+        for (scheme, width) in [("light", 1440), ("dark", 1440), ("light", 768), ("light", 390), ("dark", 390)] {
+            browser.look(scheme, width).await;
+            let complaints: Value = browser.run(include_str!("support/accessible.js")).await;
+            assert_eq!(complaints, json!([]), "{path} in {scheme} at {width}: {complaints:#}");
+        }
+    }
+    browser.close_quietly(&app.url).await;
+}
