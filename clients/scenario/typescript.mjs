@@ -8,7 +8,7 @@ const end = Date.now() + Number(seconds) * 1000;
 async function story(customer) {
   const service = await cs.startService({ customer_id: customer, service_type: "book a hotel", Profile: { level: "gold" } });
   const first = await cs.startState(service, { state_type: "payment" });
-  const state = await cs.transitionState(service, { from: { state_id: first }, to: { state_type: "survey" } });
+  const state = await cs.transitionState(service, first, { state_type: "survey" });
   const task = await cs.startTask(service, { task_type: "survey", state_id: state });
   await cs.completeTask(service, task, {
     state_id: state, disposition: 10, disposition_desc: "SUCCESS", timestamp: new Date(),

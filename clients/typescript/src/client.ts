@@ -2,7 +2,7 @@ import { Transport, type Call, type CallOptions, type Options, type Reply, type 
 import type * as t from "./types.js";
 
 /**
- * A client of the service. Each operation of the API is a method of the same name.
+ * A client of the service. Each operation of the API is a method; docs/clients.md lists them.
  *
  * Every call is repeated after a 503, a 429, a timeout or a broken connection until it is answered or its deadline
  * passes. A repeat never writes twice: starts and transitions carry an `Idempotency-Key`, and the rest is safe to
@@ -19,73 +19,84 @@ export class ContextServices {
 
   // Lifecycle
 
-  startService(event: t.StartService, options?: StartOptions): Promise<t.Integer> {
+  async startService(event: t.StartService, options?: StartOptions): Promise<t.Integer> {
     return this.start("/services/start", "service_id", event, options);
   }
 
-  associateService(customerId: string, service: t.Id, event: t.AssociateService = {}, options?: CallOptions): Promise<void> {
+  async associateService(customerId: string, service: t.Id, event: t.AssociateService = {}, options?: CallOptions): Promise<void> {
     return this.done({ method: "POST", path: path`/customers/${customerId}/services/${service}`, body: event, options });
   }
 
-  completeService(service: t.Id, event: t.CompleteService = {}, options?: CallOptions): Promise<void> {
+  async completeService(service: t.Id, event: t.CompleteService = {}, options?: CallOptions): Promise<void> {
     return this.done({ method: "POST", path: path`/services/${service}/end`, body: event, options });
   }
 
-  startState(service: t.Id, event: t.StartState = {}, options?: StartOptions): Promise<number> {
+  async startState(service: t.Id, event: t.StartState = {}, options?: StartOptions): Promise<number> {
     return this.start(path`/services/${service}/states/start`, "state_id", event, options);
   }
 
-  completeState(service: t.Id, state: t.Id, event: t.CompleteState = {}, options?: CallOptions): Promise<void> {
+  async completeState(service: t.Id, state: t.Id, event: t.CompleteState = {}, options?: CallOptions): Promise<void> {
     return this.done({ method: "POST", path: path`/services/${service}/states/${state}/end`, body: event, options });
   }
 
-  transitionState(service: t.Id, event: t.TransitionState, options?: StartOptions): Promise<number> {
-    return this.start(path`/services/${service}/states/transition`, "state_id", event, options);
+  /** Ends the state `from` with a disposition, starts the next with its type and extensions, and returns its identifier. */
+  async transitionState(service: t.Id, from: t.Id, event: t.TransitionState = {}, options?: StartOptions): Promise<number> {
+    const { disposition, disposition_desc, state_type, est_duration, ...common } = event;
+    const body = {
+      ...common,
+      from: { state_id: identifier(from), disposition, disposition_desc },
+      to: { state_type, est_duration },
+    };
+    return this.start(path`/services/${service}/states/transition`, "state_id", body, options);
   }
 
-  startTask(service: t.Id, event: t.StartTask = {}, options?: StartOptions): Promise<number> {
+  async startTask(service: t.Id, event: t.StartTask = {}, options?: StartOptions): Promise<number> {
     return this.start(path`/services/${service}/tasks/start`, "task_id", event, options);
   }
 
-  completeTask(service: t.Id, task: t.Id, event: t.CompleteTask = {}, options?: CallOptions): Promise<void> {
+  async completeTask(service: t.Id, task: t.Id, event: t.CompleteTask = {}, options?: CallOptions): Promise<void> {
     return this.done({ method: "POST", path: path`/services/${service}/tasks/${task}/end`, body: event, options });
   }
 
-  deleteService(service: t.Id, options?: CallOptions): Promise<void> {
+  async deleteService(service: t.Id, options?: CallOptions): Promise<void> {
     return this.done({ method: "DELETE", path: path`/services/${service}`, gone: "unknown_service", options });
   }
 
-  updateExpiration(service: t.Id, expiration: t.Expiration, options?: CallOptions): Promise<void> {
+  async updateExpiration(service: t.Id, expiration: t.Expiration, options?: CallOptions): Promise<void> {
     return this.done({ method: "PUT", path: path`/services/${service}`, body: expiration, options });
   }
 
   // Queries
 
-  getService(service: t.Id, query?: t.ServiceQuery, options?: CallOptions): Promise<t.Service> {
+  async getService(service: t.Id, query?: t.ServiceQuery, options?: CallOptions): Promise<t.Service> {
     return this.get(path`/services/${service}`, withExtensions(query), options);
   }
 
-  listServices(customerId: string, query?: t.ServicesQuery, options?: CallOptions): Promise<t.Page<t.Service>> {
+  async listServices(customerId: string, query?: t.ServicesQuery, options?: CallOptions): Promise<t.Page<t.Service>> {
     return this.list(path`/customers/${customerId}/services`, query, options);
   }
 
-  listActiveServices(customerId: string, query?: t.ServicesQuery, options?: CallOptions): Promise<t.Page<t.Service>> {
+  async listActiveServices(customerId: string, query?: t.ServicesQuery, options?: CallOptions): Promise<t.Page<t.Service>> {
     return this.list(path`/customers/${customerId}/services/active`, query, options);
   }
 
-  listCompletedServices(customerId: string, query?: t.ServicesQuery, options?: CallOptions): Promise<t.Page<t.Service>> {
+  async listCompletedServices(customerId: string, query?: t.ServicesQuery, options?: CallOptions): Promise<t.Page<t.Service>> {
     return this.list(path`/customers/${customerId}/services/completed`, query, options);
   }
 
-  listAnonymousServices(contactKey: string, query?: t.ServicesQuery, options?: CallOptions): Promise<t.Page<t.Service>> {
+  async listAnonymousServices(contactKey: string, query?: t.ServicesQuery, options?: CallOptions): Promise<t.Page<t.Service>> {
     return this.list(path`/services/anonymous/${contactKey}`, query, options);
   }
 
-  listActiveAnonymousServices(contactKey: string, query?: t.ServicesQuery, options?: CallOptions): Promise<t.Page<t.Service>> {
+  async listActiveAnonymousServices(
+    contactKey: string,
+    query?: t.ServicesQuery,
+    options?: CallOptions,
+  ): Promise<t.Page<t.Service>> {
     return this.list(path`/services/anonymous/${contactKey}/active`, query, options);
   }
 
-  listCompletedAnonymousServices(
+  async listCompletedAnonymousServices(
     contactKey: string,
     query?: t.ServicesQuery,
     options?: CallOptions,
@@ -93,106 +104,106 @@ export class ContextServices {
     return this.list(path`/services/anonymous/${contactKey}/completed`, query, options);
   }
 
-  getState(service: t.Id, state: t.Id, query?: t.StateQuery, options?: CallOptions): Promise<t.State> {
+  async getState(service: t.Id, state: t.Id, query?: t.StateQuery, options?: CallOptions): Promise<t.State> {
     return this.get(path`/services/${service}/states/${state}`, withExtensions(query), options);
   }
 
-  listStates(service: t.Id, query?: t.StatesQuery, options?: CallOptions): Promise<t.Page<t.State>> {
+  async listStates(service: t.Id, query?: t.StatesQuery, options?: CallOptions): Promise<t.Page<t.State>> {
     return this.list(path`/services/${service}/states`, query, options);
   }
 
-  listActiveStates(service: t.Id, query?: t.StatesQuery, options?: CallOptions): Promise<t.Page<t.State>> {
+  async listActiveStates(service: t.Id, query?: t.StatesQuery, options?: CallOptions): Promise<t.Page<t.State>> {
     return this.list(path`/services/${service}/states/active`, query, options);
   }
 
-  listCompletedStates(service: t.Id, query?: t.StatesQuery, options?: CallOptions): Promise<t.Page<t.State>> {
+  async listCompletedStates(service: t.Id, query?: t.StatesQuery, options?: CallOptions): Promise<t.Page<t.State>> {
     return this.list(path`/services/${service}/states/completed`, query, options);
   }
 
-  getTask(service: t.Id, task: t.Id, query?: t.TaskQuery, options?: CallOptions): Promise<t.Task> {
+  async getTask(service: t.Id, task: t.Id, query?: t.TaskQuery, options?: CallOptions): Promise<t.Task> {
     return this.get(path`/services/${service}/tasks/${task}`, withExtensions(query), options);
   }
 
-  listTasks(service: t.Id, query?: t.TasksQuery, options?: CallOptions): Promise<t.Page<t.Task>> {
+  async listTasks(service: t.Id, query?: t.TasksQuery, options?: CallOptions): Promise<t.Page<t.Task>> {
     return this.list(path`/services/${service}/tasks`, query, options);
   }
 
-  listActiveTasks(service: t.Id, query?: t.TasksQuery, options?: CallOptions): Promise<t.Page<t.Task>> {
+  async listActiveTasks(service: t.Id, query?: t.TasksQuery, options?: CallOptions): Promise<t.Page<t.Task>> {
     return this.list(path`/services/${service}/tasks/active`, query, options);
   }
 
-  listCompletedTasks(service: t.Id, query?: t.TasksQuery, options?: CallOptions): Promise<t.Page<t.Task>> {
+  async listCompletedTasks(service: t.Id, query?: t.TasksQuery, options?: CallOptions): Promise<t.Page<t.Task>> {
     return this.list(path`/services/${service}/tasks/completed`, query, options);
   }
 
   // Extensions: update replaces all records, merge adds to the one record of a single-valued extension
 
-  updateServiceExtension(service: t.Id, name: string, records: unknown, options?: CallOptions): Promise<void> {
+  async updateServiceExtension(service: t.Id, name: string, records: unknown, options?: CallOptions): Promise<void> {
     return this.put(path`/services/${service}/extensions/${name}`, records, options);
   }
 
-  mergeServiceExtension(service: t.Id, name: string, record: object, options?: CallOptions): Promise<void> {
+  async mergeServiceExtension(service: t.Id, name: string, record: object, options?: CallOptions): Promise<void> {
     return this.put(path`/services/${service}/extensions/${name}/merge`, record, options);
   }
 
-  deleteServiceExtension(service: t.Id, name: string, options?: CallOptions): Promise<void> {
+  async deleteServiceExtension(service: t.Id, name: string, options?: CallOptions): Promise<void> {
     return this.deleteRecords(path`/services/${service}/extensions/${name}`, options);
   }
 
-  updateStateExtension(service: t.Id, state: t.Id, name: string, records: unknown, options?: CallOptions): Promise<void> {
+  async updateStateExtension(service: t.Id, state: t.Id, name: string, records: unknown, options?: CallOptions): Promise<void> {
     return this.put(path`/services/${service}/states/${state}/extensions/${name}`, records, options);
   }
 
-  mergeStateExtension(service: t.Id, state: t.Id, name: string, record: object, options?: CallOptions): Promise<void> {
+  async mergeStateExtension(service: t.Id, state: t.Id, name: string, record: object, options?: CallOptions): Promise<void> {
     return this.put(path`/services/${service}/states/${state}/extensions/${name}/merge`, record, options);
   }
 
-  deleteStateExtension(service: t.Id, state: t.Id, name: string, options?: CallOptions): Promise<void> {
+  async deleteStateExtension(service: t.Id, state: t.Id, name: string, options?: CallOptions): Promise<void> {
     return this.deleteRecords(path`/services/${service}/states/${state}/extensions/${name}`, options);
   }
 
-  updateTaskExtension(service: t.Id, task: t.Id, name: string, records: unknown, options?: CallOptions): Promise<void> {
+  async updateTaskExtension(service: t.Id, task: t.Id, name: string, records: unknown, options?: CallOptions): Promise<void> {
     return this.put(path`/services/${service}/tasks/${task}/extensions/${name}`, records, options);
   }
 
-  mergeTaskExtension(service: t.Id, task: t.Id, name: string, record: object, options?: CallOptions): Promise<void> {
+  async mergeTaskExtension(service: t.Id, task: t.Id, name: string, record: object, options?: CallOptions): Promise<void> {
     return this.put(path`/services/${service}/tasks/${task}/extensions/${name}/merge`, record, options);
   }
 
-  deleteTaskExtension(service: t.Id, task: t.Id, name: string, options?: CallOptions): Promise<void> {
+  async deleteTaskExtension(service: t.Id, task: t.Id, name: string, options?: CallOptions): Promise<void> {
     return this.deleteRecords(path`/services/${service}/tasks/${task}/extensions/${name}`, options);
   }
 
   // Metadata
 
   /** A schema that exists is a problem `schema_exists`, also if an attempt of this call created it and its answer was lost. */
-  createExtensionSchema(elements: t.Elements, schema: t.ExtensionSchema, options?: CallOptions): Promise<void> {
+  async createExtensionSchema(elements: t.Elements, schema: t.ExtensionSchema, options?: CallOptions): Promise<void> {
     return this.done({ method: "POST", path: path`/metadata/${elements}/extensions`, body: schema, options });
   }
 
-  listExtensionSchemas(elements: t.Elements, options?: CallOptions): Promise<t.ExtensionSchema[]> {
+  async listExtensionSchemas(elements: t.Elements, options?: CallOptions): Promise<t.ExtensionSchema[]> {
     return this.get(path`/metadata/${elements}/extensions`, undefined, options);
   }
 
-  getExtensionSchema(elements: t.Elements, name: string, options?: CallOptions): Promise<t.ExtensionSchema> {
+  async getExtensionSchema(elements: t.Elements, name: string, options?: CallOptions): Promise<t.ExtensionSchema> {
     return this.get(path`/metadata/${elements}/extensions/${name}`, undefined, options);
   }
 
   /** Deletes the schema and all of its records. */
-  deleteExtensionSchema(elements: t.Elements, name: string, options?: CallOptions): Promise<void> {
+  async deleteExtensionSchema(elements: t.Elements, name: string, options?: CallOptions): Promise<void> {
     return this.deleteRecords(path`/metadata/${elements}/extensions/${name}`, options);
   }
 
-  getMetadata(options?: CallOptions): Promise<t.Metadata> {
+  async getMetadata(options?: CallOptions): Promise<t.Metadata> {
     return this.get("/metadata", undefined, options);
   }
 
   /** All business attributes, or the one that is mapped to a field such as `Task.disposition`. */
-  listBusinessAttributes(cvAttribute?: string, options?: CallOptions): Promise<t.BusinessAttribute[]> {
+  async listBusinessAttributes(cvAttribute?: string, options?: CallOptions): Promise<t.BusinessAttribute[]> {
     return this.get("/metadata/business-attributes", { "cv-attribute": cvAttribute }, options);
   }
 
-  getBusinessAttribute(name: string, options?: CallOptions): Promise<t.BusinessAttribute> {
+  async getBusinessAttribute(name: string, options?: CallOptions): Promise<t.BusinessAttribute> {
     return this.get(path`/metadata/business-attributes/${name}`, undefined, options);
   }
 
@@ -205,38 +216,38 @@ export class ContextServices {
     return (await this.transport.send(call)).body as t.BusinessAttribute;
   }
 
-  removeBusinessAttribute(name: string, options?: CallOptions): Promise<void> {
+  async removeBusinessAttribute(name: string, options?: CallOptions): Promise<void> {
     const gone = "unknown_business_attribute";
     return this.done({ method: "DELETE", path: path`/metadata/business-attributes/${name}`, gone, options });
   }
 
   // Server
 
-  getServerStatus(options?: CallOptions): Promise<t.ServerStatus> {
+  async getServerStatus(options?: CallOptions): Promise<t.ServerStatus> {
     return this.get("/server/status", undefined, options);
   }
 
-  changeServerMode(mode: t.ServerMode, options?: CallOptions): Promise<void> {
+  async changeServerMode(mode: t.ServerMode, options?: CallOptions): Promise<void> {
     return this.done({ method: "POST", path: "/server/mode", body: { mode }, options });
   }
 
   /** Resolves if the process answers. A probe: it is not repeated. */
-  live(options?: CallOptions): Promise<void> {
+  async live(options?: CallOptions): Promise<void> {
     return this.done({ method: "GET", path: "/health/live", retry: false, options });
   }
 
   /** Resolves if the service can take events. A probe: it is not repeated. */
-  ready(options?: CallOptions): Promise<void> {
+  async ready(options?: CallOptions): Promise<void> {
     return this.done({ method: "GET", path: "/health/ready", retry: false, options });
   }
 
   /** Measurements in the text format of Prometheus. */
-  metrics(options?: CallOptions): Promise<string> {
+  async metrics(options?: CallOptions): Promise<string> {
     return this.get("/metrics", undefined, options);
   }
 
   /** The description of the API as OpenAPI 3.1. */
-  getDocument(options?: CallOptions): Promise<Record<string, unknown>> {
+  async getDocument(options?: CallOptions): Promise<Record<string, unknown>> {
     return this.get("/openapi.json", undefined, options);
   }
 
@@ -254,11 +265,11 @@ export class ContextServices {
     await this.transport.send(call);
   }
 
-  private put(path: string, body: unknown, options?: CallOptions): Promise<void> {
+  private async put(path: string, body: unknown, options?: CallOptions): Promise<void> {
     return this.done({ method: "PUT", path, body, options });
   }
 
-  private deleteRecords(path: string, options?: CallOptions): Promise<void> {
+  private async deleteRecords(path: string, options?: CallOptions): Promise<void> {
     return this.done({ method: "DELETE", path, gone: "unknown_extension", options });
   }
 
@@ -289,12 +300,19 @@ function path(literals: TemplateStringsArray, ...parts: t.Id[]): string {
 }
 
 function segment(part: t.Id): string {
-  if (typeof part === "number" && !Number.isSafeInteger(part)) {
-    throw new RangeError(`${part} is not an exact identifier; use a BigInt beyond 2^53`);
-  }
-  const text = String(part);
+  const text = String(identifier(part));
   if (text === "" || text === "." || text === "..") throw new RangeError(`"${text}" cannot stand in a path`);
+  if (/\p{Surrogate}/u.test(text)) throw new RangeError(`"${text}" has half of a surrogate pair`);
   return encodeURIComponent(text);
+}
+
+/** Refuses what is not an identifier, for callers without a type checker. */
+function identifier(id: t.Id): t.Id {
+  if (typeof id === "number" && !Number.isSafeInteger(id)) {
+    throw new RangeError(`${id} is not an exact identifier; use a BigInt beyond 2^53`);
+  }
+  if (!["number", "bigint", "string"].includes(typeof id)) throw new TypeError(`${String(id)} is not an identifier`);
+  return id;
 }
 
 /** Not `randomUUID`, which browsers offer only over https. */

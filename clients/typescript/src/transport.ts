@@ -1,5 +1,6 @@
 import { Problem, Unreachable, type ProblemCode, type Violation } from "./errors.js";
 import { parse, stringify } from "./json.js";
+import { queryString } from "./query.js";
 
 /** The settings of a client. Times are in milliseconds. */
 export interface Options {
@@ -29,7 +30,10 @@ export interface Retry {
 
 /** The settings of one call. */
 export interface CallOptions {
-  /** Ends the call early. Its reason is thrown. */
+  /**
+   * Ends the call early. The call throws the signal's reason: a `DOMException` named `AbortError` or `TimeoutError`, unless
+   * `abort` was given another. The event may have been written.
+   */
   signal?: AbortSignal;
   /** Replaces the client's deadline, in milliseconds. */
   deadline?: number;
@@ -73,6 +77,7 @@ export class Transport {
 
   constructor(url: string, private readonly options: Options) {
     const base = new URL(url);
+    if (!/^https?:$/.test(base.protocol)) throw new TypeError(`${url} does not begin with http:// or https://`);
     const user = options.user ?? decodeURIComponent(base.username);
     const password = options.password ?? decodeURIComponent(base.password);
     if (options.token !== undefined) this.headers.authorization = `Bearer ${options.token}`;
@@ -181,17 +186,6 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) stop();
     else signal?.addEventListener("abort", stop, { once: true });
   });
-}
-
-function queryString(query: object = {}): string {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (one !== undefined) parameters.append(name, one instanceof Date ? one.toISOString() : String(one));
-    }
-  }
-  const text = parameters.toString();
-  return text && `?${text}`;
 }
 
 function base64(text: string): string {

@@ -70,10 +70,10 @@ export interface CompleteTask extends EventFields, Outcome, Extensions {
   state_id?: Integer;
 }
 
-/** `from` ends, `to` starts. Extensions are those of the new state. */
-export interface TransitionState extends EventFields, Extensions {
-  from: Outcome & { state_id: Integer };
-  to?: { state_type?: LongOrString; est_duration?: Integer };
+/** The disposition is that of the state that ends; type, estimate and extensions are those of the new one. */
+export interface TransitionState extends EventFields, Outcome, Extensions {
+  state_type?: LongOrString;
+  est_duration?: Integer;
 }
 
 /** The fields that start and end have in common, as answered. Times are RFC 3339 in UTC with milliseconds. */
@@ -99,6 +99,7 @@ interface Element extends Extensions {
   auto_completed?: boolean;
 }
 
+/** Nested lists are absent unless the query asks for them. */
 export interface Service extends Element {
   service_id: Integer;
   customer_id?: string;
@@ -110,6 +111,7 @@ export interface Service extends Element {
   completed_tasks?: Task[];
 }
 
+/** Nested lists are absent unless the query asks for them. */
 export interface State extends Element {
   /** Absent where the state is nested in its service. */
   service_id?: Integer;

@@ -26,13 +26,40 @@ test("dates are sent in UTC", () => {
   assert.equal(stringify({ timestamp: new Date("2026-02-05T10:11:00+01:00") }), '{"timestamp":"2026-02-05T09:11:00.000Z"}');
 });
 
-test("what JSON would silently drop is refused", () => {
-  for (const value of [new Date(NaN), NaN, Infinity, new Map([["a", 1]]), new Set([1]), () => 1]) {
-    assert.throws(() => stringify({ Survey: { value } }), /TypeError: value cannot be sent as JSON/);
+test("what JSON would silently change or drop is refused, with its place", () => {
+  const cyclic: { self?: unknown } = {};
+  cyclic.self = { cyclic };
+  for (const value of [
+    new Date(NaN), NaN, Infinity, new Number(NaN), new Map([["a", 1]]), new Set([1]), new WeakMap(), () => 1, Symbol("a"), /a/,
+    new Error("a"), Promise.resolve(1), new ArrayBuffer(1), new Uint8Array(1), Buffer.from("a"), [undefined], [, 1], cyclic,
+    2 ** 53, -(2 ** 53), 123456789012345680000, "\ud800", { "\udc00": 1 },
+  ]) {
+    assert.throws(() => stringify({ Survey: [{ "a/b": value }] }), /TypeError: \/Survey\/0\/a~1b\S* cannot be sent as JSON/);
   }
+  assert.throws(() => stringify(undefined), /TypeError: the body cannot be sent as JSON: it is undefined/);
 });
 
-test("a string that looks like the mark of a BigInt stays a string", () => {
-  const text = stringify({ a: '"\\u0000bigint:5"', b: "bigint:5", c: 5n });
-  assert.deepEqual(JSON.parse(text), { a: '"\\u0000bigint:5"', b: "bigint:5", c: 5 });
+test("what JSON can express is written as JSON.stringify writes it", () => {
+  class Answer {
+    question1 = 7;
+    left = undefined;
+  }
+  const same = { again: 1 };
+  const value = {
+    text: 'a"\\\u0000\u2028😀', list: [1, -0, 1.5, 1e21, 5e-324, null, true, []], Survey: new Answer(), left: undefined,
+    at: new Date(0), url: new URL("http://a/b"), bare: Object.assign(Object.create(null), { a: 1 }), twice: [same, same],
+  };
+  assert.equal(stringify(value), JSON.stringify(value));
+});
+
+test("no text can pass for a BigInt", () => {
+  const text = stringify({ a: '"\\u0000bigint:5"', b: "bigint:5", c: 5n, d: "\u0000bigint:5" });
+  assert.deepEqual(JSON.parse(text), { a: '"\\u0000bigint:5"', b: "bigint:5", c: 5, d: "\u0000bigint:5" });
+  const answer = '{"a":"\\u0000bigint:5","b":9223372036854775807}';
+  assert.deepEqual(parse(answer), { a: "\u0000bigint:5", b: 9223372036854775807n });
+});
+
+test("an answer with a BigInt can be logged", () => {
+  const answer = parse('{"id":9223372036854775807,"price":10000000000000000}');
+  assert.equal(stringify(answer), '{"id":9223372036854775807,"price":10000000000000000}');
 });

@@ -37,7 +37,7 @@ test("every operation", { skip: url === undefined && "CONTEXT_SERVICES_URL is no
   await cs.associateService(customer, service, { est_duration: 600 });
   await cs.updateExpiration(service, { ttl: 86400 });
   const first = await cs.startState(service, { state_type: "payment", [`E${run}`]: big });
-  const second = await cs.transitionState(service, { from: { state_id: first, disposition: "ok" }, to: { state_type: "done" } });
+  const second = await cs.transitionState(service, first, { disposition: "ok", state_type: "done" });
   const task = await cs.startTask(service, { task_type: "survey", state_id: second });
   await cs.completeTask(service, task, { state_id: second, disposition: 10, [`E${run}`]: big, timestamp: new Date() });
   await assert.rejects(
@@ -79,6 +79,10 @@ test("every operation", { skip: url === undefined && "CONTEXT_SERVICES_URL is no
   assert.equal((await cs.listServices(customer, window)).length, 1);
   assert.equal((await cs.listActiveServices(customer)).length, 0);
   assert.equal((await cs.listCompletedServices(customer, { service_types: 12 })).length, 1);
+  const awkward = ' flight, "car" ';
+  await cs.startService({ customer_id: customer, service_type: awkward });
+  assert.equal((await cs.listServices(customer, { service_types: [awkward] }))[0]?.service_type, awkward);
+  assert.equal((await cs.listServices(customer, { service_types: awkward })).length, 1);
   await cs.deleteService(service);
   await assert.rejects(cs.getService(service), (error) => error instanceof Problem && error.code === "unknown_service");
 

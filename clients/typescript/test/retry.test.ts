@@ -134,14 +134,14 @@ test("identifiers beyond 2^53 survive the way there and back", async (t) => {
   await cs.completeService(service);
   assert.equal(seen[0]!.body, '{"customer_id":"00K7","resource_id":9007199254740993}');
   assert.equal(seen[1]!.url, "/services/9223372036854775807/end");
-  assert.throws(() => cs.getService(2 ** 60), RangeError);
+  await assert.rejects(cs.getService(2 ** 60), RangeError);
 });
 
 test("paths are encoded, and cannot lead elsewhere", async (t) => {
   const { cs, seen } = await serve(t, [answer(200, [])]);
   await cs.listServices("a/b ü");
   assert.equal(seen[0]!.url, "/customers/a%2Fb%20%C3%BC/services?extensions=*");
-  for (const name of ["", ".", ".."]) assert.throws(() => cs.deleteServiceExtension(95, name), RangeError);
+  for (const name of ["", ".", ".."]) await assert.rejects(cs.deleteServiceExtension(95, name), RangeError);
 });
 
 test("queries send times in UTC, and lists hand on the cursor", async (t) => {
@@ -169,4 +169,46 @@ test("a signal ends the call while it waits", async (t) => {
   const { cs } = await serve(t, [problem(503, "overloaded", { "retry-after": "30" })]);
   const signal = AbortSignal.timeout(100);
   await assert.rejects(cs.completeService(95, {}, { signal }), { name: "TimeoutError" });
+});
+
+test("an abort is thrown as it was given, before and during the call", async (t) => {
+  const { cs } = await serve(t, [silent]);
+  const controller = new AbortController();
+  const call = cs.completeService(95, {}, { signal: controller.signal });
+  controller.abort();
+  await assert.rejects(call, { name: "AbortError" });
+  await assert.rejects(cs.completeService(95, {}, { signal: controller.signal }), { name: "AbortError" });
+  const reason = new Error("the caller hung up");
+  await assert.rejects(cs.completeService(95, {}, { signal: AbortSignal.abort(reason) }), reason);
+});
+
+test("what is not an identifier is refused before anything is sent", async (t) => {
+  const { cs, seen } = await serve(t, [answer(204)]);
+  for (const id of [null, undefined, NaN, 1.5, true, {}, [95], "\ud800"] as never[]) {
+    await assert.rejects(cs.completeTask(95, id), /TypeError|RangeError/, String(id));
+    await assert.rejects(cs.listServices(id), /TypeError|RangeError/, String(id));
+  }
+  await assert.rejects(cs.transitionState(95, null as never), TypeError);
+  assert.equal(seen.length, 0);
+});
+
+test("an item of a list arrives as it is", async (t) => {
+  const { cs, seen } = await serve(t, [answer(200, [])]);
+  await cs.listServices("00K7", { service_types: ["hotel, flight", ' "car" ', 12], extensions: [] });
+  const items = new URL(seen[0]!.url, "http://localhost").searchParams.getAll("service_types");
+  assert.deepEqual(items, ['"hotel, flight"', '" ""car"" "', "12"]);
+});
+
+test("a parameter that cannot be sent is refused", async (t) => {
+  const { cs, seen } = await serve(t, [answer(200, [])]);
+  for (const query of [{ started_from: new Date(NaN) }, { limit: 1.5 }, { service_types: [{}] }, { before: null }]) {
+    await assert.rejects(cs.listServices("00K7", query as never), TypeError);
+  }
+  assert.equal(seen.length, 0);
+});
+
+test("an address that is not of HTTP is refused at once", () => {
+  for (const url of ["localhost:8080", "127.0.0.1:8080", "ftp://localhost", ""]) {
+    assert.throws(() => new ContextServices(url), TypeError, url);
+  }
 });
