@@ -92,6 +92,10 @@ def test_every_operation() -> None:
     assert len(cs.list_services(customer, started_from=now - minute, started_to=now + minute)) == 1
     assert cs.list_active_services(customer) == []
     assert len(cs.list_completed_services(customer, service_types=12)) == 1
+    awkward = ' flight, "car" '
+    cs.start_service(customer_id=customer, service_type=awkward)
+    assert [one.service_type for one in cs.list_services(customer, service_types=[awkward])] == [awkward]
+    assert len(cs.list_services(customer, service_types=awkward)) == 1
     cs.delete_service(service)
     with pytest.raises(errors.UnknownService):
         cs.get_service(service)

@@ -7,7 +7,7 @@ import email.utils
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Union
+from typing import Any, Union
 
 import anyio
 import httpx
@@ -159,6 +159,74 @@ def test_numbers_that_are_not_finite_and_paths_that_lead_elsewhere_are_refused()
         with pytest.raises(ValueError):
             script.client().delete_service_extension(95, name)
     assert not script.requests
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        (float("nan"), "/Survey/0/a~1b"), (Decimal("Infinity"), "/Survey/0/a~1b"), (b"x", "/Survey/0/a~1b"),
+        ({1}, "/Survey/0/a~1b"), (object(), "/Survey/0/a~1b"), ("\ud800", "/Survey/0/a~1b"), ({1: 2}, "/Survey/0/a~1b"),
+        ({None: 2}, "/Survey/0/a~1b"), ({"\udc00": 2}, "/Survey/0/a~1b"), ([datetime.datetime(2026, 2, 5)], "/Survey/0/a~1b/0"),
+    ],
+)
+def test_what_json_would_change_is_refused_with_its_place(value: object, pointer: str) -> None:
+    script = Script(answer(204))
+    with pytest.raises((TypeError, ValueError), match=f"^{pointer}: "):
+        script.client().complete_service(95, Survey=[{"a/b": value}])
+    assert not script.requests
+
+
+def test_numbers_keep_their_digits_on_the_way_there_and_back() -> None:
+    record = '{"a":0.1234567890123456789,"b":1e400,"c":0.1,"d":9223372036854775807,"e":1.50,"f":2.0}'
+    script = Script(httpx.Response(200, content=f'{{"task_id":3,"started":{{"timestamp":"2026-02-05T09:00:00Z"}},"Survey":{record}}}'), answer(204))
+    survey = script.client().get_task(95, 3).extensions["Survey"]
+    assert survey == {
+        "a": Decimal("0.1234567890123456789"), "b": Decimal("1E+400"), "c": 0.1, "d": 2**63 - 1, "e": 1.5, "f": 2.0,
+    }
+    assert isinstance(survey["c"], float)
+    script.client().complete_task(95, 3, Survey=survey)
+    sent = b'{"Survey":{"a":0.1234567890123456789,"b":1E+400,"c":0.1,"d":9223372036854775807,"e":1.5,"f":2.0}}'
+    assert script.requests[1].content == sent
+
+
+def test_no_text_can_pass_for_a_decimal() -> None:
+    script = Script(answer(204))
+    script.client().complete_task(95, 3, Survey={"text": "\0decimal:5", "price": Decimal("1.50")})
+    assert script.requests[0].content == b'{"Survey":{"text":"\\u0000decimal:5","price":1.50}}'
+
+
+@pytest.mark.parametrize("value", [None, True, 1.0, float("nan"), b"1", [95]])
+def test_what_is_not_an_identifier_is_refused_before_anything_is_sent(value: Any) -> None:
+    script = Script(answer(204))
+    cs = script.client()
+    calls: list[Callable[[], object]] = [
+        lambda: cs.complete_task(95, value), lambda: cs.list_services(value), lambda: cs.transition_state(95, value),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="is not an identifier"):
+            call()
+    assert not script.requests
+
+
+def test_an_item_of_a_list_arrives_as_it_is() -> None:
+    script = Script(answer(200, []))
+    script.client().list_services("00K7", service_types=["hotel, flight", ' "car" ', 12], extensions=())
+    items = script.requests[0].url.params.get_list("service_types")
+    assert items == ['"hotel, flight"', '" ""car"" "', "12"]
+    with pytest.raises(TypeError):
+        script.client().list_services("00K7", limit=1.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["localhost:8080", "127.0.0.1:8080", "ftp://localhost", "http://", ""])
+def test_an_address_that_is_not_of_http_is_refused_at_once(url: str) -> None:
+    for client in (ContextServices, AsyncContextServices):
+        with pytest.raises(ValueError):
+            client(url)
+
+
+def test_a_failure_without_a_text_has_its_name() -> None:
+    with pytest.raises(Unreachable, match="no answer: ReadTimeout"):
+        Script(httpx.ReadTimeout("")).client(deadline=0.05).get_metadata()
 
 
 def test_the_asynchronous_client_bounds_an_attempt_that_never_ends() -> None:

@@ -31,6 +31,14 @@ BASE_WAIT = 0.1
 MAX_WAIT = 5.0
 
 
+def base_url(url: str) -> str:
+    """The address of the service, without a slash at its end. Raises ValueError for what httpx would refuse at each call."""
+    parsed = httpx.URL(url)
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError(f"{url!r} does not begin with http:// or https:// and a host")
+    return url.rstrip("/")
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """What both clients are told. Times are in seconds."""
@@ -112,7 +120,8 @@ class Retries(Generic[T]):
         if isinstance(cause, HOPELESS):
             raise cause
         self.uncertain = True
-        failure = Unreachable(f"no answer: {cause or type(cause).__name__}")
+        # Timeouts of httpx and of the operating system have no text.
+        failure = Unreachable(f"no answer: {str(cause) or type(cause).__name__}")
         failure.__cause__ = cause
         return self._pause(failure, 0)
 

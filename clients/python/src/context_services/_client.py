@@ -12,7 +12,7 @@ import anyio
 import httpx
 
 from . import _operations
-from ._call import Call, Retries, Settings
+from ._call import Call, Retries, Settings, base_url
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -35,7 +35,7 @@ def _async_method(operation: Callable[P, Call[T]]) -> Callable[Concatenate[Async
 
 
 class ContextServices:
-    """A client of the service. Each operation of the API is a method of the same name. Threads may share it.
+    """A client of the service. Each operation of the API is a method; docs/clients.md lists them. Threads may share it.
 
     Every call is repeated after a 503, a 429, a timeout or a broken connection until it is answered or `deadline`
     seconds have passed. A repeat never writes twice: starts and transitions carry an `Idempotency-Key`, and the rest is
@@ -47,7 +47,7 @@ class ContextServices:
         attempt_timeout: float = 10, http: httpx.Client | None = None,
     ) -> None:
         self._settings = Settings(auth, token, deadline, attempt_timeout)
-        self._url = url.rstrip("/")
+        self._url = base_url(url)
         self._http = http or httpx.Client(limits=httpx.Limits(max_connections=None))
 
     def __enter__(self) -> ContextServices:
@@ -152,7 +152,7 @@ class AsyncContextServices:
         attempt_timeout: float = 10, http: httpx.AsyncClient | None = None,
     ) -> None:
         self._settings = Settings(auth, token, deadline, attempt_timeout)
-        self._url = url.rstrip("/")
+        self._url = base_url(url)
         self._http = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
 
     async def __aenter__(self) -> AsyncContextServices:

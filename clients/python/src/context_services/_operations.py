@@ -102,7 +102,7 @@ def transition_state(
 ) -> Call[int]:
     """Ends one state with its disposition, starts the next with its type and extensions, and returns its identifier."""
     fields = locals()
-    ends = {"state_id": fields.pop("from_state_id")}
+    ends = {"state_id": _identifier(fields.pop("from_state_id"))}
     ends |= {name: fields.pop(name) for name in ("disposition", "disposition_desc")}
     starts = {name: fields.pop(name) for name in ("state_type", "est_duration")}
     fields |= {"from": _given(ends), "to": _given(starts)}
@@ -394,7 +394,7 @@ def _start(path: str, name: str, fields: dict[str, Any]) -> Call[int]:
     # On the way to the service, blanks at the ends are lost.
     elif not re.fullmatch("[!-~]([ -~]{0,253}[!-~])?", key):
         raise ValueError("an idempotency key has 1 to 255 printable ASCII characters, no blanks at its ends")
-    return Call("POST", path, lambda response: int(response.json()[name]), body=_event(fields), idempotency_key=key)
+    return Call("POST", path, lambda response: int(_json.read(response.content)[name]), body=_event(fields), idempotency_key=key)
 
 
 def _post(path: str, fields: dict[str, Any]) -> Call[None]:
@@ -415,6 +415,10 @@ def _event(fields: dict[str, Any]) -> dict[str, Any]:
     return _given(fields.pop("extensions") | fields)
 
 
+#: Parameters whose items may contain commas, and then stand in quotes.
+_LISTS = {"extensions", "service_types", "state_types", "task_types", "state_id"}
+
+
 def _query(fields: dict[str, Any]) -> dict[str, Any]:
     """The query from the arguments of an operation. What is false or absent is left out."""
     query: dict[str, Any] = {}
@@ -422,8 +426,24 @@ def _query(fields: dict[str, Any]) -> dict[str, Any]:
         if name in ("service_id", "customer_id", "contact_key") or value is None or value is False:
             continue
         values = value if isinstance(value, (list, tuple)) else [value]
-        query[name] = [_json.time(one) if isinstance(one, datetime.datetime) else one for one in values]
+        query[name] = [_item(name, one) if name in _LISTS else _parameter(name, one) for one in values]
     return query
+
+
+def _parameter(name: str, value: object) -> str:
+    if isinstance(value, datetime.datetime):
+        return _json.time(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, str)):
+        return str(value)
+    raise TypeError(f"{name} cannot be {value!r}")
+
+
+def _item(name: str, value: object) -> str:
+    """In a list, a text that contains a comma or a quote, or begins or ends with a blank, stands in quotes."""
+    text = _parameter(name, value)
+    return '"' + text.replace('"', '""') + '"' if re.search(r'[,"]|^\s|\s$|^$', text) else text
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
@@ -433,9 +453,16 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
 def _path(*parts: str | int) -> str:
     """A path whose parts are encoded. A part that would lead to another route is refused."""
     for part in parts:
-        if part in ("", ".", ".."):
+        if _identifier(part) in ("", ".", ".."):
             raise ValueError(f"{part!r} cannot stand in a path")
     return "".join("/" + quote(str(part), safe="") for part in parts)
+
+
+def _identifier(value: str | int) -> str | int:
+    """Refuses what is not an identifier, for callers without a type checker."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise TypeError(f"{value!r} is not an identifier")
+    return value
 
 
 def _nothing(_: httpx.Response) -> None:
@@ -443,16 +470,16 @@ def _nothing(_: httpx.Response) -> None:
 
 
 def _json_body(response: httpx.Response) -> Any:
-    return response.json()
+    return _json.read(response.content)
 
 
 def _one(kind: type[E]) -> Callable[[httpx.Response], E]:
-    return lambda response: read_element(kind, response.json())
+    return lambda response: read_element(kind, _json.read(response.content))
 
 
 def _page(kind: type[E]) -> Callable[[httpx.Response], Page[E]]:
     def read(response: httpx.Response) -> Page[E]:
-        page = Page(read_element(kind, body) for body in response.json())
+        page = Page(read_element(kind, body) for body in _json.read(response.content))
         if link := response.links.get("prev"):
             page.before = parse_qs(urlsplit(link["url"]).query)["before"][0]
         return page

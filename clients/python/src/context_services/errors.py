@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import httpx
 
+from . import _json
+
 
 @dataclasses.dataclass(frozen=True)
 class Violation:
@@ -49,7 +51,7 @@ class Problem(ContextServicesError):
         body: dict[str, Any] = {}
         if "json" in response.headers.get("content-type", ""):
             try:
-                parsed = response.json()
+                parsed = _json.read(response.content)
                 body = parsed if isinstance(parsed, dict) else {}
             except ValueError:
                 pass
