@@ -211,6 +211,55 @@ public class ContextServicesTest {
     }
 
     @Test
+    public void whatJsonWouldChangeIsRefusedWithItsPlace() {
+        List<Object> values = new ArrayList<>(List.of(Double.NaN, Float.POSITIVE_INFINITY, "\ud800", Map.of(1, 2), Set.class,
+            Map.of("\udc00", 2), new int[] {1}, LocalDateTime.of(2026, 2, 5, 10, 0)));
+        values.add(Collections.singletonMap(null, 2));
+        for (Object value : values) {
+            Exception refusal = assertThrows(String.valueOf(value), IllegalArgumentException.class,
+                () -> new Event().with("Survey", List.of(Map.of("a/b", value))));
+            assertTrue(refusal.getMessage(), refusal.getMessage().startsWith("/Survey/0/a~1b"));
+        }
+        assertThrows(IllegalArgumentException.class, () -> new Event().with("\ud800", 1));
+    }
+
+    @Test
+    public void anItemOfAListArrivesAsItIs() {
+        var cs = serve(answer(200, "[]"));
+        cs.listServices("00K7", new Query().serviceTypes("hotel, flight", " \"car\" ", 12).extensions());
+        String query = "service_types=%22hotel%2C%20flight%22&service_types=%22%20%22%22car%22%22%20%22&service_types=12";
+        assertEquals("/customers/00K7/services?" + query, seen.get(0).uri());
+    }
+
+    @Test
+    public void whatIsNotAnIdentifierOrParameterIsRefused() {
+        var cs = serve(answer(200, "[]"));
+        for (String id : new String[] {null, "\ud800"}) {
+            assertThrows(IllegalArgumentException.class, () -> cs.listServices(id));
+            assertThrows(IllegalArgumentException.class, () -> cs.deleteServiceExtension(95, id));
+        }
+        for (Object value : new Object[] {null, 1.5, LocalDateTime.of(2026, 2, 5, 10, 0), "\ud800"}) {
+            assertThrows(IllegalArgumentException.class, () -> cs.listServices("00K7", new Query().with("started_from", value)));
+        }
+        assertEquals(0, seen.size());
+    }
+
+    @Test
+    public void anAddressThatIsNotOfHttpIsRefusedAtOnce() {
+        for (String address : List.of("localhost:8080", "127.0.0.1:8080", "ftp://localhost", "http://", "")) {
+            assertThrows(address, IllegalArgumentException.class, () -> new ContextServices(address));
+        }
+    }
+
+    @Test
+    public void anInterruptEndsTheCallAndStays() {
+        var cs = serve(STALLED);
+        Thread.currentThread().interrupt();
+        assertThrows(Unreachable.class, () -> cs.getService(95));
+        assertTrue(Thread.interrupted());
+    }
+
+    @Test
     public void everyOperation() {
         String real = System.getenv("CONTEXT_SERVICES_URL");
         Assume.assumeTrue(real != null);
@@ -219,7 +268,6 @@ public class ContextServicesTest {
         String extension = "E" + run;
         String customer = "cus/t\u00f6mer " + run;
         Instant now = Instant.now();
-        var none = new Query();
 
         for (String elements : List.of("services", "states", "tasks")) {
             cs.createExtensionSchema(elements, Map.of("name", extension, "type", "single-valued", "attributes",
@@ -239,9 +287,9 @@ public class ContextServicesTest {
         assertTrue(cs.getMetadata().containsKey("links"));
 
         long service = cs.startService(new Event().contactKey(run).serviceType(12).with(extension, record));
-        assertEquals(1, cs.listAnonymousServices(run, none).items().size());
-        assertEquals(1, cs.listActiveAnonymousServices(run, none).items().size());
-        assertEquals(0, cs.listCompletedAnonymousServices(run, none).items().size());
+        assertEquals(1, cs.listAnonymousServices(run).items().size());
+        assertEquals(1, cs.listActiveAnonymousServices(run).items().size());
+        assertEquals(0, cs.listCompletedAnonymousServices(run).items().size());
         cs.associateService(customer, service, new Event().estDuration(Duration.ofMinutes(10)));
         cs.updateExpiration(service, new Event().ttl(Duration.ofDays(1)));
         int first = cs.startState(service, new Event().stateType("payment").with(extension, record));
@@ -262,15 +310,16 @@ public class ContextServicesTest {
         assertEquals(Map.of(), cs.getTask(service, task, new Query().extensions()).extensions());
         assertEquals(1, cs.getState(service, second, new Query().completedTasks()).completedTasks().size());
         assertEquals(2, cs.getService(service, new Query().completedStates()).completedStates().size());
+        assertEquals(1, cs.listTasks(service).items().size());
         assertEquals(1, cs.listTasks(service, new Query().stateId(second).taskTypes("survey")).items().size());
-        assertEquals(0, cs.listActiveTasks(service, none).items().size());
-        assertEquals(1, cs.listCompletedTasks(service, none).items().size());
+        assertEquals(0, cs.listActiveTasks(service).items().size());
+        assertEquals(1, cs.listCompletedTasks(service).items().size());
         var page = cs.listStates(service, new Query().limit(1));
         assertEquals(second, page.items().get(0).stateId());
         var older = cs.listStates(service, new Query().limit(1).before(page.before().orElseThrow()));
         assertEquals(first, older.items().get(0).stateId());
-        assertEquals(0, cs.listActiveStates(service, none).items().size());
-        assertEquals(2, cs.listCompletedStates(service, none).items().size());
+        assertEquals(0, cs.listActiveStates(service).items().size());
+        assertEquals(2, cs.listCompletedStates(service).items().size());
 
         cs.updateServiceExtension(service, extension, Map.of("n", 1));
         cs.mergeServiceExtension(service, extension, Map.of("at", now));
@@ -286,8 +335,11 @@ public class ContextServicesTest {
         cs.completeService(service, new Event().disposition("SUCCESS"));
         var window = new Query().startedFrom(now.minusSeconds(60)).startedTo(now.plusSeconds(60));
         assertEquals(1, cs.listServices(customer, window).items().size());
-        assertEquals(0, cs.listActiveServices(customer, none).items().size());
+        assertEquals(0, cs.listActiveServices(customer).items().size());
         assertEquals(1, cs.listCompletedServices(customer, new Query().serviceTypes(12)).items().size());
+        String awkward = " flight, \"car\" ";
+        cs.startService(new Event().customerId(customer).serviceType(awkward));
+        assertEquals(awkward, cs.listServices(customer, new Query().serviceTypes(awkward)).items().get(0).serviceType());
         cs.deleteService(service);
         refused(Code.UNKNOWN_SERVICE, () -> cs.getService(service));
 

@@ -66,9 +66,13 @@ pub const MOMENT: &str = "a date and time with an offset, such as 2026-02-05T09:
 
 /// Describes a text that is not a moment, for a violation.
 pub fn found(text: &str) -> &'static str {
+    if lacks_offset(text) { "one whose offset is missing" } else { "a different string" }
+}
+
+/// Whether a text would be a moment if it had an offset.
+pub fn lacks_offset(text: &str) -> bool {
     let local = text.split('[').next().unwrap_or_default();
-    let lacks_offset = Timestamp::parse(&format!("{local}Z")).is_some();
-    if lacks_offset { "one whose offset is missing" } else { "a different string" }
+    Timestamp::parse(&format!("{local}Z")).is_some()
 }
 
 /// An ASCII text in the form of RFC 3339, if it merely lacks seconds, the minutes of the offset or their colon, or is followed

@@ -14,7 +14,7 @@ use super::problem::{Code, Problem};
 use crate::domain::field::Field;
 use crate::domain::ids::{Element, StateId};
 use crate::domain::query::{Cursor, Filter, Nested, Page, Span, View};
-use crate::domain::time::{MOMENT, Timestamp};
+use crate::domain::time::{MOMENT, Timestamp, lacks_offset};
 
 /// Default length of a list.
 const DEFAULT_LIMIT: u32 = 1000;
@@ -166,7 +166,8 @@ impl Parameters {
         // In a query string `+` means a blank, and many clients leave that of an offset as it is.
         let with_plus = || text.rsplit_once(' ').map(|(moment, offset)| format!("{moment}+{offset}"));
         let timestamp = Timestamp::parse(&text).or_else(|| Timestamp::parse(&with_plus()?));
-        let detail = || format!("expected {MOMENT}, found {:?}", shown(&text));
+        let lack = || if lacks_offset(&text) { ", whose offset is missing" } else { "" };
+        let detail = || format!("expected {MOMENT}, found {:?}{}", shown(&text), lack());
         timestamp.map(Some).ok_or_else(|| Problem::invalid_query(name, detail()))
     }
 

@@ -70,6 +70,43 @@ fn the_help_documents_every_setting() {
 }
 
 #[test]
+fn every_operation_of_applications_is_a_method_of_each_client_and_documented() {
+    let document: serde_json::Value = serde_json::from_str(&read("openapi.json")).unwrap();
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let names: Vec<_> = operations
+        .filter_map(|operation| operation["operationId"].as_str())
+        .filter(|name| !name.contains("report") && !name.contains("purge") && *name != "get_document_3_0")
+        .collect();
+    assert!(names.len() > 40, "{names:?}");
+    let [manual, python, typescript, java] = [
+        "docs/clients.md",
+        "clients/python/src/context_services/_operations.py",
+        "clients/typescript/src/client.ts",
+        "clients/java/contextservices/ContextServices.java",
+    ]
+    .map(read);
+    for name in names {
+        let camel = camel_case(name);
+        for (text, method) in [
+            (&manual, format!("`{name}`")),
+            (&manual, format!("`{camel}`")),
+            (&python, format!("def {name}(")),
+            (&typescript, format!("async {camel}(")),
+            (&java, format!(" {camel}(")),
+        ] {
+            assert!(text.contains(&method), "{method} is missing");
+        }
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap().to_owned();
+    words.fold(first, |name, word| format!("{name}{}{}", word[..1].to_uppercase(), &word[1..]))
+}
+
+#[test]
 fn every_document_that_the_readme_names_is_there() {
     let readme = read("README.md");
     let links: Vec<_> = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();

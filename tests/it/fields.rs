@@ -305,6 +305,11 @@ async fn a_time_without_an_offset_is_refused_in_words_that_say_so() {
     let expected =
         "expected a date and time with an offset, such as 2026-02-05T09:11:00.000Z, found one whose offset is missing";
     assert_eq!(detail, expected);
+    let answer = world.app.get("/customers/c/services?started_from=2026-02-05T09:11:00").await;
+    let detail = answer.refused(400, "invalid_query").body["errors"][0]["detail"].clone();
+    let expected = "expected a date and time with an offset, such as 2026-02-05T09:11:00.000Z, \
+                    found \"2026-02-05T09:11:00\", whose offset is missing";
+    assert_eq!(detail, expected);
 }
 
 #[tokio::test]

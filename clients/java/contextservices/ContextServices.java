@@ -19,6 +19,7 @@ import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.Collection;
 import java.util.Collections;
@@ -34,14 +35,13 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A client of Context Services in one file, on the JDK alone (17 or later). Each operation of the API is a method of the
- * same name. Threads may share a client.
+ * A client of Context Services in one file, on the JDK alone (17 or later). Each operation of the API is a method;
+ * docs/clients.md lists them. Threads may share a client.
  *
  * <p>Every call is repeated after a 503, a 429, a timeout or a broken connection until it is answered or the deadline
  * passes. A repeat never writes twice: starts and transitions carry an {@code Idempotency-Key}, and the rest is safe to
@@ -65,7 +65,7 @@ public final class ContextServices {
     /** A client with a deadline of 60 seconds for a call and 10 seconds for one attempt. */
     public ContextServices(String url) {
         // HTTP/2 would send an Upgrade with each first request over plain text.
-        this(url.replaceAll("/+$", ""), null, Duration.ofSeconds(60), Duration.ofSeconds(10),
+        this(checked(url).replaceAll("/+$", ""), null, Duration.ofSeconds(60), Duration.ofSeconds(10),
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build());
     }
 
@@ -75,6 +75,14 @@ public final class ContextServices {
         this.deadline = deadline;
         this.attemptTimeout = attemptTimeout;
         this.http = http;
+    }
+
+    private static String checked(String url) {
+        URI address = URI.create(url);
+        if (!Set.of("http", "https").contains(String.valueOf(address.getScheme())) || address.getHost() == null) {
+            throw new IllegalArgumentException("\"" + url + "\" does not begin with http:// or https:// and a host");
+        }
+        return url;
     }
 
     public ContextServices withUser(String user, String password) {
@@ -176,20 +184,40 @@ public final class ContextServices {
         return list(path("customers", customerId, "services"), query, Service::read);
     }
 
+    public Page<Service> listActiveServices(String customerId) {
+        return listActiveServices(customerId, new Query());
+    }
+
     public Page<Service> listActiveServices(String customerId, Query query) {
         return list(path("customers", customerId, "services", "active"), query, Service::read);
+    }
+
+    public Page<Service> listCompletedServices(String customerId) {
+        return listCompletedServices(customerId, new Query());
     }
 
     public Page<Service> listCompletedServices(String customerId, Query query) {
         return list(path("customers", customerId, "services", "completed"), query, Service::read);
     }
 
+    public Page<Service> listAnonymousServices(String contactKey) {
+        return listAnonymousServices(contactKey, new Query());
+    }
+
     public Page<Service> listAnonymousServices(String contactKey, Query query) {
         return list(path("services", "anonymous", contactKey), query, Service::read);
     }
 
+    public Page<Service> listActiveAnonymousServices(String contactKey) {
+        return listActiveAnonymousServices(contactKey, new Query());
+    }
+
     public Page<Service> listActiveAnonymousServices(String contactKey, Query query) {
         return list(path("services", "anonymous", contactKey, "active"), query, Service::read);
+    }
+
+    public Page<Service> listCompletedAnonymousServices(String contactKey) {
+        return listCompletedAnonymousServices(contactKey, new Query());
     }
 
     public Page<Service> listCompletedAnonymousServices(String contactKey, Query query) {
@@ -204,12 +232,24 @@ public final class ContextServices {
         return State.read(object(get(path("services", service, "states", state), query)));
     }
 
+    public Page<State> listStates(long service) {
+        return listStates(service, new Query());
+    }
+
     public Page<State> listStates(long service, Query query) {
         return list(path("services", service, "states"), query, State::read);
     }
 
+    public Page<State> listActiveStates(long service) {
+        return listActiveStates(service, new Query());
+    }
+
     public Page<State> listActiveStates(long service, Query query) {
         return list(path("services", service, "states", "active"), query, State::read);
+    }
+
+    public Page<State> listCompletedStates(long service) {
+        return listCompletedStates(service, new Query());
     }
 
     public Page<State> listCompletedStates(long service, Query query) {
@@ -224,12 +264,24 @@ public final class ContextServices {
         return Task.read(object(get(path("services", service, "tasks", task), query)));
     }
 
+    public Page<Task> listTasks(long service) {
+        return listTasks(service, new Query());
+    }
+
     public Page<Task> listTasks(long service, Query query) {
         return list(path("services", service, "tasks"), query, Task::read);
     }
 
+    public Page<Task> listActiveTasks(long service) {
+        return listActiveTasks(service, new Query());
+    }
+
     public Page<Task> listActiveTasks(long service, Query query) {
         return list(path("services", service, "tasks", "active"), query, Task::read);
+    }
+
+    public Page<Task> listCompletedTasks(long service) {
+        return listCompletedTasks(service, new Query());
     }
 
     public Page<Task> listCompletedTasks(long service, Query query) {
@@ -509,6 +561,7 @@ public final class ContextServices {
     private static String path(Object... parts) {
         StringBuilder path = new StringBuilder();
         for (Object part : parts) {
+            if (part == null) throw new IllegalArgumentException("null is not an identifier");
             String text = part.toString();
             if (Set.of("", ".", "..").contains(text)) throw new IllegalArgumentException("\"" + text + "\" cannot stand in a path");
             path.append('/').append(encode(text));
@@ -517,7 +570,13 @@ public final class ContextServices {
     }
 
     private static String encode(String text) {
+        if (hasLoneSurrogate(text)) throw new IllegalArgumentException("\"" + text + "\" has half of a surrogate pair");
         return URLEncoder.encode(text, StandardCharsets.UTF_8).replace("+", "%20");
+    }
+
+    /** Half of a surrogate pair, which UTF-8 cannot express: Java would send a question mark. */
+    private static boolean hasLoneSurrogate(String text) {
+        return text.codePoints().anyMatch(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE);
     }
 
     private static void move(Map<String, Object> from, Map<String, Object> to, String... names) {
@@ -547,7 +606,7 @@ public final class ContextServices {
 
         /** Any field by its name in the API, or an extension: a Map, or a List of Maps. */
         public Event with(String name, Object value) {
-            Json.write(value);
+            Json.write(Collections.singletonMap(name, value));
             fields.put(name, value);
             return this;
         }
@@ -604,12 +663,31 @@ public final class ContextServices {
     /** The parameters of a query. Without a choice, all extensions are read. */
     public static final class Query {
         private static final Query NONE = new Query().extensions();
-        private final Map<String, List<Object>> parameters = new LinkedHashMap<>(Map.of("extensions", List.of("*")));
+        private static final Set<String> LISTS = Set.of("extensions", "service_types", "state_types", "task_types", "state_id");
+        private final Map<String, List<String>> parameters = new LinkedHashMap<>(Map.of("extensions", List.of("*")));
 
         /** Any parameter by its name in the API; several values make a list. */
         public Query with(String name, Object... values) {
-            parameters.put(name, List.of(values));
+            parameters.put(name, Arrays.stream(values).map(value -> parameter(name, value)).toList());
             return this;
+        }
+
+        private static String parameter(String name, Object value) {
+            if (value instanceof OffsetDateTime time) return time.toInstant().toString();
+            if (value instanceof ZonedDateTime time) return time.toInstant().toString();
+            boolean integer = value instanceof Long || value instanceof Integer || value instanceof Short || value instanceof BigInteger;
+            if (integer || value instanceof Boolean || value instanceof Instant) return value.toString();
+            if (!(value instanceof String text)) {
+                String hint = value instanceof java.time.temporal.Temporal ? ": it has no time zone; use Instant or OffsetDateTime" : "";
+                throw new IllegalArgumentException(name + " cannot be " + value + hint);
+            }
+            return LISTS.contains(name) ? item(text) : text;
+        }
+
+        /** In a list, a text that contains a comma or a quote, or begins or ends with a blank, stands in quotes. */
+        private static String item(String text) {
+            boolean plain = !text.isEmpty() && text.equals(text.strip()) && !text.contains(",") && !text.contains("\"");
+            return plain ? text : '"' + text.replace("\"", "\"\"") + '"';
         }
 
         /** Names of extensions; none at all reads no extensions. */
@@ -632,12 +710,13 @@ public final class ContextServices {
 
         private String text() {
             List<String> pairs = new ArrayList<>();
-            parameters.forEach((name, values) -> values.forEach(value -> pairs.add(encode(name) + "=" + encode(value.toString()))));
+            parameters.forEach((name, values) -> values.forEach(value -> pairs.add(encode(name) + "=" + encode(value))));
             return pairs.isEmpty() ? "" : "?" + String.join("&", pairs);
         }
     }
 
-    // What is answered. An absent field is null; business values are Long or String.
+    // What is answered. An absent field is null, and so is a nested list that was not asked for. Business values are Long
+    // or String.
 
     /** A list in ascending order. {@code before} is the cursor to the older elements, if any remain. */
     public record Page<T>(List<T> items, Optional<String> before) implements Iterable<T> {
@@ -779,7 +858,10 @@ public final class ContextServices {
         public String requestId() { return requestId; }
     }
 
-    /** No answer arrived before the deadline. The event may or may not have been written; the cause is the last failure. */
+    /**
+     * No answer arrived before the deadline, or the thread was interrupted, which then stays interrupted. The event may or
+     * may not have been written; the cause is the last failure.
+     */
     public static final class Unreachable extends RuntimeException {
         private static final long serialVersionUID = 1;
 
@@ -806,64 +888,75 @@ public final class ContextServices {
             return value;
         }
 
+        /** Refuses what JSON cannot express, with its JSON pointer. */
         static String write(Object value) {
             StringBuilder out = new StringBuilder();
-            write(value, out);
+            write(value, "", out);
             return out.toString();
         }
 
-        private static void write(Object value, StringBuilder out) {
+        private static void write(Object value, String at, StringBuilder out) {
             if (value == null || value instanceof Boolean || value instanceof Long || value instanceof Integer
                 || value instanceof Short || value instanceof Byte || value instanceof BigInteger || value instanceof BigDecimal) {
                 out.append(value);
             } else if (value instanceof Double || value instanceof Float) {
-                if (!Double.isFinite(((Number) value).doubleValue())) throw new IllegalArgumentException(value + " is not a number of JSON");
+                if (!Double.isFinite(((Number) value).doubleValue())) throw unsendable(at, value + " is not a number of JSON");
                 out.append(value);
             } else if (value instanceof CharSequence || value instanceof LocalDate || value instanceof Instant) {
-                writeText(value.toString(), out);
+                writeText(value.toString(), at, out);
             } else if (value instanceof OffsetDateTime time) {
-                writeText(time.toInstant().toString(), out);
+                writeText(time.toInstant().toString(), at, out);
             } else if (value instanceof ZonedDateTime time) {
-                writeText(time.toInstant().toString(), out);
+                writeText(time.toInstant().toString(), at, out);
             } else if (value instanceof Map<?, ?> map) {
-                writeAll(map.entrySet(), out, '{', '}', (entry, to) -> {
-                    writeText((String) entry.getKey(), to);
-                    write(entry.getValue(), to.append(':'));
-                    return to;
-                });
+                writeMembers(map, at, out);
             } else if (value instanceof Collection<?> items) {
-                writeAll(items, out, '[', ']', (item, to) -> {
-                    write(item, to);
-                    return to;
-                });
+                writeItems(items, at, out);
             } else {
                 String hint = value instanceof java.time.temporal.Temporal
                     ? "it has no time zone; use Instant or OffsetDateTime" : "use maps, lists, strings, numbers and booleans";
-                throw new IllegalArgumentException("a " + value.getClass().getSimpleName() + " cannot be sent: " + hint);
+                throw unsendable(at, "a " + value.getClass().getSimpleName() + " cannot be sent: " + hint);
             }
         }
 
-        private static <T> void writeAll(
-            Collection<T> items, StringBuilder out, char open, char close, BiFunction<T, StringBuilder, StringBuilder> one) {
-            out.append(open);
-            boolean first = true;
-            for (T item : items) {
-                if (!first) out.append(',');
-                first = false;
-                one.apply(item, out);
+        private static void writeMembers(Map<?, ?> map, String at, StringBuilder out) {
+            out.append('{');
+            String separator = "";
+            for (Map.Entry<?, ?> entry : map.entrySet()) {
+                if (!(entry.getKey() instanceof String name)) throw unsendable(at, "the key " + entry.getKey() + " is not a text");
+                String within = at + "/" + name.replace("~", "~0").replace("/", "~1");
+                out.append(separator);
+                writeText(name, within, out);
+                write(entry.getValue(), within, out.append(':'));
+                separator = ",";
             }
-            out.append(close);
+            out.append('}');
         }
 
-        private static void writeText(String text, StringBuilder out) {
+        private static void writeItems(Collection<?> items, String at, StringBuilder out) {
+            out.append('[');
+            int i = 0;
+            for (Object item : items) {
+                if (i > 0) out.append(',');
+                write(item, at + "/" + i++, out);
+            }
+            out.append(']');
+        }
+
+        private static void writeText(String text, String at, StringBuilder out) {
+            if (hasLoneSurrogate(text)) throw unsendable(at, "a text with half of a surrogate pair cannot be sent");
             out.append('"');
             for (int i = 0; i < text.length(); i++) {
                 char c = text.charAt(i);
                 if (c == '"' || c == '\\') out.append('\\').append(c);
-                else if (c < ' ' || Character.isSurrogate(c)) out.append(String.format("\\u%04x", (int) c));
+                else if (c < ' ') out.append(String.format("\\u%04x", (int) c));
                 else out.append(c);
             }
             out.append('"');
+        }
+
+        private static IllegalArgumentException unsendable(String at, String why) {
+            return new IllegalArgumentException((at.isEmpty() ? "the body" : at) + ": " + why);
         }
 
         private Object value() {
