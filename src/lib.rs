@@ -9,6 +9,7 @@ mod database_url;
 mod descriptors;
 pub mod domain;
 pub mod http;
+pub mod listener;
 pub mod log;
 pub mod postgres;
 mod progress;

@@ -1,12 +1,11 @@
 //! The life cycle of the process: open the database, serve requests, and shut down in order.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
 use anyhow::{Context, Result, bail};
-use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -15,6 +14,7 @@ use crate::background::{Failure, Job, Jobs, Next};
 use crate::descriptors;
 use crate::domain::clock::SystemClock;
 use crate::http::{self, AccessSettings, Tls};
+use crate::listener;
 use crate::log;
 use crate::postgres::{EmbeddedPostgres, NAME};
 use crate::settings::Settings;
@@ -26,8 +26,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     log::describe();
     let signals = Signals::register()?;
     // Binds the address before anything is opened, so that a second process on the same address changes nothing.
-    let address = settings.http.bind_address;
-    let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
+    let listener = listener::listen(settings.http.bind_address)?;
     let front = Front { listener, signals, draining: CancellationToken::new() };
     let jobs = Jobs::new(Arc::new(SystemClock));
     match settings.external_database().map_err(anyhow::Error::msg)? {
@@ -67,21 +66,9 @@ async fn serve_embedded(settings: &Settings, mut front: Front, jobs: &Jobs) -> R
     served
 }
 
-/// The listen backlog: the number of connections that may wait to be accepted. The kernel drops further ones, and their
-/// clients retry after a second. It is limited by `net.core.somaxconn`.
-const BACKLOG: u32 = 4096;
-
 /// The time for which requests are still accepted during shutdown, each as the last on its connection, so that clients
 /// with open connections are not cut off.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Allows a restart while connections of the previous process are in TIME_WAIT.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
-}
 
 /// Starts the embedded PostgreSQL again if it has died. Nothing else would.
 struct KeepPostgresRunning {
@@ -122,7 +109,7 @@ async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, job
     let Front { listener, mut signals, draining } = front;
     let replica = settings.read_database().map_err(anyhow::Error::msg)?;
     let open = Store::open(StoreSettings { replica, ..settings.store(database) }, Arc::new(SystemClock));
-    let store = open.await.context("cannot open the store")?;
+    let store = open.await?;
     let store = web::Data::new(store);
     let address = listener.local_addr()?;
     let mut http = settings.http()?;

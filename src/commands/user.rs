@@ -23,12 +23,12 @@ pub(super) async fn run(settings: &Settings, command: &UserCommand) -> Result<()
 }
 
 async fn run_on(settings: &Settings, database: DatabaseAddress, command: &UserCommand) -> Result<()> {
-    let pending = store::pending_migrations(database.clone()).await.context("cannot open the store")?;
+    let pending = store::pending_migrations(database.clone()).await?;
     ensure!(
         pending.is_empty(),
         "the database has no service of this version: start the service or run `context-services migrate` first"
     );
-    let store = Store::open(settings.store(database), Arc::new(SystemClock)).await.context("cannot open the store")?;
+    let store = Store::open(settings.store(database), Arc::new(SystemClock)).await?;
     let done = match command {
         UserCommand::Add(add) => self::add(&store, add).await,
         UserCommand::List => list(&store),

@@ -18,7 +18,7 @@ pub(super) fn newest_version() -> i64 {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database does not answer, or refuses the connection.
-    #[error("cannot reach the database")]
+    #[error("cannot reach the database (check DATABASE_URL, and that the server runs and accepts this role)")]
     Unreachable(#[source] sqlx::Error),
     /// No host accepts writes.
     #[error(

@@ -1,9 +1,10 @@
 //! The program: its settings, its log, and its lifecycle together with the embedded PostgreSQL.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use context_services::cli;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::support::postgres::open_directory;
-use crate::support::program::{Program, example, output};
+use crate::support::program::{Program, command, example, output};
 
 /// A raw connection to the program.
 fn connect(program: &Program) -> TcpStream {
@@ -270,6 +271,49 @@ fn hundreds_of_connections_may_come_at_once() {
     program.stop();
 }
 
+/// The program with a socket that the service manager holds, passed as systemd does.
+fn with_socket(listener: &TcpListener, settings: &[(&str, &str)]) -> Command {
+    let program = command(settings);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec 3<&0 </dev/null && exec env LISTEN_FDS=1 LISTEN_PID=$$ \"$0\""]).arg(program.get_program());
+    shell.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir("/");
+    shell.stdin(OwnedFd::from(listener.try_clone().unwrap())).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
+#[test]
+fn callers_wait_while_a_service_behind_a_socket_of_the_service_manager_restarts() {
+    let directory = open_directory();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let ask = || {
+        let mut caller = TcpStream::connect(address).unwrap();
+        caller.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        caller
+    };
+    let mut callers = vec![ask()];
+    for _ in 0..2 {
+        let program = Program::spawn(&mut with_socket(&listener, &[("DATA_DIR", directory.path().to_str().unwrap())]));
+        assert_eq!(program.url, format!("http://{address}"));
+        for mut caller in callers.drain(..) {
+            let answer = read(&mut caller);
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+        program.stop();
+        callers.push(ask());
+    }
+}
+
+#[test]
+fn a_socket_of_another_kind_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let refused = with_socket(&listener, &[]).stdin(OwnedFd::from(datagrams)).output().unwrap();
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("the socket unit must have one `ListenStream=`") && text.lines().count() == 1, "{text}");
+}
+
 #[test]
 fn a_failed_start_is_explained_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -277,11 +321,18 @@ fn a_failed_start_is_explained_in_one_line() {
     let directory = open_directory();
     let data_dir = directory.path().to_str().unwrap();
     let long = format!("{data_dir}/{}", "x".repeat(120));
-    let cases: [(&[(&str, &str)], &str); 4] = [
-        (&[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")], "cannot reach the database"),
+    let cases: [(&[(&str, &str)], &str); 5] = [
+        (&[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")], "cannot reach the database (check DATABASE_URL, "),
         (&[("DATA_DIR", data_dir), ("POSTGRES_BIN_DIR", "/nowhere")], "no PostgreSQL server found"),
         (&[("DATA_DIR", &long)], "too long for a Unix socket"),
-        (&[("DATA_DIR", data_dir), ("BIND_ADDRESS", &taken_address)], "cannot listen on"),
+        (
+            &[("DATA_DIR", data_dir), ("BIND_ADDRESS", &taken_address)],
+            "(stop the process that has this address, or set BIND_ADDRESS to another one)",
+        ),
+        (
+            &[("DATA_DIR", data_dir), ("BIND_ADDRESS", "192.0.2.1:80"), ("AUTHENTICATION", "none")],
+            "(set BIND_ADDRESS to an address of this machine)",
+        ),
     ];
     for (settings, said) in cases {
         let ended = output(settings, &[]);

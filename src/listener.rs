@@ -1,0 +1,75 @@
+//! The TCP socket on which the service listens: one that systemd has opened, or its own.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+
+use listenfd::ListenFd;
+use tokio::net::TcpSocket;
+
+/// The listen backlog: the number of connections that may wait to be accepted. The kernel drops further ones, and their
+/// clients retry after a second. It is limited by `net.core.somaxconn`.
+const BACKLOG: u32 = 4096;
+
+/// Why the service cannot listen, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Binding the address failed.
+    #[error("cannot listen on {address}{}", Remedy(.source.kind()))]
+    Address {
+        /// The address of `BIND_ADDRESS`.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The sockets that systemd has passed are not one TCP socket that listens.
+    #[error(
+        "cannot use the socket of the service manager: the socket unit must have one `ListenStream=` with a TCP port"
+    )]
+    Passed(#[source] io::Error),
+}
+
+/// What to do after binding an address has failed.
+struct Remedy(ErrorKind);
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            ErrorKind::AddrInUse => " (stop the process that has this address, or set BIND_ADDRESS to another one)",
+            ErrorKind::AddrNotAvailable => " (set BIND_ADDRESS to an address of this machine)",
+            ErrorKind::PermissionDenied => " (set BIND_ADDRESS to a port above 1023, or grant CAP_NET_BIND_SERVICE)",
+            _ => "",
+        })
+    }
+}
+
+/// The socket that systemd has passed ([`LISTEN_FDS`]), if there is one, or a new one that is bound to `address`.
+///
+/// A socket of systemd outlives the process, so connections that arrive during a restart wait for the next process.
+///
+/// [`LISTEN_FDS`]: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html
+pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    match passed().map_err(ListenError::Passed)? {
+        Some(listener) => Ok(listener),
+        None => bind(address).map_err(|source| ListenError::Address { address, source }),
+    }
+}
+
+fn passed() -> io::Result<Option<TcpListener>> {
+    let mut sockets = ListenFd::from_env();
+    if sockets.len() > 1 {
+        return Err(io::Error::other(format!("found {} sockets", sockets.len())));
+    }
+    // The copy is closed in child processes, unlike the original.
+    let listener = sockets.take_tcp_listener(0)?.map(|listener| listener.try_clone()).transpose()?;
+    listener.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
+    Ok(listener)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Allows a restart while connections of the previous process are in TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
