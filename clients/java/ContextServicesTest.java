@@ -212,7 +212,7 @@ public class ContextServicesTest {
 
     @Test
     public void whatJsonWouldChangeIsRefusedWithItsPlace() {
-        List<Object> values = new ArrayList<>(List.of(Double.NaN, Float.POSITIVE_INFINITY, "\ud800", Map.of(1, 2), Set.class,
+        List<Object> values = new ArrayList<>(List.of(Double.NaN, Float.POSITIVE_INFINITY, "\ud800", Map.of(1, 2), Set.class, Set.of(1, 2),
             Map.of("\udc00", 2), new int[] {1}, LocalDateTime.of(2026, 2, 5, 10, 0)));
         values.add(Collections.singletonMap(null, 2));
         for (Object value : values) {

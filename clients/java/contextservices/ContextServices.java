@@ -474,7 +474,8 @@ public final class ContextServices {
                 retryAfter = retryAfter(reply.headers().firstValue("retry-after").orElse(""));
                 failure = problem;
             } catch (IOException | TimeoutException cause) {
-                uncertain = true;
+                // Without a connection, nothing can have been written.
+                uncertain |= !(cause instanceof java.net.ConnectException);
                 failure = new Unreachable("no answer from " + url + ": " + reason(cause), cause);
             }
             long wait = pause(attempt, retryAfter.toMillis());
@@ -910,6 +911,8 @@ public final class ContextServices {
                 writeText(time.toInstant().toString(), at, out);
             } else if (value instanceof Map<?, ?> map) {
                 writeMembers(map, at, out);
+            } else if (value instanceof Set<?> && !(value instanceof java.util.SortedSet || value instanceof java.util.LinkedHashSet)) {
+                throw unsendable(at, "a Set without an order cannot be sent, because its repeat would differ: use a List");
             } else if (value instanceof Collection<?> items) {
                 writeItems(items, at, out);
             } else {

@@ -125,6 +125,11 @@ def test_a_deletion_whose_first_answer_was_lost_has_been_done(waits: list[float]
         Script(problem(503, "overloaded"), problem(404, "unknown_service")).client().delete_service(95)
 
 
+def test_a_deletion_after_a_refused_connection_has_not_been_done(waits: list[float]) -> None:
+    with pytest.raises(errors.UnknownService):
+        Script(httpx.ConnectError("refused"), problem(404, "unknown_service")).client().delete_service(95)
+
+
 def test_a_time_without_a_zone_is_refused() -> None:
     script = Script(answer(204))
     naive = datetime.datetime(2026, 2, 5, 10)

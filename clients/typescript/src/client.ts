@@ -254,7 +254,7 @@ export class ContextServices {
   private async start<I extends t.Integer>(path: string, id: string, event: object, options: StartOptions = {}): Promise<I> {
     const idempotencyKey = options.idempotencyKey ?? newKey();
     // On the way to the service, blanks at the ends are lost.
-    if (!/^[!-~]([ -~]{0,253}[!-~])?$/.test(idempotencyKey)) {
+    if (typeof idempotencyKey !== "string" || !/^[!-~]([ -~]{0,253}[!-~])?$/.test(idempotencyKey)) {
       throw new TypeError("an idempotency key has 1 to 255 printable ASCII characters, no blanks at its ends");
     }
     const reply = await this.transport.send({ method: "POST", path, body: event, options, idempotencyKey });

@@ -4,6 +4,8 @@
 const LONG_DIGITS = /\d{16}/;
 const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
 const INTEGER = /^-?\d+$/;
+/** What nests deeper than this contains itself, or is refused by the service. */
+const MAX_POINTER = 10_000;
 /** Half of a surrogate pair, which UTF-8 cannot express. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
@@ -31,6 +33,24 @@ export function stringify(value: unknown): string {
   return write(value, "", "", []);
 }
 
+/** The same for a body. A whole number beyond 2^53 is refused too, because it may have been rounded. */
+export function body(value: unknown): string {
+  refuseRounded(value, "");
+  return stringify(value);
+}
+
+function refuseRounded(value: unknown, pointer: string): void {
+  if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    throw unsendable(pointer, `${value}, which may have been rounded; use a BigInt beyond 2^53`);
+  }
+  if (typeof value !== "object" || value === null || pointer.length > MAX_POINTER) return;
+  for (const [key, member] of Object.entries(value)) refuseRounded(member, `${pointer}/${escaped(key)}`);
+}
+
+function escaped(key: string): string {
+  return key.replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
 function write(value: unknown, pointer: string, name: string, around: readonly object[]): string {
   switch (typeof value) {
     case "string":
@@ -54,11 +74,7 @@ function text(value: string, pointer: string): string {
 
 function number(value: number, pointer: string): string {
   if (!Number.isFinite(value)) throw unsendable(pointer, String(value));
-  const digits = String(value);
-  if (INTEGER.test(digits) && !Number.isSafeInteger(value)) {
-    throw unsendable(pointer, `${digits}, which may have been rounded; use a BigInt beyond 2^53`);
-  }
-  return digits === "-0" ? "0" : digits;
+  return JSON.stringify(value);
 }
 
 function object(value: object, pointer: string, name: string, around: readonly object[]): string {
@@ -78,7 +94,7 @@ function object(value: object, pointer: string, name: string, around: readonly o
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
     .map(([key, member]) => {
-      const at = `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+      const at = `${pointer}/${escaped(key)}`;
       return `${text(key, at)}:${write(member, at, key, within)}`;
     });
   return `{${members.join()}}`;

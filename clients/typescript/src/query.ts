@@ -6,8 +6,9 @@ const LISTS = new Set(["extensions", "service_types", "state_types", "task_types
 export function queryString(query: object = {}): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
+    if (value === undefined) continue;
     for (const one of Array.isArray(value) ? value : [value]) {
-      if (one !== undefined) parameters.append(name, LISTS.has(name) ? item(name, one) : parameter(name, one));
+      parameters.append(name, LISTS.has(name) ? item(name, one) : parameter(name, one));
     }
   }
   const text = parameters.toString();

@@ -1,5 +1,5 @@
 import { Problem, Unreachable, type ProblemCode, type Violation } from "./errors.js";
-import { parse, stringify } from "./json.js";
+import { body, parse } from "./json.js";
 import { queryString } from "./query.js";
 
 /** The settings of a client. Times are in milliseconds. */
@@ -99,7 +99,7 @@ export class Transport {
         if (uncertain && failure.code === call.gone) return { body: undefined, headers: new Headers() };
         if (!RETRIED.has(failure.status)) throw failure;
       }
-      uncertain ||= failure instanceof Unreachable || UNCERTAIN.has(failure.code);
+      uncertain ||= failure instanceof Problem ? UNCERTAIN.has(failure.code) : !isRefused(failure);
       const wait = pause(attempt, retryAfter);
       if (call.retry === false || now() + wait >= end) throw failure;
       this.options.onRetry?.({ method: call.method, path: call.path, attempt, wait, failure });
@@ -112,7 +112,7 @@ export class Transport {
     if (call.idempotencyKey !== undefined) headers["idempotency-key"] = call.idempotencyKey;
     if (call.body === undefined) return { method: call.method, headers };
     headers["content-type"] = "application/json";
-    return { method: call.method, headers, body: stringify(call.body) };
+    return { method: call.method, headers, body: body(call.body) };
   }
 
   private async attempt(url: string, init: RequestInit, remaining: number, signal?: AbortSignal): Promise<Outcome> {
@@ -150,6 +150,12 @@ function problem(response: Response, text: string): Problem {
   }
   const detail = body.detail ?? (response.statusText || "an answer without a problem");
   return new Problem(response.status, body.code ?? "unknown", detail, body.errors ?? [], id);
+}
+
+/** Whether the connection was refused, so that nothing can have been written. */
+function isRefused(failure: Error): boolean {
+  const cause = failure.cause as { code?: unknown; cause?: { code?: unknown } } | undefined;
+  return [cause?.code, cause?.cause?.code].includes("ECONNREFUSED");
 }
 
 /** The innermost cause: `fetch` itself says no more than "fetch failed". */

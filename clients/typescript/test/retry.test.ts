@@ -201,8 +201,16 @@ test("an item of a list arrives as it is", async (t) => {
 
 test("a parameter that cannot be sent is refused", async (t) => {
   const { cs, seen } = await serve(t, [answer(200, [])]);
-  for (const query of [{ started_from: new Date(NaN) }, { limit: 1.5 }, { service_types: [{}] }, { before: null }]) {
+  for (const query of [{ started_from: new Date(NaN) }, { limit: 1.5 }, { service_types: [{}] }, { before: null }, { service_types: [undefined] }]) {
     await assert.rejects(cs.listServices("00K7", query as never), TypeError);
+  }
+  assert.equal(seen.length, 0);
+});
+
+test("a key that is not a text is refused", async (t) => {
+  const { cs, seen } = await serve(t, [answer(201, { service_id: 95 })]);
+  for (const idempotencyKey of [Promise.resolve("a"), {}, ["q"], true, 0] as never[]) {
+    await assert.rejects(cs.startService({ customer_id: "00K7" }, { idempotencyKey }), TypeError);
   }
   assert.equal(seen.length, 0);
 });

@@ -119,7 +119,8 @@ class Retries(Generic[T]):
         """The wait before the next attempt after a failure of the network."""
         if isinstance(cause, HOPELESS):
             raise cause
-        self.uncertain = True
+        # Without a connection, nothing can have been written.
+        self.uncertain |= not isinstance(cause, (httpx.ConnectError, httpx.ConnectTimeout))
         # Timeouts of httpx and of the operating system have no text.
         failure = Unreachable(f"no answer: {str(cause) or type(cause).__name__}")
         failure.__cause__ = cause
