@@ -241,9 +241,24 @@ async fn the_document_and_its_page_are_served_with_nothing_from_elsewhere() {
         assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self'"));
         let html = page.body.as_str().unwrap();
         assert!(html.contains("swagger-ui-bundle.js") && !html.contains("https://"), "{html}");
-        let start = app.get(&format!("{prefix}/docs/swagger-initializer.js")).await.is(200);
+        let start = app.get(&format!("{prefix}/docs/docs.js")).await.is(200);
         assert!(start.body.as_str().unwrap().contains("../openapi.json"));
-        app.get(&format!("{prefix}/docs/swagger-ui-bundle.js")).await.is(200);
-        app.get(&format!("{prefix}/docs/nothing.js")).await.refused(404, "not_found");
+        for file in ["nothing.js", "index.html", "swagger-ui-es-bundle.js"] {
+            app.get(&format!("{prefix}/docs/{file}")).await.refused(404, "not_found");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_the_api_lists_every_operation_by_its_tag_without_scripts() {
+    let app = TestApp::spawn().await;
+    let html = app.get("/docs/").await.is(200).body.as_str().unwrap().to_owned();
+    let document = document();
+    for (method, path, operation) in operations(&document) {
+        let tag = operation["tags"][0].as_str().unwrap();
+        let (_, of_tag) = html.split_once(&format!("<h2>{tag}</h2>")).unwrap();
+        let of_tag = of_tag.split("<h2>").next().unwrap();
+        let line = format!("<code>{} {path}</code> {}", method.to_uppercase(), operation["summary"].as_str().unwrap());
+        assert!(of_tag.contains(&line), "{line} is not in {of_tag}");
     }
 }

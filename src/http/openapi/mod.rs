@@ -4,21 +4,19 @@ mod access;
 pub(super) mod document;
 mod examples;
 mod headers;
+mod page;
 mod schemas;
 mod shared;
 mod version_3_0;
 
-use std::sync::Arc;
-
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, PathItem, RefOr};
-use utoipa_swagger_ui::Config;
 
 use super::etag::conditional;
-use super::path::forwarded_prefix;
-use super::problem::{Code, Problem};
+
+pub(super) use page::{get_docs, redirect_to_docs};
 
 /// The operations of a path, to be completed.
 fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
@@ -26,6 +24,15 @@ fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Ope
     [(Method::GET, get), (Method::PUT, put), (Method::POST, post), (Method::DELETE, delete)]
         .into_iter()
         .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// The operations of a document with their paths and methods.
+fn operations(document: &OpenApi) -> impl Iterator<Item = (&str, Method, &Operation)> {
+    document.paths.paths.iter().flat_map(|(path, item)| {
+        [(Method::GET, &item.get), (Method::POST, &item.post), (Method::PUT, &item.put), (Method::DELETE, &item.delete)]
+            .into_iter()
+            .filter_map(|(method, operation)| Some((path.as_str(), method, operation.as_ref()?)))
+    })
 }
 
 /// The part itself, unless it is a reference.
@@ -36,11 +43,11 @@ fn inline<T>(part: &mut RefOr<T>) -> Option<&mut T> {
     }
 }
 
-/// The document as it is served, and the configuration of its page.
+/// The document and its page as they are served.
 pub(super) struct Published {
     json: web::Bytes,
     json_3_0: web::Bytes,
-    page: Arc<Config<'static>>,
+    page: web::Bytes,
 }
 
 impl Published {
@@ -48,7 +55,7 @@ impl Published {
         Self {
             json: document.to_json().unwrap_or_default().into(),
             json_3_0: document::convert_to_3_0(document).to_string().into(),
-            page: Arc::new(Config::from("../openapi.json").display_operation_id(true)),
+            page: page::page(document).into_string().into(),
         }
     }
 }
@@ -77,30 +84,4 @@ pub(super) async fn get_document(request: HttpRequest, published: web::Data<Publ
 #[get("/openapi-3.0.json")]
 pub(super) async fn get_document_3_0(published: web::Data<Published>) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(published.json_3_0.clone())
-}
-
-/// Redirects to the page, whose files have relative URLs.
-pub(super) async fn redirect_to_docs(request: HttpRequest) -> HttpResponse {
-    let to = format!("{}{}/", forwarded_prefix(request.headers()), request.path());
-    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, to)).finish()
-}
-
-/// Content security policy of the page. Swagger UI needs inline styles and images in `data:` URLs.
-const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                           base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
-/// A file of the page; all of them are embedded in the binary.
-pub(super) async fn get_docs(request: HttpRequest, published: web::Data<Published>) -> Result<HttpResponse, Problem> {
-    let file = request.match_info().query("file");
-    match utoipa_swagger_ui::serve(file, Arc::clone(&published.page)) {
-        Ok(Some(file)) => {
-            let answer = HttpResponse::Ok()
-                .content_type(file.content_type)
-                .insert_header((header::CONTENT_SECURITY_POLICY, DOCS_POLICY))
-                .insert_header((header::REFERRER_POLICY, "no-referrer"))
-                .body(file.bytes.to_vec());
-            Ok(conditional(&request, answer))
-        }
-        _ => Err(Problem::new(Code::NotFound, format!("there is no file {file:?} here"))),
-    }
 }

@@ -1,0 +1,111 @@
+//! The page with the description of the API: a list of operations, in whose place a script puts Swagger UI.
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use maud::{DOCTYPE, Markup, html};
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::Config;
+
+use super::super::etag::conditional;
+use super::super::path::forwarded_prefix;
+use super::super::problem::{Code, Problem};
+use super::{Published, operations};
+
+/// Redirects to the page, whose files have relative URLs.
+pub(in crate::http) async fn redirect_to_docs(request: HttpRequest) -> HttpResponse {
+    let to = format!("{}{}/", forwarded_prefix(request.headers()), request.path());
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, to)).finish()
+}
+
+/// Content security policy of the page. Swagger UI needs inline styles and images in `data:` URLs.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// A file of the page; all of them are embedded in the binary.
+pub(in crate::http) async fn get_docs(
+    request: HttpRequest,
+    published: web::Data<Published>,
+) -> Result<HttpResponse, Problem> {
+    let file = request.match_info().query("file");
+    let Some((kind, bytes)) = published.file(file) else {
+        return Err(Problem::new(Code::NotFound, format!("there is no file {file:?} here")));
+    };
+    let answer = HttpResponse::Ok()
+        .content_type(kind)
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .body(bytes);
+    Ok(conditional(&request, answer))
+}
+
+impl Published {
+    fn file(&self, name: &str) -> Option<(&'static str, web::Bytes)> {
+        let text = |text: &'static str| web::Bytes::from_static(text.as_bytes());
+        match name {
+            "" => Some(("text/html; charset=utf-8", self.page.clone())),
+            "docs.js" => Some(("text/javascript; charset=utf-8", text(include_str!("assets/docs.js")))),
+            "docs.css" => Some(("text/css; charset=utf-8", text(include_str!("assets/docs.css")))),
+            "swagger-ui.css" => Some(("text/css; charset=utf-8", of_swagger_ui(name)?)),
+            "swagger-ui-bundle.js" => Some(("text/javascript; charset=utf-8", of_swagger_ui(name)?)),
+            _ => None,
+        }
+    }
+}
+
+fn of_swagger_ui(name: &str) -> Option<web::Bytes> {
+    let file = utoipa_swagger_ui::serve(name, Arc::new(Config::default())).ok()??;
+    Some(file.bytes.into_owned().into())
+}
+
+/// The page as it is without scripts.
+pub(super) fn page(document: &OpenApi) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "API · Context Services" }
+                link rel="stylesheet" href="swagger-ui.css";
+                link rel="stylesheet" href="docs.css";
+                script src="swagger-ui-bundle.js" defer {}
+                script src="docs.js" defer {}
+            }
+            body {
+                header {
+                    nav aria-label="Pages" {
+                        a href="../" { "Now" }
+                        a href="../journey" { "Journey" }
+                        a href="../dashboard" { "Dashboard" }
+                        a href="./" aria-current="page" { "API" }
+                    }
+                }
+                main { div id="operations" { (list(document)) } }
+            }
+        }
+    }
+}
+
+fn list(document: &OpenApi) -> Markup {
+    html! {
+        h1 { (document.info.title) " " (document.info.version) }
+        p {
+            "The operations, by subject. "
+            a href="../openapi.json" { "openapi.json" } " describes each in full, " a href="../openapi-3.0.json" { "openapi-3.0.json" }
+            " does so for tools that do not read OpenAPI 3.1."
+        }
+        @for tag in document.tags.iter().flatten() {
+            h2 { (tag.name) }
+            @if let Some(description) = &tag.description { p { (description) } }
+            ul {
+                @for (path, method, operation) in operations(document) {
+                    @if operation.tags.iter().flatten().any(|name| *name == tag.name) {
+                        li { code { (method) " " (path) } " " (operation.summary.as_deref().unwrap_or_default()) }
+                    }
+                }
+            }
+        }
+    }
+}
