@@ -16,3 +16,4 @@ mod progress;
 pub mod settings;
 pub mod startup;
 pub mod store;
+pub mod traces;

@@ -16,6 +16,7 @@ pub use crate::database_url::DatabaseUrl;
 use crate::http::{AccessSettings, HttpSettings, Tls};
 use crate::postgres::EmbeddedSettings;
 use crate::store::{DatabaseAddress, LifetimeSettings, ReadSettings, StoreSettings, WriterSettings};
+use crate::traces::TraceArgs;
 
 /// Keeps the context of customer journeys: services, states and tasks, over PostgreSQL.
 ///
@@ -45,6 +46,9 @@ pub struct Settings {
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceArgs,
     /// The subcommand; without one, the service runs.
     #[command(subcommand)]
     pub command: Option<Command>,

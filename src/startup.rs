@@ -19,11 +19,13 @@ use crate::log;
 use crate::postgres::{EmbeddedPostgres, NAME};
 use crate::settings::Settings;
 use crate::store::{DatabaseAddress, Store, StoreSettings};
+use crate::traces;
 
 /// Runs the service until SIGTERM or SIGINT, or until it fails.
 pub async fn run(settings: Settings) -> Result<()> {
     http::install_metrics();
     log::describe();
+    traces::describe();
     let signals = Signals::register()?;
     // Binds the address before anything is opened, so that a second process on the same address changes nothing.
     let listener = listener::listen(settings.http.bind_address)?;

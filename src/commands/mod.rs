@@ -16,6 +16,7 @@ use crate::cli::Command;
 use crate::log::{self, Output};
 use crate::settings::Settings;
 use crate::startup;
+use crate::traces;
 
 /// Runs the subcommand of the settings. The log is started for it, unless it answers at once.
 pub async fn run(settings: Settings) -> Result<ExitCode> {
@@ -23,7 +24,12 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
         Command::Serve => {
             // Kept to the end: dropping it writes the last lines.
             let _log = log::start(&settings.log, Output::Stdout)?;
-            startup::run(settings).await.map(|()| ExitCode::SUCCESS)
+            let traces = traces::start(&settings.traces).await?;
+            let ended = startup::run(settings).await;
+            if let Some(traces) = traces {
+                traces.close().await;
+            }
+            ended.map(|()| ExitCode::SUCCESS)
         }
         Command::Migrate { check } => {
             let _log = log::start(&settings.log, Output::Stderr)?;

@@ -16,6 +16,7 @@ use super::idle::Watched;
 use super::problem::{Code, Problem};
 use super::telemetry::Taken;
 use super::{auth, compression, mode, normalization};
+use crate::traces;
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
@@ -34,7 +35,7 @@ pub(super) async fn answer(
     let may_be_compressed = compression::is_accepted(&request);
     let offers_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let mut response = match admit(&request).await {
-        Ok(()) => unless_abandoned(request, next).await?.map_into_left_body(),
+        Ok(()) => traces::within(taken.trace(), unless_abandoned(request, next)).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
     taken.answered(&mut response);

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, web};
+use opentelemetry::propagation::Extractor;
 use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ use super::operations::{Operation, Operations, measure_unknown};
 use super::problem::Problem;
 use super::status::Requests;
 use crate::store::Store;
+use crate::traces::{RequestSpan, TraceContext};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -30,6 +32,7 @@ pub(super) struct Taken {
     /// The method as it was sent: requests are routed in another form.
     method: Method,
     in_use: Option<InUse>,
+    span: Option<RequestSpan>,
 }
 
 impl Taken {
@@ -37,12 +40,18 @@ impl Taken {
     pub(super) fn of(request: &ServiceRequest) -> Self {
         let id = sent_id(request).unwrap_or_else(|| Uuid::now_v7().simple().to_string());
         let method = request.method().clone();
-        Self { start: Instant::now(), id, method, in_use: request.conn_data::<Arc<Watched>>().map(Watched::in_use) }
+        let in_use = request.conn_data::<Arc<Watched>>().map(Watched::in_use);
+        Self { start: Instant::now(), id, method, in_use, span: RequestSpan::start(&Headers(request.headers())) }
+    }
+
+    /// The span of the request, for what is done for it.
+    pub(super) fn trace(&self) -> Option<TraceContext> {
+        self.span.as_ref()?.context()
     }
 
     /// Records and logs the response, and adds `X-Request-Id` to it.
-    pub(super) fn answered<B>(self, response: &mut ServiceResponse<B>) {
-        drop(self.in_use);
+    pub(super) fn answered<B>(mut self, response: &mut ServiceResponse<B>) {
+        drop(self.in_use.take());
         let elapsed = self.start.elapsed();
         count(response);
         let operation = Operations::of(response);
@@ -50,7 +59,12 @@ impl Taken {
             Some(operation) => operation.measure(response.status(), elapsed),
             None => measure_unknown(&self.method, response.status(), elapsed),
         }
-        log(response, operation, (&self.method, &self.id, elapsed));
+        log(response, operation, &self, elapsed);
+        if let Some(span) = self.span {
+            let route = operation.map_or("", |operation| &operation.route);
+            let code = Problem::of(response).map(Problem::code);
+            span.end(self.method.as_str(), route, response.status().as_u16(), code);
+        }
         if let Ok(value) = HeaderValue::try_from(self.id) {
             response.headers_mut().insert(REQUEST_ID.clone(), value);
         }
@@ -85,11 +99,21 @@ fn trace_id(header: &str) -> Option<&str> {
     valid.then_some(trace)
 }
 
-fn log<B>(
-    response: &ServiceResponse<B>,
-    operation: Option<&Operation>,
-    (method, id, elapsed): (&Method, &str, Duration),
-) {
+/// The headers of a request, for the propagation of traces.
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, taken: &Taken, elapsed: Duration) {
+    let Taken { id, method, span, .. } = taken;
     let request = response.request();
     let status = response.status();
     let elapsed_ms = f64::from(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
@@ -98,7 +122,10 @@ fn log<B>(
     let problem = Problem::of(response);
     let name = operation.map_or("no_such_route", |operation| &operation.name);
     let route = operation.map_or("", |operation| &operation.route);
-    let trace = request.headers().get(&TRACE_PARENT).and_then(|value| trace_id(value.to_str().ok()?));
+    let sent = || request.headers().get(&TRACE_PARENT).and_then(|value| trace_id(value.to_str().ok()?));
+    let ids = span.as_ref().map(RequestSpan::ids);
+    let trace = ids.as_ref().map_or_else(sent, |(trace, _)| Some(trace.as_str()));
+    let span = ids.as_ref().map(|(_, span)| span.as_str());
     let caller = request.extensions().get::<Caller>().cloned();
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
     macro_rules! line {
@@ -117,6 +144,7 @@ fn log<B>(
                 error = cause,
                 request.id = id,
                 trace_id = trace,
+                span_id = span,
                 "{name}"
             )
         };

@@ -53,5 +53,6 @@ mod states;
 mod support;
 mod tasks;
 mod tls;
+mod traces;
 mod upgrades;
 mod writer;

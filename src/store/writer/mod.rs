@@ -24,6 +24,7 @@ use super::metrics;
 use crate::background::Jobs;
 use crate::domain::ids::ServiceId;
 use crate::domain::refusal::Verdict;
+use crate::traces::BatchSpan;
 
 use connection::WriterConnection;
 use replies::Caller;
@@ -192,8 +193,11 @@ impl Loop {
     /// Writes a batch and answers its callers. A bad command fails alone. Returns whether the database is available.
     async fn flush(&mut self, jobs: Vec<Queued>) -> bool {
         let (writes, callers) = parted(jobs);
-        let start = Instant::now();
+        let (start, span) = (Instant::now(), BatchSpan::start(callers.iter().filter_map(Caller::trace)));
         let committed = self.connection.commit(&writes).await;
+        if let Some(span) = span {
+            span.end(writes.len(), committed.is_err());
+        }
         let away = committed.as_ref().is_err_and(is_outage);
         histogram!(metric::FLUSH).record(start.elapsed());
         histogram!(metric::BATCH).record(u32::try_from(writes.len()).unwrap_or(u32::MAX));

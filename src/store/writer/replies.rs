@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::command::Answer;
+use crate::traces::{self, TraceContext};
 
 /// Answers, each with the caller that waits for it.
 type Replies = Vec<(oneshot::Sender<Answer>, Answer)>;
@@ -22,13 +23,20 @@ thread_local! {
 pub(super) struct Caller {
     answer: oneshot::Sender<Answer>,
     thread: Option<mpsc::UnboundedSender<Replies>>,
+    /// The span of its request, if that is traced.
+    trace: Option<Box<TraceContext>>,
 }
 
 impl Caller {
     /// A caller on this thread, and the receiver of its answer.
     pub(super) fn here() -> (Self, oneshot::Receiver<Answer>) {
         let (answer, answered) = oneshot::channel();
-        (Self { answer, thread: REPLIES.with_borrow(Clone::clone) }, answered)
+        (Self { answer, thread: REPLIES.with_borrow(Clone::clone), trace: traces::current() }, answered)
+    }
+
+    /// The span of its request, if that is traced.
+    pub(super) fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_deref()
     }
 }
 
@@ -45,7 +53,7 @@ pub(in crate::store) async fn deliver_answers() {
 /// Sends answers to the threads of their callers.
 pub(super) fn send(answers: impl Iterator<Item = (Caller, Answer)>) {
     let mut by_thread: Vec<(mpsc::UnboundedSender<Replies>, Replies)> = Vec::new();
-    for (Caller { answer: caller, thread }, answer) in answers {
+    for (Caller { answer: caller, thread, .. }, answer) in answers {
         let Some(thread) = thread else {
             deliver(vec![(caller, answer)]);
             continue;

@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod audit;
 pub(crate) mod browser;
 pub(crate) mod cluster;
+pub(crate) mod collector;
 pub(crate) mod lifetimes;
 pub(crate) mod pgbouncer;
 pub(crate) mod postgres;

@@ -1,0 +1,80 @@
+//! Traces for OpenTelemetry, over OTLP: a span for each request, and one for each batch that the writer commits. Off unless
+//! the settings name a collector.
+//!
+//! Nothing here waits for the collector: spans are sent by a thread of their own, and dropped and counted if it falls
+//! behind.
+
+mod processor;
+mod settings;
+mod spans;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use opentelemetry::InstrumentationScope;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tracing::warn;
+
+pub use processor::describe;
+pub use settings::{Sampler, TraceArgs};
+pub use spans::{BatchSpan, RequestSpan, TraceContext, current, within};
+
+use processor::Bounded;
+
+/// Where spans are made, once traces are on.
+static TRACER: OnceLock<SdkTracer> = OnceLock::new();
+
+/// How long the process waits at its end for the collector to take the last spans.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a request to the collector may take.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// More than the commands of a batch.
+const MAX_LINKS: u32 = 65_536;
+
+/// The running traces.
+#[must_use = "the last spans are lost unless the traces are closed"]
+pub struct Traces(SdkTracerProvider);
+
+/// Starts traces if the settings name a collector. The collector need not be there.
+pub async fn start(settings: &TraceArgs) -> Result<Option<Traces>> {
+    let Some(endpoint) = &settings.otel_exporter_otlp_endpoint else { return Ok(None) };
+    let (endpoint, headers) = (endpoint.clone(), settings.headers());
+    // Its client is a blocking one, which must not be made on a thread of the runtime.
+    let exporter = tokio::task::spawn_blocking(move || exporter(&endpoint, headers)).await?;
+    let provider = SdkTracerProvider::builder()
+        .with_sampler(settings.sampler())
+        .with_max_links_per_span(MAX_LINKS)
+        .with_resource(Resource::builder().with_service_name(settings.otel_service_name.clone()).build())
+        .with_span_processor(Bounded::new(exporter.context("cannot send traces to OTEL_EXPORTER_OTLP_ENDPOINT")?))
+        .build();
+    let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION")).build();
+    TRACER.set(provider.tracer_with_scope(scope)).map_err(|_| anyhow!("traces have been started before"))?;
+    Ok(Some(Traces(provider)))
+}
+
+fn exporter(endpoint: &str, headers: HashMap<String, String>) -> Result<SpanExporter> {
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+        .with_timeout(EXPORT_TIMEOUT)
+        .with_headers(headers);
+    Ok(exporter.build()?)
+}
+
+impl Traces {
+    /// Sends the spans that wait, for at most two seconds.
+    pub async fn close(self) {
+        let closed = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
+        if let Ok(Err(error)) = closed {
+            warn!(%error, "the last spans may not have been sent");
+        }
+    }
+}
