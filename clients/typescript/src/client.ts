@@ -1,3 +1,4 @@
+import { LONE_SURROGATE } from "./json.js";
 import { Transport, type Call, type CallOptions, type Options, type Reply, type StartOptions } from "./transport.js";
 import type * as t from "./types.js";
 
@@ -302,7 +303,7 @@ function path(literals: TemplateStringsArray, ...parts: t.Id[]): string {
 function segment(part: t.Id): string {
   const text = String(identifier(part));
   if (text === "" || text === "." || text === "..") throw new RangeError(`"${text}" cannot stand in a path`);
-  if (/\p{Surrogate}/u.test(text)) throw new RangeError(`"${text}" has half of a surrogate pair`);
+  if (LONE_SURROGATE.test(text)) throw new RangeError(`"${text}" has half of a surrogate pair`);
   return encodeURIComponent(text);
 }
 

@@ -4,10 +4,8 @@
 const LONG_DIGITS = /\d{16}/;
 const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
 const INTEGER = /^-?\d+$/;
-/** What nests deeper than this contains itself, or is refused by the service. */
-const MAX_POINTER = 10_000;
 /** Half of a surrogate pair, which UTF-8 cannot express. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
+export const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Parses JSON. An integer that a number cannot hold exactly becomes a BigInt. */
 export function parse(text: string): unknown {
@@ -30,38 +28,31 @@ export function parse(text: string): unknown {
  * @throws TypeError for what JSON cannot express, with its JSON pointer.
  */
 export function stringify(value: unknown): string {
-  return write(value, "", "", []);
+  return write(value, "", "", { number, around: [] });
 }
 
 /** The same for a body. A whole number beyond 2^53 is refused too, because it may have been rounded. */
 export function body(value: unknown): string {
-  refuseRounded(value, "");
-  return stringify(value);
+  return write(value, "", "", { number: exactNumber, around: [] });
 }
 
-function refuseRounded(value: unknown, pointer: string): void {
-  if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    throw unsendable(pointer, `${value}, which may have been rounded; use a BigInt beyond 2^53`);
-  }
-  if (typeof value !== "object" || value === null || pointer.length > MAX_POINTER) return;
-  for (const [key, member] of Object.entries(value)) refuseRounded(member, `${pointer}/${escaped(key)}`);
+/** How numbers are written, and the objects that contain the value. */
+interface Writing {
+  number: (value: number, pointer: string) => string;
+  around: readonly object[];
 }
 
-function escaped(key: string): string {
-  return key.replaceAll("~", "~0").replaceAll("/", "~1");
-}
-
-function write(value: unknown, pointer: string, name: string, around: readonly object[]): string {
+function write(value: unknown, pointer: string, name: string, writing: Writing): string {
   switch (typeof value) {
     case "string":
       return text(value, pointer);
     case "number":
-      return number(value, pointer);
+      return writing.number(value, pointer);
     case "boolean":
     case "bigint":
       return String(value);
     case "object":
-      return value === null ? "null" : object(value, pointer, name, around);
+      return value === null ? "null" : object(value, pointer, name, writing);
     default:
       throw unsendable(pointer, value === undefined ? "undefined" : `a ${typeof value}`);
   }
@@ -77,9 +68,16 @@ function number(value: number, pointer: string): string {
   return JSON.stringify(value);
 }
 
-function object(value: object, pointer: string, name: string, around: readonly object[]): string {
-  if (around.includes(value)) throw unsendable(pointer, "an object that contains itself");
-  const within = [...around, value];
+function exactNumber(value: number, pointer: string): string {
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    throw unsendable(pointer, `${value}, which may have been rounded; use a BigInt beyond 2^53`);
+  }
+  return number(value, pointer);
+}
+
+function object(value: object, pointer: string, name: string, writing: Writing): string {
+  if (writing.around.includes(value)) throw unsendable(pointer, "an object that contains itself");
+  const within = { ...writing, around: [...writing.around, value] };
   if (Array.isArray(value)) {
     // `from` makes holes visible.
     return `[${Array.from(value, (item, i) => write(item, `${pointer}/${i}`, String(i), within)).join()}]`;
@@ -94,7 +92,7 @@ function object(value: object, pointer: string, name: string, around: readonly o
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
     .map(([key, member]) => {
-      const at = `${pointer}/${escaped(key)}`;
+      const at = `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
       return `${text(key, at)}:${write(member, at, key, within)}`;
     });
   return `{${members.join()}}`;
