@@ -23,7 +23,7 @@ impl Period {
     /// would not end after its start.
     pub fn new(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Option<Self> {
         let to = to.unwrap_or(now);
-        let from = from.unwrap_or_else(|| Timestamp::from_millis(to.millis() - DEFAULT_PERIOD));
+        let from = from.unwrap_or_else(|| to.minus(DEFAULT_PERIOD));
         (from < to).then_some(Self { from, to })
     }
 

@@ -5,6 +5,12 @@ use std::fmt;
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
+/// An hour in milliseconds.
+pub const HOUR: i64 = 60 * 60 * 1000;
+
+/// A day in milliseconds.
+pub const DAY: i64 = 24 * HOUR;
+
 /// A moment in whole milliseconds, in the years 0000 to 9999 of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
@@ -41,6 +47,18 @@ impl Timestamp {
     /// The milliseconds since the Unix epoch.
     pub const fn millis(self) -> i64 {
         self.0.timestamp_millis()
+    }
+
+    /// The moment this many milliseconds before.
+    #[must_use]
+    pub const fn minus(self, millis: i64) -> Self {
+        Self::from_millis(self.millis().saturating_sub(millis))
+    }
+
+    /// The start of its day in UTC.
+    #[must_use]
+    pub const fn start_of_day(self) -> Self {
+        self.minus(self.millis().rem_euclid(DAY))
     }
 
     /// The same moment as a type of chrono.

@@ -5,8 +5,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ETag, EntityTag, IfNoneMatch};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
-/// Adds an `ETag` to an answer with status 200 unless it has one, and replaces the answer by 304 if the client has it. The tag is weak,
-/// because the same answer may be sent compressed.
+/// Adds an `ETag` to an answer with status 200 unless it has one, and replaces the answer by 304 if the client has it. The
+/// tag is weak, because the same answer may be sent compressed.
 pub(super) fn conditional(request: &HttpRequest, response: HttpResponse) -> HttpResponse {
     if response.status() != StatusCode::OK {
         return response;

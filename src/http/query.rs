@@ -1,5 +1,6 @@
 //! Query strings: the parameters of each operation (docs/api.md §3).
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use actix_web::http::header::{self, ContentType, HeaderValue};
@@ -149,6 +150,28 @@ impl Parameters {
         self.one(name)?.map(|text| parse(name, &text)).transpose()
     }
 
+    /// A text that a database can hold; none if absent or empty.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        match self.one(name)?.filter(|text| !text.is_empty()) {
+            Some(text) if text.contains('\0') => {
+                Err(Problem::invalid_query(name, "expected text without NUL".to_owned()))
+            }
+            text => Ok(text),
+        }
+    }
+
+    /// An integer of a range.
+    pub(super) fn integer<T>(&mut self, name: &str, range: RangeInclusive<T>) -> Result<Option<T>, Problem>
+    where
+        T: FromStr + PartialOrd + std::fmt::Display,
+    {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let (least, most) = (range.start(), range.end());
+        let detail = || format!("expected an integer from {least} to {most}, found {:?}", shown(&text));
+        number.map(Some).ok_or_else(|| Problem::invalid_query(name, detail()))
+    }
+
     /// The items of a comma-separated or repeated parameter. An empty value has none.
     fn list(&mut self, name: &str) -> Result<Vec<String>, Problem> {
         let values = self.take(name);
@@ -209,10 +232,7 @@ impl Parameters {
     }
 
     fn limit(&mut self) -> Result<u32, Problem> {
-        let Some(text) = self.one("limit")? else { return Ok(DEFAULT_LIMIT) };
-        let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-        let detail = || format!("expected an integer from 1 to {MAX_LIMIT}, found {:?}", shown(&text));
-        limit.ok_or_else(|| Problem::invalid_query("limit", detail()))
+        Ok(self.integer("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT))
     }
 
     fn filter(&mut self, element: Element) -> Result<Filter, Problem> {

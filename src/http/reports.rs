@@ -68,7 +68,7 @@ impl ReportInQuery {
     fn read(request: &HttpRequest) -> Result<Self, Problem> {
         let mut parameters = Parameters::of(request)?;
         let (from, to) = (parameters.timestamp("from")?, parameters.timestamp("to")?);
-        let service_type = parameters.service_type("service_type")?;
+        let service_type = parameters.text("service_type")?;
         let csv = Form::take(&mut parameters)?;
         parameters.refuse_rest(Self { from, to, service_type, csv })
     }
@@ -80,18 +80,6 @@ impl ReportInQuery {
 }
 
 from_path!(ReportInQuery, request => ReportInQuery::read(request));
-
-impl Parameters {
-    /// A type of service; none if absent or empty.
-    pub(super) fn service_type(&mut self, name: &str) -> Result<Option<String>, Problem> {
-        match self.one(name)?.filter(|text| !text.is_empty()) {
-            Some(text) if text.contains('\0') => {
-                Err(Problem::invalid_query(name, "expected text without NUL".to_owned()))
-            }
-            text => Ok(text),
-        }
-    }
-}
 
 /// The refusal of a period that ends before it starts.
 pub(super) fn backwards() -> Problem {

@@ -11,20 +11,18 @@ use super::figures::{self, Figures};
 use super::layout::{self, Here};
 use super::{chart, format, leaving};
 use crate::domain::report::{ActivityRow, Period, Scope};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{DAY, HOUR, Timestamp};
 use crate::store::Store;
 
 /// The maximum number of service types that the form suggests; any other can be typed.
 const SUGGESTED: i64 = 200;
 
-const HOUR: i64 = 60 * 60 * 1000;
-
 /// Periods that end now: the name in the address, the label, and the length in milliseconds.
 const PERIODS: [(&str, &str, i64); 4] = [
     ("hour", "last hour", HOUR),
-    ("day", "last 24 hours", 24 * HOUR),
-    ("week", "last 7 days", 7 * 24 * HOUR),
-    ("month", "last 30 days", 30 * 24 * HOUR),
+    ("day", "last 24 hours", DAY),
+    ("week", "last 7 days", 7 * DAY),
+    ("month", "last 30 days", 30 * DAY),
 ];
 
 /// The default period.
@@ -51,13 +49,13 @@ impl DashboardInQuery {
         if period != CHOSEN && !PERIODS.iter().any(|(name, ..)| *name == period) {
             return Err(Problem::invalid_query("period", "expected hour, day, week, month or chosen".to_owned()));
         }
-        let service_type = parameters.service_type("service_type")?;
+        let service_type = parameters.text("service_type")?;
         parameters.refuse_rest(Self { period, from, to, service_type })
     }
 
     fn scope(&self, now: Timestamp) -> Result<Scope, Problem> {
         let period = match PERIODS.into_iter().find(|(name, ..)| *name == self.period) {
-            Some((_, _, length)) => Period::new(Some(Timestamp::from_millis(now.millis() - length)), Some(now), now),
+            Some((_, _, length)) => Period::new(Some(now.minus(length)), Some(now), now),
             // Nothing is drawn in the future.
             None => Period::new(self.from, self.to.map(|to| if self.from < Some(now) { to.min(now) } else { to }), now),
         };
@@ -113,7 +111,7 @@ fn before(scope: &Scope) -> Scope {
     let Period { from, to } = scope.period;
     let step = scope.period.bucket();
     let shift = (to.millis() - from.millis() + step - 1) / step * step;
-    let earlier = |at: Timestamp| Timestamp::from_millis(at.millis() - shift);
+    let earlier = |at: Timestamp| at.minus(shift);
     Scope { period: Period { from: earlier(from), to: earlier(to) }, service_type: scope.service_type.clone() }
 }
 

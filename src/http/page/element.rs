@@ -111,7 +111,7 @@ fn link(href: &str, text: &str) -> Markup {
 }
 
 fn link_to_state(service: ServiceId, state: StateId) -> Markup {
-    link(&format!("/journey/services/{service}/states/{state}"), &format!("state {state}"))
+    link(&links::element(service, Element::State, state.0.into()), &format!("state {state}"))
 }
 
 async fn page(shown: Shown) -> Result<HttpResponse, Problem> {
@@ -143,19 +143,10 @@ fn article(shown: &Shown) -> Markup {
             }
             details class="json" id=(format!("json-{word}-{}-{}", shown.service, shown.id)) { summary { "JSON" } pre { code { (shown.json) } } }
             p class="links" {
-                a href=(address(shown)) { "Address of this " (word) }
+                a href=(links::element(shown.service, shown.element, shown.id)) { "Address of this " (word) }
                 button type="button" class="copy" { "Copy link" }
             }
         }
-    }
-}
-
-/// The address of the page of an element.
-fn address(shown: &Shown) -> String {
-    let service = format!("/journey/services/{}", shown.service);
-    match shown.element {
-        Element::Service => service,
-        element => format!("{service}/{}/{}", element.plural(), shown.id),
     }
 }
 
@@ -165,7 +156,7 @@ fn facts(shown: &Shown) -> Markup {
     html! {
         dl class="facts" {
             @if shown.element != Element::Service {
-                (fact("Service", &link(&format!("/journey/services/{}", shown.service), &shown.service.to_string())))
+                (fact("Service", &link(&links::element(shown.service, Element::Service, shown.service.0), &shown.service.to_string())))
             }
             @for (name, text) in &shown.own { (fact(name, text)) }
             @match lifecycle.duration() {

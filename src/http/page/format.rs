@@ -49,11 +49,11 @@ pub(super) fn isolated(text: &str) -> String {
     format!("\u{2068}{text}\u{2069}")
 }
 
-/// A text truncated to `limit` characters.
-pub(super) fn truncated(text: &str, limit: usize) -> String {
+/// Such a name, truncated to `limit` characters.
+pub(super) fn short_name(text: &str, limit: usize) -> Markup {
     match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        Some((end, _)) => name(&format!("{}…", &text[..end])),
+        None => name(text),
     }
 }
 
@@ -112,11 +112,6 @@ impl Outcome {
             None => Self { text: "open".to_owned(), class: "open" },
             Some((_, disposition)) => Self::of_disposition(disposition),
         }
-    }
-
-    /// Whether it is one that nobody wants.
-    pub(super) fn is_bad(&self) -> bool {
-        self.class == "bad"
     }
 
     fn of_disposition(disposition: &Disposition) -> Self {

@@ -44,8 +44,8 @@ impl JourneyInQuery {
         let known = By::ALL.into_iter().find(|known| known.name() == by || by.is_empty());
         let expected = || Problem::invalid_query("by", "expected any, customer, contact_key or service".to_owned());
         let text = parameters.one("q")?.filter(|text| !text.trim().is_empty()).unwrap_or_default();
-        let page = number(&mut parameters, "page", 1, LAST_PAGE)?.unwrap_or(1);
-        let skip = number(&mut parameters, "skip", 0, MOST_SKIPPED)?.unwrap_or(0);
+        let page = parameters.integer("page", 1..=LAST_PAGE)?.unwrap_or(1);
+        let skip = parameters.integer("skip", 0..=MOST_SKIPPED)?.unwrap_or(0);
         let chosen = Chosen { rows: parameters.one("rows")?, skip: usize::try_from(skip).unwrap_or_default() };
         parameters.refuse_rest(Self { by: known.ok_or_else(expected)?, text, page, chosen })
     }
@@ -60,14 +60,6 @@ impl JourneyInQuery {
 }
 
 from_path!(JourneyInQuery, request => JourneyInQuery::read(request));
-
-/// A number from `least` to `most`.
-fn number(parameters: &mut Parameters, name: &str, least: i64, most: i64) -> Result<Option<i64>, Problem> {
-    let Some(text) = parameters.one(name)? else { return Ok(None) };
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    let expected = || Problem::invalid_query(name, format!("expected a number from {least} to {most}"));
-    number.map(Some).ok_or_else(expected)
-}
 
 /// The journey page.
 pub(in crate::http) async fn get_journey_page(

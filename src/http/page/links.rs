@@ -1,7 +1,7 @@
 //! Addresses of journey pages.
 
 use crate::domain::element::Service;
-use crate::domain::ids::ServiceId;
+use crate::domain::ids::{Element, ServiceId};
 
 /// The kind of identifier that a journey is searched by: the parameter `by`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,14 @@ pub(super) fn journey_of(service: &Service) -> String {
         (Some(customer), _) => search(By::Customer, customer, 1),
         (None, Some(key)) => search(By::ContactKey, key, 1),
         (None, None) => journey_of_service(service.service_id),
+    }
+}
+
+/// The address of the page of an element.
+pub(super) fn element(service: ServiceId, element: Element, id: i64) -> String {
+    match element {
+        Element::Service => format!("/journey/services/{service}"),
+        element => format!("/journey/services/{service}/{}/{id}", element.plural()),
     }
 }
 

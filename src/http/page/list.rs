@@ -41,6 +41,12 @@ const PARAMETERS: [(&str, &str); 12] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Address(Vec<(&'static str, String)>);
 
+impl<const N: usize> From<[(&'static str, &str); N]> for Address {
+    fn from(parameters: [(&'static str, &str); N]) -> Self {
+        Self(parameters.map(|(name, value)| (name, value.to_owned())).into())
+    }
+}
+
 impl Address {
     /// The address of the list with another value of a parameter.
     pub(super) fn with(&self, name: &'static str, value: &str) -> String {
@@ -85,10 +91,10 @@ impl ListInQuery {
             status: one_of(&mut parameters, "status", STATUSES)?.unwrap_or(Some(Status::Active)),
             started: parameters.span("started_from", "started_to")?,
             completed: parameters.span("completed_from", "completed_to")?,
-            service_type: parameters.service_type("type")?,
-            channel: parameters.service_type("channel")?,
-            step: parameters.service_type("step")?,
-            disposition: parameters.service_type("disposition")?,
+            service_type: parameters.text("type")?,
+            channel: parameters.text("channel")?,
+            step: parameters.text("step")?,
+            disposition: parameters.text("disposition")?,
             part: one_of(&mut parameters, "part", [("state", Element::State), ("task", Element::Task)])?,
             overdue: parameters.flag("overdue")?,
             badly: one_of(&mut parameters, "tone", [("bad", true)])?.unwrap_or(false),
@@ -164,7 +170,7 @@ fn filters(address: &Address) -> Markup {
             @for (name, value) in &address.0 {
                 li {
                     a class="filter" href=(address.without(name)) {
-                        (label(name)) ": " b { bdi { (format::truncated(value, 80)) } } " ×"
+                        (label(name)) ": " b { (format::short_name(value, 80)) } " ×"
                     }
                 }
             }
@@ -186,7 +192,7 @@ fn narrower(shares: &[Share], address: &Address) -> Markup {
                 p class="shares" {
                     span class="quiet" { (label) ": " }
                     @for share in of {
-                        a href=(address.with(name, &share.value)) { bdi { (format::truncated(&share.value, 40)) } }
+                        a href=(address.with(name, &share.value)) { (format::short_name(&share.value, 40)) }
                         span class="quiet" { " " (share.services) } " "
                     }
                 }

@@ -8,16 +8,14 @@ use maud::{Markup, html};
 use super::super::extract::from_path;
 use super::super::problem::Problem;
 use super::super::query::Parameters;
+use super::format::{self, name};
 use super::layout::{self, Here};
 use super::list::{self, Address};
-use super::{format, standings};
+use super::standings;
 use crate::domain::overview::{CONSIDERED, Match, Selection, Standing, Totals};
 use crate::domain::query::Status;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{HOUR, Timestamp};
 use crate::store::Store;
-
-const HOUR: i64 = 60 * 60 * 1000;
-const DAY: i64 = 24 * HOUR;
 
 /// The search of the first page.
 pub(in crate::http) struct NowInQuery(String);
@@ -76,31 +74,27 @@ fn form(text: &str) -> Markup {
 
 /// The figures of the moment, each a link to the services that it counts.
 fn tiles(totals: &Totals, now: Timestamp) -> Markup {
-    let before = |millis: i64| Timestamp::from_millis(now.millis() - millis).to_string();
-    let today = Timestamp::from_millis(now.millis() - now.millis().rem_euclid(DAY)).to_string();
-    let list =
-        |parameters: &[(&str, &str)]| format!("/list?{}", serde_urlencoded::to_string(parameters).unwrap_or_default());
-    let ended = [("status", "completed"), ("completed_from", &before(HOUR)), ("tone", "bad")];
-    let started = [("status", "all"), ("started_from", &*today)];
+    let ended = [("status", "completed"), ("completed_from", &*now.minus(HOUR).to_string()), ("tone", "bad")];
+    let started = [("status", "all"), ("started_from", &*now.start_of_day().to_string())];
     html! {
         ul class="tiles" {
-            (tile("Open", totals.open, &list(&[("status", "active")]), &html! {}))
-            (tile("Past their estimate", totals.overdue, &list(&[("overdue", "true")]), &html! { "or the median of their type" }))
-            (tile("Ended badly in the last hour", totals.ended_badly, &list(&ended), &html! { "of " (totals.ended) " that ended" }))
-            (tile("Started today", totals.started_today, &list(&started), &html! {
+            (tile("Open", totals.open, &Address::from([("status", "active")]), &html! {}))
+            (tile("Past their estimate", totals.overdue, &Address::from([("overdue", "true")]), &html! { "or the median of their type" }))
+            (tile("Ended badly in the last hour", totals.ended_badly, &Address::from(ended), &html! { "of " (totals.ended) " that ended" }))
+            (tile("Started today", totals.started_today, &Address::from(started), &html! {
                 (totals.started_week_before) " a week ago by this time"
             }))
         }
         @if let (true, Some(oldest)) = (totals.considered >= CONSIDERED, totals.oldest) {
             p class="quiet" {
                 "These are the newest " (CONSIDERED) " services. "
-                a href=(list(&[("started_to", &oldest.to_string())])) { "Open services that started before " (format::moment(oldest)) }
+                a href=(Address::from([("started_to", &*oldest.to_string())])) { "Open services that started before " (format::moment(oldest)) }
             }
         }
     }
 }
 
-fn tile(label: &str, number: i64, address: &str, more: &Markup) -> Markup {
+fn tile(label: &str, number: i64, address: &Address, more: &Markup) -> Markup {
     html! {
         li { a href=(address) { span class="quiet" { (label) } b { (number) } span class="quiet" { (more) } } }
     }
@@ -118,10 +112,10 @@ fn found(text: &str, matches: &[Match], rows: &[Standing], now: Timestamp) -> Ma
         @if rows.is_empty() {
             h1 { "Nothing found" }
             (form(text))
-            p { "There is no service with the customer, contact key, interaction, session or service " b { bdi { (text) } } "." }
+            p { "There is no service with the customer, contact key, interaction, session or service " b { (name(text)) } "." }
             p class="quiet" { "Customers and contact keys are also found without regard to case, blanks and the signs between digits." }
         } @else {
-            h1 { bdi { (text) } }
+            h1 { (name(text)) }
             (form(text))
             @if similar { p { "No service has exactly this text. These are similar:" } }
             p {

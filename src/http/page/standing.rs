@@ -63,8 +63,8 @@ fn last(steps: &Steps) -> Option<&Step> {
         .max_by_key(|row| (row.end, row.id))
 }
 
-/// What went wrong last in the services of the page: a step that ended badly, was not ended by anybody, took longer than
-/// estimated, or whose times cannot be right.
+/// What went wrong last in the services of the page: a step that was not ended by anybody, took longer than estimated, or
+/// whose times cannot be right.
 pub(super) fn trouble(of_services: &[Steps], now: Timestamp) -> Markup {
     let all = of_services
         .iter()
@@ -89,9 +89,6 @@ pub(super) fn trouble(of_services: &[Steps], now: Timestamp) -> Markup {
 fn what(row: &Step, now: Timestamp) -> Option<Markup> {
     if let Some(fault) = row.fault {
         return Some(html! { (fault) ": a clock is wrong" });
-    }
-    if row.outcome.is_bad() {
-        return Some(html! { "ended with " b { (name(&row.outcome.text)) } });
     }
     if row.auto_completed {
         return Some(html! { "was completed automatically, since nothing happened" });

@@ -35,7 +35,7 @@ fn row(row: &Standing, address: &Address, now: Timestamp) -> Markup {
             }
             td { @if let Some(step) = &row.step { (self::step(step, address)) } @else { span class="quiet" { "not begun" } } }
             td { @if let Some(channel) = &row.channel { (value(channel, address, "channel")) } }
-            td { @if let Some(agent) = &row.agent { bdi { (shortened(agent)) } } }
+            td { @if let Some(agent) = &row.agent { (shortened(agent)) } }
             td { (waiting(row, now)) }
             td { (elapsed(row)) }
         }
@@ -50,13 +50,13 @@ pub(super) fn whose(row: &Standing) -> Markup {
         (None, None) => return html! { span class="quiet" { "unknown" } },
     };
     html! {
-        a href=(links::search(by, text, 1)) { bdi { (shortened(text)) } }
+        a href=(links::search(by, text, 1)) { (shortened(text)) }
         @if by == By::ContactKey { " " span class="quiet" { "contact key" } }
     }
 }
 
 fn value(text: &str, address: &Address, parameter: &'static str) -> Markup {
-    html! { a href=(address.with(parameter, text)) { bdi { (shortened(text)) } } }
+    html! { a href=(address.with(parameter, text)) { (shortened(text)) } }
 }
 
 fn step(step: &Step, address: &Address) -> Markup {
@@ -76,7 +76,7 @@ fn waiting(row: &Standing, now: Timestamp) -> Markup {
             span class="quiet" { "ended " (format::moment(ended)) }
         } @else {
             (format::moment(since)) br;
-            span class="quiet" { "for " (format::duration((now.millis() - since.millis()).max(0))) }
+            span class="quiet" { "for " (format::elapsed(since, now)) }
         }
     }
 }
@@ -92,11 +92,11 @@ fn elapsed(row: &Standing) -> Markup {
         @if let Some(overrun) = row.overrun_ms() { br; strong class="overdue" { "▲ " (format::duration(overrun)) " over" } }
         @if row.ended.is_some() {
             br;
-            @if let Some(disposition) = &row.disposition { "outcome: " bdi { (shortened(disposition)) } } @else { "no outcome" }
+            @if let Some(disposition) = &row.disposition { "outcome: " (shortened(disposition)) } @else { "no outcome" }
         }
     }
 }
 
-fn shortened(text: &str) -> String {
-    format::truncated(text, 80)
+fn shortened(text: &str) -> Markup {
+    format::short_name(text, 80)
 }

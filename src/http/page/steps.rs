@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use super::axis::Axis;
 use super::format::{self, Outcome};
+use super::links;
 use crate::domain::element::{ByStatus, Lifecycle, Service};
 use crate::domain::ids::{Element, ServiceId};
 use crate::domain::time::Timestamp;
@@ -43,7 +44,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    fn of(lifecycle: &Lifecycle, (element, id): (Element, i64), href: String, now: Timestamp) -> Self {
+    fn of(lifecycle: &Lifecycle, service: ServiceId, (element, id): (Element, i64), now: Timestamp) -> Self {
         let completed = lifecycle.completed.as_ref();
         let (from, end) = (lifecycle.started.timestamp, completed.map(|(event, _)| event.timestamp));
         let outcome = Outcome::of(lifecycle);
@@ -51,7 +52,7 @@ impl Step {
         Self {
             element,
             id,
-            href,
+            href: links::element(service, element, id),
             kind: format::kind(lifecycle, element.singular()),
             // Omitted if the outcome already starts with it.
             description: description.filter(|text| !text.is_empty() && !outcome.text.starts_with(text.as_str())),
@@ -127,19 +128,16 @@ pub(super) struct Steps {
 
 impl Steps {
     pub(super) fn of(service: &Service, now: Timestamp) -> Self {
-        let href = format!("/journey/services/{}", service.service_id);
-        let itself = Step::of(&service.lifecycle, (Element::Service, service.service_id.0), href.clone(), now);
-        let states = both(&service.states).map(|state| {
-            let id = state.state_id;
-            Step::of(&state.lifecycle, (Element::State, id.0.into()), format!("{href}/states/{id}"), now)
-        });
+        let of = service.service_id;
+        let itself = Step::of(&service.lifecycle, of, (Element::Service, of.0), now);
+        let states = both(&service.states)
+            .map(|state| Step::of(&state.lifecycle, of, (Element::State, state.state_id.0.into()), now));
         let tasks = both(&service.tasks).map(|task| {
-            let id = task.task_id;
-            let step = Step::of(&task.lifecycle, (Element::Task, id.0.into()), format!("{href}/tasks/{id}"), now);
+            let step = Step::of(&task.lifecycle, of, (Element::Task, task.task_id.0.into()), now);
             Step { state: task.state_id.map(|state| state.0.into()), ..step }
         });
         let omitted = (service.states.omitted, service.tasks.omitted);
-        let mut steps = Self { service: service.service_id, itself, rows: tree(states, tasks), waiting: None, omitted };
+        let mut steps = Self { service: of, itself, rows: tree(states, tasks), waiting: None, omitted };
         steps.mark_parallel(now);
         steps.mark_waits(now);
         steps

@@ -9,10 +9,7 @@ use super::chart::share;
 use super::format::{self, chip, name};
 use super::steps::{Step, Steps};
 use crate::domain::ids::ServiceId;
-use crate::domain::time::Timestamp;
-
-/// The tick interval in milliseconds from which labels are dates.
-const DAY: i64 = 24 * 60 * 60 * 1000;
+use crate::domain::time::{DAY, Timestamp};
 
 /// The margins of a track, in thousandths of a percent of its width.
 const MARGIN: i64 = 600;
@@ -156,7 +153,7 @@ pub(super) fn bar(track: &Track<'_>, step: &Step) -> Markup {
     let start = axis.at(step.from);
     let end = if step.fault.is_some() { start } else { axis.at(step.to(track.now)) }.max(start + MIN_WIDTH);
     let due = step.due().filter(|_| step.fault.is_none()).map(|due| axis.at(due).max(start));
-    let of_wait = step.wait.map(|wait| axis.at(Timestamp::from_millis(step.from.millis() - wait)));
+    let of_wait = step.wait.map(|wait| axis.at(step.from.minus(wait)));
     let fault = if step.fault.is_some() { " wrong" } else { "" };
     html! {
         svg class="track" width="100%" height="22" aria-hidden="true" {

@@ -12,12 +12,9 @@ use sqlx::{Postgres, QueryBuilder};
 use super::{Store, StoreError};
 use crate::domain::ids::ServiceId;
 use crate::domain::overview::{Match, Overview, Selection, Share, Standing, Totals};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{DAY, HOUR, Timestamp};
 
 use rows::{ShareRow, StandingRow, TotalsRow};
-
-const HOUR: i64 = 60 * 60 * 1000;
-const DAY: i64 = 24 * HOUR;
 
 /// The most services that are counted as started in a day.
 const MOST_STARTED: i64 = 100_000;
@@ -68,9 +65,7 @@ impl Store {
     /// Counts the services that are open, overdue, ended in the last hour, and started today.
     pub async fn count_totals(&self) -> Result<Totals, StoreError> {
         let now = self.now();
-        let day = Timestamp::from_millis(now.millis() - now.millis().rem_euclid(DAY));
-        let before = |at: Timestamp, millis: i64| Timestamp::from_millis(at.millis() - millis);
-        let hour = before(now, HOUR);
+        let (day, hour) = (now.start_of_day(), now.minus(HOUR));
         let mut query = QueryBuilder::new("-- count_totals\n");
         sql::push_recent(&mut query, &Selection::default(), now);
         query.push(
@@ -80,9 +75,9 @@ impl Store {
         );
         query.push_bind(hour.to_datetime()).push(") as ended, count(*) filter (where s.ended >= ");
         query.push_bind(hour.to_datetime()).push(" and ").push(sql::ENDED_BADLY).push(") as ended_badly, (");
-        push_started(&mut query, day, Timestamp::from_millis(now.millis() + 1));
+        push_started(&mut query, day, now.minus(-1));
         query.push(") as started_today, (");
-        push_started(&mut query, before(day, 7 * DAY), before(now, 7 * DAY - 1));
+        push_started(&mut query, day.minus(7 * DAY), now.minus(7 * DAY - 1));
         query.push(") as started_week_before, count(*) as considered, min(s.started) as oldest from measured s");
         let [totals]: [TotalsRow; 1] =
             self.fetch_all(query).await?.try_into().map_err(|_| StoreError::Unavailable(None))?;
