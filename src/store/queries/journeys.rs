@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use super::nested::NestedRows;
 use super::rows::{self, ElementRow};
 use super::{Found, Store, StoreError};
+use crate::domain::element::Service;
 use crate::domain::ids::Element;
 use crate::domain::journey::{Journey, MOST_SERVICES, STEPS, Search, Slice};
 use crate::domain::query::View;
@@ -17,7 +18,7 @@ impl Store {
     pub async fn get_journey(&self, search: &Search, slice: Slice) -> Result<Journey, StoreError> {
         self.read(async |snapshot| {
             let found = find(&mut *snapshot, search, slice).await?;
-            let ids: Vec<_> = found.iter().map(|(id, ..)| *id).collect();
+            let ids: Vec<_> = found.iter().map(|listed| listed.service_id).collect();
             let mut rows: HashMap<_, _> =
                 rows::services(&mut *snapshot, &ids).await?.into_iter().map(|row| (row.service_id, row)).collect();
             let mut rows = ids.iter().filter_map(|id| rows.remove(id));
@@ -26,7 +27,7 @@ impl Store {
                 services.extend(self.services(&mut *snapshot, Found::one(first), &view).await?.elements);
             }
             services.extend(self.with_newest_steps(snapshot, rows.collect(), &view).await?);
-            let (total, open) = found.first().map_or((0, 0), |(_, total, open)| (*total, *open));
+            let (total, open) = found.first().map_or((0, 0), |listed| (listed.total, listed.open));
             Ok(Journey { services, total, open })
         })
         .await
@@ -37,7 +38,7 @@ impl Store {
         snapshot: &mut PgConnection,
         rows: Vec<ElementRow>,
         view: &View,
-    ) -> Result<impl Iterator<Item = crate::domain::element::Service> + use<>, StoreError> {
+    ) -> Result<impl Iterator<Item = Service> + use<>, StoreError> {
         let ids: Vec<_> = rows.iter().map(|row| row.service_id).collect();
         let states = rows::newest_steps(&mut *snapshot, Element::State, &ids, STEPS).await?;
         let tasks = rows::newest_steps(&mut *snapshot, Element::Task, &ids, STEPS).await?;
@@ -47,10 +48,17 @@ impl Store {
     }
 }
 
-/// The identifiers of a page of services, each with the numbers of all and of open services.
-async fn find(snapshot: &mut PgConnection, search: &Search, slice: Slice) -> Result<Vec<(i64, i64, i64)>, sqlx::Error> {
-    sqlx::query_as(
-        "-- get_journey
+/// A service of the page, with the numbers of all and of open services.
+struct Listed {
+    service_id: i64,
+    total: i64,
+    open: i64,
+}
+
+async fn find(snapshot: &mut PgConnection, search: &Search, slice: Slice) -> Result<Vec<Listed>, sqlx::Error> {
+    sqlx::query_as!(
+        Listed,
+        r#"-- get_journey
         with found as (
           (select service_id, started_at from unexpired_services where customer_id = $1
            order by started_at desc, service_id desc limit $4)
@@ -64,15 +72,15 @@ async fn find(snapshot: &mut PgConnection, search: &Search, slice: Slice) -> Res
           from found f
           left join dispositions d on d.service_id = f.service_id and d.element = 'service' and d.element_id = 0
         )
-        select service_id, count(*) over (), count(*) filter (where open) over ()
-        from listed order by open desc, started_at desc, service_id desc limit $5 offset $6",
+        select service_id as "service_id!", count(*) over () as "total!", count(*) filter (where open) over () as "open!"
+        from listed order by listed.open desc, started_at desc, service_id desc limit $5 offset $6"#,
+        search.customer.as_ref(),
+        search.contact_key.as_ref(),
+        search.service.map(|service| service.0),
+        MOST_SERVICES,
+        slice.limit,
+        slice.skip,
     )
-    .bind(&search.customer)
-    .bind(&search.contact_key)
-    .bind(search.service.map(|service| service.0))
-    .bind(MOST_SERVICES)
-    .bind(slice.limit)
-    .bind(slice.skip)
     .fetch_all(snapshot)
     .await
 }
