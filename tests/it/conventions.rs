@@ -290,7 +290,9 @@ async fn links_lead_through_the_path_of_the_proxy() {
     let index = app.send_with(Method::GET, "/metadata", &[prefix], None).await.is(200).body.to_string();
     assert!(index.contains("/context/metadata/services/extensions"), "{index}");
 
-    for path in ["/journey", "/journey?q=/journey", "/journey/services/1", "/dashboard", "/journey/services/77"] {
+    for path in
+        ["/", "/list", "/journey", "/journey?q=/journey", "/journey/services/1", "/dashboard", "/journey/services/77"]
+    {
         let page = app.send_with(Method::GET, path, &[prefix], None).await.body.as_str().unwrap().to_owned();
         let addresses = ["href=\"", "src=\"", "action=\""].into_iter().flat_map(|name| page.split(name).skip(1));
         let addresses: Vec<_> = addresses.map(|rest| rest.split('"').next().unwrap()).collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -241,6 +242,10 @@ async fn the_document_and_its_page_are_served_with_nothing_from_elsewhere() {
         assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self'"));
         let html = page.body.as_str().unwrap();
         assert!(html.contains("swagger-ui-bundle.js") && !html.contains("https://"), "{html}");
+        assert!(html.contains("href=\"/journey\""), "pages are at the root alone: {html}");
+        let headers = [("x-forwarded-prefix", "/context")];
+        let behind = app.send_with(Method::GET, &format!("{prefix}/docs/"), &headers, None).await.is(200);
+        assert!(behind.body.as_str().unwrap().contains("href=\"/context/journey\""));
         let start = app.get(&format!("{prefix}/docs/docs.js")).await.is(200);
         assert!(start.body.as_str().unwrap().contains("../openapi.json"));
         for file in ["nothing.js", "index.html", "swagger-ui-es-bundle.js"] {

@@ -47,7 +47,7 @@ fn inline<T>(part: &mut RefOr<T>) -> Option<&mut T> {
 pub(super) struct Published {
     json: web::Bytes,
     json_3_0: web::Bytes,
-    page: web::Bytes,
+    page: String,
 }
 
 impl Published {
@@ -55,7 +55,7 @@ impl Published {
         Self {
             json: document.to_json().unwrap_or_default().into(),
             json_3_0: document::convert_to_3_0(document).to_string().into(),
-            page: page::page(document).into_string().into(),
+            page: page::page(document).into_string(),
         }
     }
 }

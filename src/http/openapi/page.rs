@@ -9,7 +9,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use super::super::etag::conditional;
-use super::super::path::forwarded_prefix;
+use super::super::path::{forwarded_prefix, with_prefix};
 use super::super::problem::{Code, Problem};
 use super::{Published, operations};
 
@@ -29,7 +29,7 @@ pub(in crate::http) async fn get_docs(
     published: web::Data<Published>,
 ) -> Result<HttpResponse, Problem> {
     let file = request.match_info().query("file");
-    let Some((kind, bytes)) = published.file(file) else {
+    let Some((kind, bytes)) = published.file(file, &forwarded_prefix(request.headers())) else {
         return Err(Problem::new(Code::NotFound, format!("there is no file {file:?} here")));
     };
     let answer = HttpResponse::Ok()
@@ -41,10 +41,11 @@ pub(in crate::http) async fn get_docs(
 }
 
 impl Published {
-    fn file(&self, name: &str) -> Option<(&'static str, web::Bytes)> {
+    /// A file with its content type. Links of the page lead to the other pages, which are at the root behind `prefix` alone.
+    fn file(&self, name: &str, prefix: &str) -> Option<(&'static str, web::Bytes)> {
         let text = |text: &'static str| web::Bytes::from_static(text.as_bytes());
         match name {
-            "" => Some(("text/html; charset=utf-8", self.page.clone())),
+            "" => Some(("text/html; charset=utf-8", with_prefix(self.page.clone(), prefix).into())),
             "docs.js" => Some(("text/javascript; charset=utf-8", text(include_str!("assets/docs.js")))),
             "docs.css" => Some(("text/css; charset=utf-8", text(include_str!("assets/docs.css")))),
             "swagger-ui.css" => Some(("text/css; charset=utf-8", of_swagger_ui(name)?)),
@@ -76,9 +77,9 @@ pub(super) fn page(document: &OpenApi) -> Markup {
             body {
                 header {
                     nav aria-label="Pages" {
-                        a href="../" { "Now" }
-                        a href="../journey" { "Journey" }
-                        a href="../dashboard" { "Dashboard" }
+                        a href="/" { "Now" }
+                        a href="/journey" { "Journey" }
+                        a href="/dashboard" { "Dashboard" }
                         a href="./" aria-current="page" { "API" }
                     }
                 }
