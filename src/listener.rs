@@ -43,16 +43,24 @@ impl fmt::Display for Remedy {
     }
 }
 
+/// The socket on which the service listens.
+pub struct Listener {
+    /// It listens, and does not block.
+    pub socket: TcpListener,
+    /// Whether systemd holds it too. It then outlives the process, so connections that are not accepted wait for the next
+    /// process.
+    pub is_held: bool,
+}
+
 /// The socket that systemd has passed ([`LISTEN_FDS`]), if there is one, or a new one that is bound to `address`.
 ///
-/// A socket of systemd outlives the process, so connections that arrive during a restart wait for the next process.
-///
 /// [`LISTEN_FDS`]: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html
-pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    match passed().map_err(ListenError::Passed)? {
-        Some(listener) => Ok(listener),
-        None => bind(address).map_err(|source| ListenError::Address { address, source }),
+pub fn listen(address: SocketAddr) -> Result<Listener, ListenError> {
+    if let Some(socket) = passed().map_err(ListenError::Passed)? {
+        return Ok(Listener { socket, is_held: true });
     }
+    let socket = bind(address).map_err(|source| ListenError::Address { address, source })?;
+    Ok(Listener { socket, is_held: false })
 }
 
 fn passed() -> io::Result<Option<TcpListener>> {

@@ -1,6 +1,5 @@
 //! The life cycle of the process: open the database, serve requests, and shut down in order.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::background::{Failure, Job, Jobs, Next};
 use crate::descriptors;
 use crate::domain::clock::SystemClock;
 use crate::http::{self, AccessSettings, Tls};
-use crate::listener;
+use crate::listener::{self, Listener};
 use crate::log;
 use crate::postgres::{EmbeddedPostgres, NAME};
 use crate::settings::Settings;
@@ -39,7 +38,7 @@ pub async fn run(settings: Settings) -> Result<()> {
 
 /// What the service has before it has a database.
 struct Front {
-    listener: TcpListener,
+    listener: Listener,
     signals: Signals,
     /// Cancelled when the service is told to stop.
     draining: CancellationToken,
@@ -69,7 +68,7 @@ async fn serve_embedded(settings: &Settings, mut front: Front, jobs: &Jobs) -> R
 }
 
 /// The time for which requests are still accepted during shutdown, each as the last on its connection, so that clients
-/// with open connections are not cut off.
+/// with open connections are not cut off. New connections are accepted too, unless they can wait for the next process.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 /// Starts the embedded PostgreSQL again if it has died. Nothing else would.
@@ -113,13 +112,14 @@ async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, job
     let open = Store::open(StoreSettings { replica, ..settings.store(database) }, Arc::new(SystemClock));
     let store = open.await?;
     let store = web::Data::new(store);
-    let address = listener.local_addr()?;
+    let Listener { socket, is_held } = listener;
+    let address = socket.local_addr()?;
     let mut http = settings.http()?;
     let database_connections = u64::from(settings.database.database_connections) + settings.writer.writers as u64;
     let limit = descriptors::raise_limit();
     http.max_connections = descriptors::connections_within(limit, http.max_connections, database_connections);
     let (tls, access) = (http.tls.clone(), http.access.clone());
-    let server = http::serve(listener, web::Data::clone(&store), http, draining.clone())?;
+    let server = http::serve(socket, web::Data::clone(&store), http, draining.clone())?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -135,6 +135,9 @@ async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, job
     };
     if stopped.is_ok() {
         draining.cancel();
+        if is_held {
+            handle.pause().await;
+        }
         tokio::time::sleep(DRAIN_GRACE).await;
     }
     handle.stop(true).await;

@@ -1,10 +1,12 @@
 //! The program: its settings, its log, and its lifecycle together with the embedded PostgreSQL.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use context_services::cli;
@@ -281,17 +283,19 @@ fn with_socket(listener: &TcpListener, settings: &[(&str, &str)]) -> Command {
     shell
 }
 
+/// Asks whether the service is live, on a connection of its own.
+fn ask(address: SocketAddr) -> TcpStream {
+    let mut caller = TcpStream::connect(address).unwrap();
+    caller.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    caller
+}
+
 #[test]
 fn callers_wait_while_a_service_behind_a_socket_of_the_service_manager_restarts() {
     let directory = open_directory();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let ask = || {
-        let mut caller = TcpStream::connect(address).unwrap();
-        caller.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-        caller
-    };
-    let mut callers = vec![ask()];
+    let mut callers = vec![ask(address)];
     for _ in 0..2 {
         let program = Program::spawn(&mut with_socket(&listener, &[("DATA_DIR", directory.path().to_str().unwrap())]));
         assert_eq!(program.url, format!("http://{address}"));
@@ -300,8 +304,35 @@ fn callers_wait_while_a_service_behind_a_socket_of_the_service_manager_restarts(
             assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         }
         program.stop();
-        callers.push(ask());
+        callers.push(ask(address));
     }
+}
+
+#[test]
+fn no_connection_breaks_while_a_service_behind_a_socket_of_the_service_manager_restarts() {
+    let directory = open_directory();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let start = || Program::spawn(&mut with_socket(&listener, &[("DATA_DIR", directory.path().to_str().unwrap())]));
+    let program = start();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let callers = [(); 16].map(|()| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let answer = read(&mut ask(address));
+                    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                }
+            })
+        });
+        program.stop();
+        let program = start();
+        is_over.store(true, Ordering::Relaxed);
+        for caller in callers {
+            caller.join().unwrap();
+        }
+        program.stop();
+    });
 }
 
 #[test]
