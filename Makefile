@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO := cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help run demo test bench chaos check sqlx openapi psql postgres pgbouncer browser clients libraries generators upgrade image deb
+.PHONY: help run demo test bench chaos check sqlx openapi psql postgres pgbouncer browser clients libraries generators upgrade image sbom deb
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,7 +45,10 @@ upgrade: postgres ## replace nodes of PREVIOUS (v0.1.0), a commit or tag, by thi
 image: ## build the container image context-services; needs Docker
 	docker build --build-arg CONTEXT_SERVICES_COMMIT="$$(git rev-parse --short=12 HEAD)" --tag context-services .
 
-deb: ## build the Debian package, target/debian/*.deb; needs dpkg-dev
+sbom: ## write the program's bill of materials, target/context-services.cdx.json
+	@.ci/sbom
+
+deb: sbom ## build the Debian package, target/debian/*.deb; needs dpkg-dev
 	$(CARGO) build --release --locked
 	.ci/deb
 
