@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::field::{Field, LongOrString};
 use super::json::{Json, Members};
 use super::reader::{MAX_TEXT, ObjectReader};
+use super::tone::Tone;
 use super::violation::{Place, Violations};
 
 /// The most values of a business attribute.
@@ -41,6 +42,8 @@ pub struct ValueDefinition {
     pub display_name: Option<String>,
     /// A description of its meaning.
     pub description: Option<String>,
+    /// What it means to people.
+    pub tone: Option<Tone>,
 }
 
 /// A business attribute in force.
@@ -75,6 +78,8 @@ pub struct Value {
     pub display_name: Option<String>,
     /// A description of its meaning.
     pub description: Option<String>,
+    /// What it means to people.
+    pub tone: Option<Tone>,
 }
 
 impl BusinessAttribute {
@@ -208,9 +213,10 @@ impl ValueDefinition {
         }
         let display_name = reader.string("display_name", 1..=MAX_TEXT);
         let description = reader.string("description", 0..=MAX_TEXT);
+        let tone = Tone::take(&mut reader);
         reader.refuse_rest();
         let name = name.unwrap_or_default();
-        reader.violations.or(Self { dbid, name, display_name, description })
+        reader.violations.or(Self { dbid, name, display_name, description, tone })
     }
 }
 

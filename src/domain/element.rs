@@ -9,6 +9,7 @@ use super::event::Event;
 use super::field::LongOrString;
 use super::ids::{ServiceId, StateId, TaskId};
 use super::time::{Timestamp, duration_millis};
+use super::tone::Tone;
 
 /// The properties that services, states and tasks share.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Lifecycle {
     pub started: Event,
     /// The end event with its outcome. `None` while the element is active.
     pub completed: Option<(Event, Disposition)>,
+    /// What the outcome means to people, if that was read.
+    pub tone: Option<Tone>,
     /// Whether the element was completed automatically and no event has replaced that.
     pub auto_completed: bool,
     /// The selected extensions by their declared names.

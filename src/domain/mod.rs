@@ -31,4 +31,5 @@ pub mod state;
 pub mod task;
 pub mod time;
 pub mod time_step;
+pub mod tone;
 pub mod violation;

@@ -3,6 +3,7 @@
 use super::ids::{Element, ServiceId};
 use super::query::{Span, Status};
 use super::time::Timestamp;
+use super::tone::Tone;
 
 /// How many services an overview considers: those of its period that started last.
 pub const CONSIDERED: i64 = 20_000;
@@ -51,6 +52,8 @@ pub struct Standing {
     pub ended: Option<Timestamp>,
     /// The name of its disposition.
     pub disposition: Option<String>,
+    /// The tone of its disposition.
+    pub tone: Option<Tone>,
     /// The state or task that started last in it.
     pub step: Option<Step>,
     /// Who took part in the start of that step, or else of the service.
@@ -104,6 +107,8 @@ pub struct Share {
     pub property: String,
     /// The value.
     pub value: String,
+    /// The tone of a disposition.
+    pub tone: Option<Tone>,
     /// The number of services.
     pub services: i64,
 }

@@ -2,6 +2,7 @@
 
 use super::time::Timestamp;
 use super::time_step;
+use super::tone::Tone;
 
 /// The length of the default period in milliseconds.
 const DEFAULT_PERIOD: i64 = 24 * 60 * 60 * 1000;
@@ -117,6 +118,8 @@ pub struct OutcomeRow {
     pub kind: Option<String>,
     /// The name of the disposition, if they have one.
     pub disposition: Option<String>,
+    /// The tone of the disposition, if it has one.
+    pub tone: Option<Tone>,
     /// The number of elements.
     pub ended: i64,
 }

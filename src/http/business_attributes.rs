@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::problems::{BusinessAttributeProblems, DefineBusinessAttributeProblems, ListBusinessAttributesProblems};
 use super::query::{FieldInQuery, NoParameters};
 use crate::domain::business_attribute::{BusinessAttribute, BusinessAttributeDefinition, Value};
+use crate::domain::tone::Tone;
 use crate::store::{Defined, Store};
 
 /// A business attribute.
@@ -55,6 +56,19 @@ pub(super) struct ValueBody {
     /// Description.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    /// What the value means to people, if it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tone: Option<ToneBody>,
+}
+
+/// What a value means to people. Pages show it as a colour with a sign, and count services that ended badly. A value
+/// without a tone is neutral.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ToneBody {
+    Good,
+    Neutral,
+    Bad,
 }
 
 /// Definition of a business attribute.
@@ -88,6 +102,8 @@ pub(super) struct DefineValueBody {
     display_name: Option<String>,
     /// Description.
     description: Option<String>,
+    /// What the value means to people.
+    tone: Option<ToneBody>,
 }
 
 impl BusinessAttributeBody {
@@ -108,7 +124,18 @@ impl BusinessAttributeBody {
 
 impl From<Value> for ValueBody {
     fn from(value: Value) -> Self {
-        Self { dbid: value.dbid, name: value.name, display_name: value.display_name, description: value.description }
+        let Value { value_id: _, dbid, name, display_name, description, tone } = value;
+        Self { dbid, name, display_name, description, tone: tone.map(ToneBody::from) }
+    }
+}
+
+impl From<Tone> for ToneBody {
+    fn from(tone: Tone) -> Self {
+        match tone {
+            Tone::Good => Self::Good,
+            Tone::Neutral => Self::Neutral,
+            Tone::Bad => Self::Bad,
+        }
     }
 }
 
@@ -162,7 +189,11 @@ pub(super) async fn get_business_attribute(
     params(("name" = String, Path, description = "The business attribute: 1 to 255 characters, not the name of a field")),
     request_body(content = DefineBusinessAttributeBody, example = json!({
         "cv_attributes": ["Task.disposition"], "default": "SUCCESS",
-        "values": [{"dbid": 10, "name": "SUCCESS"}, {"dbid": 11, "name": "FAILED", "display_name": "Failed"}]
+        "values": [
+            {"dbid": 10, "name": "SUCCESS", "tone": "good"},
+            {"dbid": 11, "name": "FAILED", "display_name": "Failed", "tone": "bad"},
+            {"dbid": 12, "name": "DECLINED"},
+        ]
     })),
     responses(
         (status = 201, description = "The business attribute is created", body = BusinessAttributeBody,

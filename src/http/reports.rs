@@ -147,7 +147,7 @@ struct OutcomeRowBody {
 }
 
 impl From<OutcomeRow> for OutcomeRowBody {
-    fn from(OutcomeRow { element, kind, disposition, ended }: OutcomeRow) -> Self {
+    fn from(OutcomeRow { element, kind, disposition, tone: _, ended }: OutcomeRow) -> Self {
         Self { element, kind, disposition, ended }
     }
 }

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use super::tone::ToneColumn;
 use super::{Store, StoreError};
 use crate::domain::business_attribute::{BusinessAttribute, BusinessAttributeDefinition, Value, ValueDefinition};
 use crate::domain::field::Field;
+use crate::domain::tone::Tone;
 use crate::domain::violation::{Place, Violations};
 
 /// The effect of a definition.
@@ -161,10 +163,11 @@ async fn write_values(
     sqlx::query!(
         r#"-- write_values
         with wanted as (
-          select * from unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[]) with ordinality
-            as g(value_id, dbid, name, display_name, description, n)
+          select * from unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::tone[]) with ordinality
+            as g(value_id, dbid, name, display_name, description, tone, n)
         ), kept as (
-          update business_attribute_values v set display_name = w.display_name, description = w.description
+          update business_attribute_values v
+          set display_name = w.display_name, description = w.description, tone = w.tone
           from wanted w where v.value_id = w.value_id
         ), taken as (
           select dbid from wanted where dbid is not null
@@ -181,8 +184,8 @@ async fn write_values(
           select w.*, case when w.dbid is null then row_number() over (partition by w.dbid is null order by w.n) end as number
           from wanted w where w.value_id is null
         )
-        insert into business_attribute_values (attribute_id, dbid, name, display_name, description)
-        select $1, coalesce(new.dbid, free.dbid), new.name, new.display_name, new.description
+        insert into business_attribute_values (attribute_id, dbid, name, display_name, description, tone)
+        select $1, coalesce(new.dbid, free.dbid), new.name, new.display_name, new.description, new.tone
         from new left join free on free.number = new.number"#,
         attribute_id,
         &value_id as _,
@@ -190,6 +193,7 @@ async fn write_values(
         &column(|value| Some(&value.name)) as _,
         &column(|value| value.display_name.as_deref()) as _,
         &column(|value| value.description.as_deref()) as _,
+        &wanted.iter().map(|value| value.tone.map(ToneColumn::from)).collect::<Vec<_>>() as _,
     )
     .execute(connection)
     .await
@@ -234,7 +238,7 @@ async fn read_values(
     }
     let rows = sqlx::query!(
         r#"-- read_values
-        select attribute_id, value_id, dbid as "dbid!", name as "name!", display_name, description
+        select attribute_id, value_id, dbid as "dbid!", name as "name!", display_name, description, tone as "tone: ToneColumn"
         from business_attribute_values
         where attribute_id = any($1) and retired_at is null
         order by attribute_id, dbid"#,
@@ -249,6 +253,7 @@ async fn read_values(
             name: row.name,
             display_name: row.display_name,
             description: row.description,
+            tone: row.tone.map(Tone::from),
         });
     }
     Ok(values)

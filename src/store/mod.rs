@@ -32,6 +32,7 @@ mod services;
 mod states;
 mod suitability;
 mod tasks;
+mod tone;
 mod unused_values;
 mod values;
 mod write;

@@ -1,9 +1,11 @@
 //! Reports: aggregates of the `reporting` views, so that they agree with analysts' queries.
 
+use super::tone::ToneColumn;
 use super::{Store, StoreError};
 use crate::domain::report::{
     ActivityRow, Change, DurationRow, HORIZONS, LifetimesRow, OutcomeRow, Scope, StopRow, activity,
 };
+use crate::domain::tone::Tone;
 
 impl Store {
     /// Counts services that started, that ended, and that were open, over the period.
@@ -41,21 +43,21 @@ impl Store {
     /// Counts the elements that ended in the period by type and disposition.
     pub async fn report_outcomes(&self, scope: &Scope) -> Result<Vec<OutcomeRow>, StoreError> {
         self.read_replica(async |connection| {
-            Ok(sqlx::query_as!(
-                OutcomeRow,
+            let rows = sqlx::query!(
                 r#"-- report_outcomes
             with of_type as (select service_id from reporting.services where service_type = $3),
             ended as (
-              select 1 as place, 'service' as element, service_type as kind, disposition_name as disposition, service_id
+              select 1 as place, 'service' as element, service_type as kind, disposition_name as disposition,
+                disposition_tone as tone, service_id
               from reporting.services where ended >= $1 and ended < $2
               union all
-              select 2, 'state', state_type, disposition_name, service_id
+              select 2, 'state', state_type, disposition_name, disposition_tone, service_id
               from reporting.states where ended >= $1 and ended < $2
               union all
-              select 3, 'task', task_type, disposition_name, service_id
+              select 3, 'task', task_type, disposition_name, disposition_tone, service_id
               from reporting.tasks where ended >= $1 and ended < $2
             )
-            select element as "element!", kind, disposition, count(*) as "ended!"
+            select element as "element!", kind, disposition, max(tone::tone) as "tone: ToneColumn", count(*) as "ended!"
             from ended
             where $3::text is null or service_id in (select service_id from of_type)
             group by place, element, kind, disposition
@@ -65,7 +67,15 @@ impl Store {
                 scope.service_type,
             )
             .fetch_all(connection)
-            .await?)
+            .await?;
+            let outcome = rows.into_iter().map(|row| OutcomeRow {
+                element: row.element,
+                kind: row.kind,
+                disposition: row.disposition,
+                tone: row.tone.map(Tone::from),
+                ended: row.ended,
+            });
+            Ok(outcome.collect())
         })
         .await
     }

@@ -54,6 +54,22 @@ async fn an_attribute_is_defined_queried_replaced_and_removed() {
 }
 
 #[tokio::test]
+async fn a_value_has_a_tone_until_a_definition_leaves_it_out() {
+    let app = TestApp::spawn().await;
+    let defined = |failed: Value| json!({"cv_attributes": ["Task.disposition"], "values": [{"dbid": 1, "name": "ok", "tone": "good"}, failed]});
+    let bad = json!({"dbid": 2, "name": "failed", "tone": "bad"});
+    assert_eq!(app.put(OUTCOME, &defined(bad.clone())).await.is(201).body["values"][1], bad);
+    let path = app.a_task_path().await;
+    app.post(&format!("{path}/end"), &json!({"disposition": "failed"})).await.is(204);
+    let tone = async || app.value::<Option<String>>("select disposition_tone from reporting.tasks").await;
+    assert_eq!(tone().await.as_deref(), Some("bad"));
+    let plain = json!({"dbid": 2, "name": "failed"});
+    let replaced = app.put(OUTCOME, &defined(plain.clone())).await.is(200).body;
+    assert_eq!((&replaced["values"][0]["tone"], &replaced["values"][1]), (&json!("good"), &plain));
+    assert_eq!(tone().await, None);
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_definition_is_said_at_its_place() {
     let app = TestApp::spawn().await;
     let with = |member: &str, value: Value| {
@@ -74,6 +90,10 @@ async fn what_is_wrong_with_a_definition_is_said_at_its_place() {
             &["/values/1/name", "/values/1/dbid"],
         ),
         (with("values", json!([{"name": "a\u{1}"}, {"name": " a"}])), &["/values/0/name", "/values/1/name"]),
+        (
+            with("values", json!([{"name": "a", "tone": "Bad"}, {"name": "b", "tone": 1}])),
+            &["/values/0/tone", "/values/1/tone"],
+        ),
         (with("default", json!("NOTHING")), &["/default"]),
         (with("cv_attributes", json!(["Task.type", 7])), &["/cv_attributes/0", "/cv_attributes/1"]),
         (with("cv_attributes", json!(["Service.type", "Service.service_type"])), &["/cv_attributes/1"]),

@@ -154,6 +154,20 @@ async fn every_figure_of_the_reports_leads_to_as_many_services() {
 }
 
 #[tokio::test]
+async fn the_rows_of_the_dashboard_lead_to_the_services_behind_them() {
+    let app = TestApp::spawn().await;
+    some_journeys(&app, 40).await;
+    app.clock.advance(1);
+    let html = page(&app, "/dashboard").await;
+    let links: Vec<_> = html.split("href=\"/list?").skip(1).map(|rest| &rest[..rest.find('"').unwrap()]).collect();
+    assert!(links.len() > 20, "{links:?}");
+    for link in links {
+        let list = page(&app, &format!("/list?{}", link.replace("&amp;", "&"))).await;
+        assert!(!shown(&list).is_empty(), "{link}");
+    }
+}
+
+#[tokio::test]
 async fn the_tiles_agree_with_sql() {
     let app = TestApp::spawn().await;
     some_journeys(&app, 40).await;

@@ -105,6 +105,44 @@ async fn names_of_values_are_shown_as_a_person_reads_them() {
 }
 
 #[tokio::test]
+async fn a_tone_is_the_same_colour_and_sign_on_every_page() {
+    let app = TestApp::spawn().await;
+    let outcome = json!({"cv_attributes": ["Service.disposition"], "values": [
+        {"name": "booked", "tone": "good"}, {"name": "lost", "display_name": "Lost", "tone": "bad"}, {"name": "moved"}]});
+    app.put("/metadata/business-attributes/Outcome", &outcome).await.is(201);
+    let mut lost = 0;
+    for disposition in ["booked", "moved", "lost"] {
+        let service = app.a_service().await;
+        app.post(&format!("/services/{service}/end"), &json!({"disposition": disposition})).await.is(204);
+        lost = service;
+    }
+    app.clock.advance(1);
+    let sign = |tone: &str, sign: &str, name: &str| {
+        format!("<span class=\"tone {tone}\" role=\"img\" aria-label=\"{tone}\">{sign}</span> <bdi>{name}</bdi>")
+    };
+    for path in ["/?q=00K7", "/list?status=all", "/journey?q=00K7", "/journey", "/dashboard"] {
+        let html = page(&app, path).await;
+        for shown in [sign("good", "✓", "booked"), sign("bad", "✗", "Lost"), "<bdi>moved</bdi>".to_owned()] {
+            assert!(html.contains(&shown), "{shown} is not on {path}: {html}");
+        }
+        assert!(!html.contains("</span> <bdi>moved"), "a value without a tone has no sign on {path}");
+    }
+    for path in ["/journey?q=00K7", "/journey", "/dashboard", &format!("/journey/services/{lost}")] {
+        let html = page(&app, path).await;
+        assert!(html.contains(&format!("<span class=\"chip bad\">{}", sign("bad", "✗", "Lost"))), "{path}: {html}");
+    }
+    let journey = page(&app, "/journey?q=00K7").await;
+    assert!(
+        journey.contains("What went wrong last: ")
+            && journey.contains(&format!("ended with {}", sign("bad", "✗", "Lost")))
+    );
+    let now = page(&app, "/").await;
+    assert!(now.contains("Ended badly in the last hour</span><b>1</b>"), "{now}");
+    let bad = page(&app, "/list?status=completed&tone=bad").await;
+    assert!(bad.contains(&format!("id=\"service-{lost}\"")) && bad.matches("id=\"service-").count() == 1, "{bad}");
+}
+
+#[tokio::test]
 async fn what_applications_send_is_text_and_never_markup() {
     let app = TestApp::spawn().await;
     let of = |element: &str| {

@@ -194,13 +194,16 @@ export interface ExtensionSchema {
   open?: boolean;
 }
 
+/** What a value means to people. */
+export type Tone = "good" | "neutral" | "bad";
+
 export interface DefineBusinessAttribute {
   display_name?: string;
   description?: string;
   default?: LongOrString;
   /** The fields that the attribute is mapped to, such as `Task.disposition`. */
   cv_attributes?: string[];
-  values: { dbid?: Integer; name: string; display_name?: string; description?: string }[];
+  values: { dbid?: Integer; name: string; display_name?: string; description?: string; tone?: Tone }[];
 }
 
 export interface BusinessAttribute {
@@ -211,7 +214,7 @@ export interface BusinessAttribute {
   description?: string;
   default?: Integer;
   cv_attributes: string[];
-  values: { dbid: Integer; name: string; display_name?: string; description?: string }[];
+  values: { dbid: Integer; name: string; display_name?: string; description?: string; tone?: Tone }[];
 }
 
 export interface Metadata {

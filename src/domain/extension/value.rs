@@ -26,6 +26,13 @@ pub enum AttributeType {
     Json,
 }
 
+impl AttributeType {
+    /// The name of the type.
+    pub fn word(self) -> &'static str {
+        TYPES.into_iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
+    }
+}
+
 pub(super) const TYPES: [(&str, AttributeType); 7] = [
     ("string", AttributeType::String),
     ("boolean", AttributeType::Boolean),

@@ -3,8 +3,9 @@
 
 use maud::{Markup, html};
 
-use super::format::{self, isolated, name};
+use super::format::{self, name, toned_label};
 use crate::domain::report::{ActivityRow, DurationRow, Period};
+use crate::domain::tone::Tone;
 
 /// The heights of the two parts of a chart over time, in pixels: columns of starts and ends, and the area of open services.
 const COLUMNS: i64 = 130;
@@ -16,10 +17,15 @@ const LEFT: i64 = 12_000;
 /// The position from which a label below a chart would be cut off, in thousandths of a percent.
 const LAST_LABEL: i64 = 80_000;
 
+/// The width from which a part of a bar has its label in it, in thousandths of a percent.
+const LABELLED: i64 = 12_000;
+
 /// A labelled bar.
 pub(super) struct Row {
     /// The name.
     pub(super) label: String,
+    /// The services behind the bar.
+    pub(super) href: Option<String>,
     /// A remark after the name.
     pub(super) note: String,
     /// The parts of the bar, from left to right.
@@ -30,6 +36,8 @@ pub(super) struct Row {
 pub(super) struct Segment {
     /// The meaning.
     pub(super) text: String,
+    /// What it means to people.
+    pub(super) tone: Option<Tone>,
     /// The colour's class.
     pub(super) class: &'static str,
     /// The size.
@@ -61,7 +69,7 @@ pub(super) fn bars(rows: &[Row], limit: usize) -> Markup {
         ul class="rows" {
             @for row in rows.iter().take(limit) {
                 li {
-                    span class="name" { (name(&row.label)) " " span class="quiet" { (row.note) } }
+                    span class="name" { (linked(row.href.as_deref(), &row.label)) " " span class="quiet" { (row.note) } }
                     (bar(row, largest))
                     span class="number" { (number(total(row))) }
                 }
@@ -73,7 +81,7 @@ pub(super) fn bars(rows: &[Row], limit: usize) -> Markup {
 
 fn bar(row: &Row, largest: i64) -> Markup {
     let parts: Vec<_> =
-        row.segments.iter().map(|one| format!("{} {}", number(one.count), isolated(&one.text))).collect();
+        row.segments.iter().map(|one| format!("{} {}", number(one.count), toned_label(one.tone, &one.text))).collect();
     let mut from = 0;
     let places: Vec<_> = row
         .segments
@@ -87,11 +95,21 @@ fn bar(row: &Row, largest: i64) -> Markup {
     html! {
         svg width="100%" height="20" role="img" aria-label=(parts.join(", ")) {
             @for (segment, start, width) in places {
-                rect class={ "segment " (segment.class) } x=(share(start)) width=(share(width)) y="1" height="18" {
-                    title { (number(segment.count)) " " (isolated(&segment.text)) }
+                @let label = toned_label(segment.tone, &segment.text);
+                svg x=(share(start)) width=(share(width)) height="20" aria-hidden="true" {
+                    title { (number(segment.count)) " " (label) }
+                    rect class={ "segment " (segment.class) } width="100%" y="1" height="18" {}
+                    @if width >= LABELLED { text x="6" y="14" { (label) } }
                 }
             }
         }
+    }
+}
+
+/// A name, as a link if there is an address.
+pub(super) fn linked(href: Option<&str>, text: &str) -> Markup {
+    html! {
+        @match href { Some(href) => a href=(href) { (name(text)) }, None => { (name(text)) } }
     }
 }
 
@@ -102,7 +120,8 @@ fn omitted(rows: usize, limit: usize) -> Markup {
 }
 
 /// A chart of the duration percentiles of the first `limit` rows, on a logarithmic scale.
-pub(super) fn ranges(rows: &[DurationRow], limit: usize) -> Markup {
+/// `link` is the address of the services behind a row.
+pub(super) fn ranges(rows: &[DurationRow], limit: usize, link: impl Fn(&DurationRow) -> Option<String>) -> Markup {
     let shown = &rows[..rows.len().min(limit)];
     let lowest = shown.iter().map(|row| doublings(row.p50_ms)).min().unwrap_or_default();
     let highest = shown.iter().map(|row| doublings(row.p99_ms)).max().unwrap_or_default();
@@ -116,7 +135,7 @@ pub(super) fn ranges(rows: &[DurationRow], limit: usize) -> Markup {
             @for row in shown {
                 @let (p50, p90, p99) = (format::brief(row.p50_ms), format::brief(row.p90_ms), format::brief(row.p99_ms));
                 li {
-                    span class="name" { (name(row.task_type.as_deref().unwrap_or("none given"))) }
+                    span class="name" { (linked(link(row).as_deref(), row.task_type.as_deref().unwrap_or("none given"))) }
                     svg width="100%" height="20" role="img" aria-label=(format!("p50 {p50}, p90 {p90}, p99 {p99}")) {
                         line class="track" x1="0" x2="100%" y1="10" y2="10" {}
                         line class="to-p99" x1=(share(place(row.p50_ms))) x2=(share(place(row.p99_ms))) y1="10" y2="10" {}
@@ -158,7 +177,7 @@ pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Pe
     let partial = rows.iter().any(is_partial);
     html! {
         ul class="legend" aria-label="Legend" {
-            li { span class="chip c6" { "started" } } li { span class="chip c1" { "ended" } } li { span class="chip open" { "open" } }
+            li { span class="chip started" { "started" } } li { span class="chip ended" { "ended" } } li { span class="chip open" { "open" } }
             @if partial { li class="quiet" { span class="sample partial" {} "only partly in the period" } }
         }
         svg class="over-time" width="100%" height=(open_base + 26) role="img" aria-label="Services over time; see the table for the numbers" {
@@ -172,7 +191,7 @@ pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Pe
                         @if is_partial(row) { "; only partly in the period" }
                     }
                     rect class="hit" x=(share(place(at))) width=(share(width)) y="10" height=(open_base - 10) {}
-                    (column(left, row.started, "segment c6")) (column(right, row.ended, "segment c1"))
+                    (column(left, row.started, "segment started")) (column(right, row.ended, "segment ended"))
                     @if let Some(earlier) = before.get(at) {
                         (column(left, earlier.started, "outline")) (column(right, earlier.ended, "outline"))
                     }

@@ -9,6 +9,7 @@ use super::super::query::Parameters;
 use super::super::reports::backwards;
 use super::figures::{self, Figures};
 use super::layout::{self, Here};
+use super::list::Moment;
 use super::{chart, format, leaving};
 use crate::domain::report::{ActivityRow, Period, Scope};
 use crate::domain::time::{DAY, HOUR, Timestamp};
@@ -162,13 +163,14 @@ fn totals(figures: &Figures) -> Markup {
     let tasks = figures.durations.iter().map(|row| row.tasks).sum::<i64>();
     html! {
         dl class="totals" {
-            @for (label, (number, before)) in [
-                ("Services started", both(|row| row.started)), ("Services ended", both(|row| row.ended)),
-                ("Services open at the end", (open(&figures.activity), Some(open(&figures.before)))),
-                ("Tasks ended", (tasks, None)),
+            @for (label, (number, before), href) in [
+                ("Services started", both(|row| row.started), Some(figures.services(Moment::Started, &[]))),
+                ("Services ended", both(|row| row.ended), Some(figures.services(Moment::Completed, &[("status", "completed")]))),
+                ("Services open at the end", (open(&figures.activity), Some(open(&figures.before))), None),
+                ("Tasks ended", (tasks, None), None),
             ] {
                 div {
-                    dt { (label) }
+                    dt { (chart::linked(href.as_deref(), label)) }
                     dd { (chart::number(number)) }
                     @if let Some(before) = before { dd class="quiet" { "the period before: " (chart::number(before)) } }
                 }

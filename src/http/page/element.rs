@@ -11,7 +11,7 @@ use super::super::extract::{ServicePath, StatePath, TaskPath};
 use super::super::problem::Problem;
 use super::super::query::NoParameters;
 use super::super::{services, states, tasks};
-use super::format::{self, Outcome, name};
+use super::format::{self, Outcome, chip, name};
 use super::layout::{self, Here};
 use super::links;
 use crate::domain::element::Lifecycle;
@@ -129,8 +129,7 @@ fn article(shown: &Shown) -> Markup {
             header {
                 p class="quiet over" { (word) " " (shown.id) }
                 h1 { (name(&format::kind(&shown.lifecycle, word))) }
-                // No colour: the colours of outcomes depend on the other elements of a page.
-                span class="chip none" { (name(&Outcome::of(&shown.lifecycle).text)) }
+                (chip(&Outcome::of(&shown.lifecycle)))
             }
             (facts(shown))
             (events(&shown.lifecycle))
@@ -168,7 +167,8 @@ fn facts(shown: &Shown) -> Markup {
             }
             @if lifecycle.auto_completed { (fact("Completed", &html! { "automatically" })) }
             @if let Some(outcome) = outcome {
-                (fact("Disposition", &html! { (name(&outcome.value.as_ref().map_or_else(|| "none given".to_owned(), format::value))) }))
+                @let value = outcome.value.as_ref().map_or_else(|| "none given".to_owned(), format::value);
+                (fact("Disposition", &format::toned(lifecycle.tone, &name(&value))))
                 @if let Some(text) = &outcome.description { (fact("Description", &name(text))) }
             }
         }

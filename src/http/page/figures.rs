@@ -1,12 +1,14 @@
 //! The panels of the dashboard: each has a chart, its data as a table, and a link to the same data as CSV.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use maud::{Markup, html};
 
 use super::chart::{self, Row, Segment};
-use super::format::{self, Outcome, chip, colour, name};
+use super::format::{self, Outcome, chip, name};
+use super::list::{Address, Moment};
 use crate::domain::report::{ActivityRow, DurationRow, OutcomeRow, Scope, StopRow};
+use crate::domain::tone::Tone;
 
 /// The maximum number of rows in a chart.
 const CHART_ROWS: usize = 24;
@@ -29,6 +31,30 @@ pub(super) struct Figures {
     pub(super) outcomes: Vec<OutcomeRow>,
     pub(super) durations: Vec<DurationRow>,
     pub(super) stops: Vec<StopRow>,
+}
+
+impl Figures {
+    /// The address of the services of the period that `more` selects.
+    pub(super) fn services(&self, moment: Moment, more: &[(&'static str, &str)]) -> String {
+        Address::of_figure(&self.scope, moment, more).to_string()
+    }
+
+    /// The address of the services behind a row of outcomes, if that can be selected.
+    fn ended(&self, row: &OutcomeRow, disposition: Option<&str>) -> Option<String> {
+        let kind = row.kind.as_deref()?;
+        let of_kind = match row.element.as_str() {
+            "service" => vec![("type", kind)],
+            part => vec![("part", part), ("step", kind)],
+        };
+        let selected: Vec<_> = of_kind.into_iter().chain(disposition.map(|name| ("disposition", name))).collect();
+        Some(self.services(Moment::Completed, &selected))
+    }
+
+    /// The address of the services behind a row of durations.
+    fn tasks(&self, row: &DurationRow) -> Option<String> {
+        let kind = row.task_type.as_deref()?;
+        Some(self.services(Moment::Completed, &[("part", "task"), ("step", kind)]))
+    }
 }
 
 /// A panel with its chart and table. `report` is its name, for the link to its CSV.
@@ -105,14 +131,12 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
     let rows = &figures.outcomes;
     let of_types = || rows.chunk_by(|a, b| (&a.element, &a.kind) == (&b.element, &b.kind));
     let drawn = of_types().take(CHART_ROWS).flat_map(|rows| rows.iter().take(SEGMENTS));
-    let mut seen: Vec<_> = drawn.map(|row| outcome(row.disposition.as_ref())).collect();
-    seen.sort();
-    seen.dedup();
-    format::assign_colours(&mut seen);
+    let seen: BTreeSet<_> =
+        drawn.map(|row| Outcome::new(named(row.disposition.as_ref()).to_owned(), row.tone)).collect();
     let plot = html! {
         @if rows.is_empty() { (nothing()) } @else {
             @for (element, title) in [("service", "Services"), ("state", "States"), ("task", "Tasks")] {
-                @let plot = by_size(of_types().filter(|rows| rows[0].element == element), &seen);
+                @let plot = by_size(figures, of_types().filter(|rows| rows[0].element == element));
                 @if !plot.is_empty() { h3 { (title) } (chart::bars(&plot, CHART_ROWS)) }
             }
             ul class="legend" aria-label="Legend" {
@@ -127,7 +151,8 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
             th scope="col" class="number" { "Ended" }
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
-            td { (row.element) } td { (name(named(row.kind.as_ref()))) } td { (name(named(row.disposition.as_ref()))) }
+            td { (row.element) } td { (name(named(row.kind.as_ref()))) }
+            td { (format::toned(row.tone, &chart::linked(figures.ended(row, row.disposition.as_deref()).as_deref(), named(row.disposition.as_ref())))) }
             td class="number" { (row.ended) }
         } } }
         (more(rows.len()))
@@ -136,38 +161,35 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
     panel(&figures.scope, ("outcomes", "Outcomes", about), &plot, &table)
 }
 
-fn outcome(disposition: Option<&String>) -> Outcome {
-    let class = disposition.map_or("none", |text| colour(text));
-    Outcome { text: named(disposition).to_owned(), class }
-}
-
 /// The bars of element types, the largest first.
-fn by_size<'a>(types: impl Iterator<Item = &'a [OutcomeRow]>, seen: &[Outcome]) -> Vec<Row> {
+fn by_size<'a>(figures: &Figures, types: impl Iterator<Item = &'a [OutcomeRow]>) -> Vec<Row> {
     let mut types: Vec<_> = types.collect();
     types.sort_by_key(|rows| std::cmp::Reverse(rows.iter().map(|row| row.ended).sum::<i64>()));
-    types.into_iter().map(|rows| outcomes_of_type(rows, seen)).collect()
+    types.into_iter().map(|rows| outcomes_of_type(figures, rows)).collect()
 }
 
-fn outcomes_of_type(rows: &[OutcomeRow], seen: &[Outcome]) -> Row {
+/// A bar with good outcomes on the left and bad ones on the right.
+fn outcomes_of_type(figures: &Figures, rows: &[OutcomeRow]) -> Row {
     let segment = |row: &OutcomeRow| {
-        let text = named(row.disposition.as_ref());
-        let class = seen.iter().find(|one| one.text == text).map_or("none", |one| one.class);
-        Segment { text: text.to_owned(), class, count: row.ended }
+        let text = named(row.disposition.as_ref()).to_owned();
+        Segment { text, tone: row.tone, class: format::class(row.tone), count: row.ended }
     };
     let first = &rows[0];
     let mut segments: Vec<_> = rows.iter().take(SEGMENTS).map(segment).collect();
+    segments.sort_by_key(|segment| (segment.tone.unwrap_or(Tone::Neutral), std::cmp::Reverse(segment.count)));
     if rows.len() > SEGMENTS {
         let count = rows[SEGMENTS..].iter().map(|row| row.ended).sum();
         let text = format!("with {} other dispositions", chart::number(left_out(rows.len(), SEGMENTS)));
-        segments.push(Segment { text, class: "none", count });
+        segments.push(Segment { text, tone: None, class: format::class(None), count });
     }
-    Row { label: named(first.kind.as_ref()).to_owned(), note: String::new(), segments }
+    let href = figures.ended(first, None);
+    Row { label: named(first.kind.as_ref()).to_owned(), href, note: String::new(), segments }
 }
 
 /// The panel of task durations.
 pub(super) fn durations(figures: &Figures) -> Markup {
     let rows = &figures.durations;
-    let plot = if rows.is_empty() { nothing() } else { chart::ranges(rows, CHART_ROWS) };
+    let plot = if rows.is_empty() { nothing() } else { chart::ranges(rows, CHART_ROWS, |row| figures.tasks(row)) };
     let table = html! {
         thead { tr {
             th scope="col" { "Task type" }
@@ -197,12 +219,12 @@ pub(super) fn stops(figures: &Figures) -> Markup {
             None => places.push(vec![row]),
         }
     }
-    let plot: Vec<_> = places.iter().map(|place| stops_at(place)).collect();
+    let plot: Vec<_> = places.iter().map(|place| stops_at(figures, place)).collect();
     let plot = html! {
         @if plot.is_empty() { (nothing()) } @else {
             (chart::bars(&plot, CHART_ROWS))
             ul class="legend" aria-label="Legend" {
-                @for outcome in [ENDED, OPEN] { li { (chip(&Outcome { text: outcome.0.to_owned(), class: outcome.1 })) } }
+                @for outcome in [ENDED, OPEN] { li { span class={ "chip " (outcome.1) } { (outcome.0) } } }
             }
         }
     };
@@ -223,15 +245,21 @@ pub(super) fn stops(figures: &Figures) -> Markup {
 }
 
 /// The text and colour of ended services, and of open ones.
-const ENDED: (&str, &str) = ("ended after it", "c6");
+const ENDED: (&str, &str) = ("ended after it", "ended");
 const OPEN: (&str, &str) = ("open at it", "open");
 
-fn stops_at(place: &[&StopRow]) -> Row {
+fn stops_at(figures: &Figures, place: &[&StopRow]) -> Row {
     let count = |status: &str| place.iter().filter(|row| row.status == status).map(|row| row.services).sum();
     let segments = [(ENDED, count("completed")), (OPEN, count("active"))];
-    let segment = |((text, class), count): ((&str, &'static str), i64)| Segment { text: text.to_owned(), class, count };
+    let segment = |((text, class), count): ((&str, &'static str), i64)| Segment {
+        text: text.to_owned(),
+        tone: None,
+        class,
+        count,
+    };
     Row {
         label: if place[0].last.is_some() { named(place[0].kind.as_ref()) } else { "no step" }.to_owned(),
+        href: place[0].kind.as_deref().map(|kind| figures.services(Moment::Started, &[("step", kind)])),
         note: place[0].last.clone().unwrap_or_default(),
         segments: segments.into_iter().filter(|(_, count)| *count > 0).map(segment).collect(),
     }

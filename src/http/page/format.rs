@@ -6,9 +6,7 @@ use crate::domain::disposition::Disposition;
 use crate::domain::element::Lifecycle;
 use crate::domain::field::LongOrString;
 use crate::domain::time::Timestamp;
-
-/// The classes of outcome colours in `page.css`.
-const COLOURS: [&str; 10] = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"];
+use crate::domain::tone::Tone;
 
 /// A duration in its two largest non-zero units: `47.8 s`, `12 min 5 s`, `3 d 4 h`.
 pub(super) fn duration(millis: i64) -> String {
@@ -80,7 +78,43 @@ pub(super) fn formatted(at: Timestamp, format: &str) -> String {
 
 /// An outcome as a coloured chip.
 pub(super) fn chip(outcome: &Outcome) -> Markup {
-    html! { span class={ "chip " (outcome.class) } { (name(&outcome.text)) } }
+    html! { span class={ "chip " (outcome.class) } { (toned(outcome.tone, &name(&outcome.text))) } }
+}
+
+/// A name with the sign of its tone.
+pub(super) fn toned(tone: Option<Tone>, name: &Markup) -> Markup {
+    html! {
+        @if let Some((sign, word)) = sign(tone) {
+            span class={ "tone " (class(tone)) } role="img" aria-label=(word) { (sign) } " "
+        }
+        (name)
+    }
+}
+
+/// The sign of a tone, and its word for those who do not see it.
+const fn sign(tone: Option<Tone>) -> Option<(&'static str, &'static str)> {
+    match tone {
+        Some(Tone::Good) => Some(("✓", "good")),
+        Some(Tone::Bad) => Some(("✗", "bad")),
+        Some(Tone::Neutral) | None => None,
+    }
+}
+
+/// The class of a tone in `page.css`.
+pub(super) const fn class(tone: Option<Tone>) -> &'static str {
+    match tone {
+        Some(Tone::Good) => "good",
+        Some(Tone::Bad) => "bad",
+        Some(Tone::Neutral) | None => "neutral",
+    }
+}
+
+/// A name with the sign of its tone, in a title or label, which has no markup.
+pub(super) fn toned_label(tone: Option<Tone>, text: &str) -> String {
+    match sign(tone) {
+        Some((sign, _)) => format!("{sign} {}", isolated(text)),
+        None => isolated(text),
+    }
 }
 
 /// A value as text.
@@ -96,12 +130,14 @@ pub(super) fn kind(lifecycle: &Lifecycle, element: &str) -> String {
     lifecycle.kind.as_ref().map_or_else(|| format!("{element} without a type"), value)
 }
 
-/// The outcome of an element, with its colour.
+/// The outcome of an element, with its meaning.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Outcome {
     /// The text to display.
     pub(super) text: String,
-    /// The colour's class: `open`, `none`, or one of [`COLOURS`], chosen by the disposition's value.
+    /// What it means to people.
+    pub(super) tone: Option<Tone>,
+    /// The class in `page.css`: `open`, or that of the tone.
     pub(super) class: &'static str,
 }
 
@@ -109,49 +145,22 @@ impl Outcome {
     /// The outcome of a stored element: its disposition, or `open`.
     pub(super) fn of(lifecycle: &Lifecycle) -> Self {
         match &lifecycle.completed {
-            None => Self { text: "open".to_owned(), class: "open" },
-            Some((_, disposition)) => Self::of_disposition(disposition),
+            None => Self { text: "open".to_owned(), tone: None, class: "open" },
+            Some((_, disposition)) => Self::new(Self::text_of(disposition), lifecycle.tone),
         }
     }
 
-    fn of_disposition(disposition: &Disposition) -> Self {
-        let (text, class) = match (&disposition.value, &disposition.description) {
-            (Some(LongOrString::Long(number)), Some(text)) if !text.is_empty() => {
-                (format!("{text} ({number})"), colour(&number.to_string()))
-            }
-            (Some(known), _) => (value(known), colour(&value(known))),
-            (None, Some(text)) if !text.is_empty() => (text.clone(), "none"),
-            (None, _) => ("ended".to_owned(), "none"),
-        };
-        Self { text, class }
+    /// An outcome of this tone.
+    pub(super) fn new(text: String, tone: Option<Tone>) -> Self {
+        Self { text, tone, class: class(tone) }
     }
-}
 
-/// The colour class of a disposition's value. Consecutive numbers have different colours.
-pub(super) fn colour(value: &str) -> &'static str {
-    let number = value.parse::<u64>().unwrap_or_else(|_| {
-        // FNV-1a, folded: a text has the same colour on every page, node and release.
-        let hash = value
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        hash ^ (hash >> 32)
-    });
-    COLOURS[usize::try_from(number % 10).unwrap_or(0)]
-}
-
-/// Assigns distinct colours to distinct outcomes of one page, as long as there are enough colours. An outcome keeps the
-/// colour of its value unless an outcome earlier in alphabetical order already has it.
-pub(super) fn assign_colours<'a>(outcomes: impl IntoIterator<Item = &'a mut Outcome>) {
-    let mut outcomes: Vec<_> = outcomes.into_iter().filter(|outcome| COLOURS.contains(&outcome.class)).collect();
-    outcomes.sort();
-    let mut taken = [false; COLOURS.len()];
-    for same in outcomes.chunk_by_mut(|a, b| a.text == b.text) {
-        let own = COLOURS.iter().position(|colour| *colour == same[0].class).unwrap_or(0);
-        let free = (own..own + COLOURS.len()).map(|at| at % COLOURS.len()).find(|at| !taken[*at]).unwrap_or(own);
-        let class = COLOURS[free];
-        taken[free] = true;
-        for outcome in same {
-            outcome.class = class;
+    fn text_of(disposition: &Disposition) -> String {
+        match (&disposition.value, &disposition.description) {
+            (Some(LongOrString::Long(number)), Some(text)) if !text.is_empty() => format!("{text} ({number})"),
+            (Some(known), _) => value(known),
+            (None, Some(text)) if !text.is_empty() => text.clone(),
+            (None, _) => "ended".to_owned(),
         }
     }
 }
@@ -180,20 +189,5 @@ mod tests {
         ] {
             assert_eq!(duration(millis), text);
         }
-    }
-
-    #[test]
-    fn a_value_has_one_colour_and_consecutive_numbers_differ() {
-        assert_eq!(colour("10"), "c0");
-        assert_eq!(colour("11"), "c1");
-        assert_eq!(colour("SUCCESS"), colour("SUCCESS"));
-    }
-
-    #[test]
-    fn outcomes_of_one_page_have_distinct_colours() {
-        let outcome = |text: &str| Outcome { text: text.to_owned(), class: "c3" };
-        let mut outcomes = [outcome("b"), outcome("a"), outcome("b"), Outcome { class: "open", ..outcome("open") }];
-        assign_colours(&mut outcomes);
-        assert_eq!(outcomes.map(|outcome| outcome.class), ["c4", "c3", "c4", "open"]);
     }
 }

@@ -73,9 +73,7 @@ pub(in crate::http) async fn get_journey_page(
     let found = find(&store, &mut asked).await?;
     let (title, now) = (format!("Journey of {}", asked.text), store.now());
     layout::answer_tagged(title, Here::Journey, move || {
-        let mut of_services: Vec<_> = found.services.iter().map(|service| Steps::of(service, now)).collect();
-        let steps = of_services.iter_mut().flat_map(|steps| std::iter::once(&mut steps.itself).chain(&mut steps.rows));
-        format::assign_colours(steps.map(|step| &mut step.outcome));
+        let of_services: Vec<_> = found.services.iter().map(|service| Steps::of(service, now)).collect();
         let owners: Vec<_> =
             found.services.iter().map(|service| (&service.customer_id, &service.contact_key)).collect();
         let content = (owners, &asked.text, asked.by, asked.page, &asked.chosen, found.total, found.open);
@@ -144,19 +142,17 @@ fn start(search: &JourneyInQuery, latest: &[Service]) -> Markup {
 }
 
 fn cards(services: &[Service]) -> Markup {
-    let mut outcomes: Vec<_> = services.iter().map(|service| Outcome::of(&service.lifecycle)).collect();
-    format::assign_colours(&mut outcomes);
     html! {
-        ul class="cards" { @for (service, outcome) in services.iter().zip(&outcomes) { li { (card(service, outcome)) } } }
+        ul class="cards" { @for service in services { li { (card(service)) } } }
     }
 }
 
-fn card(service: &Service, outcome: &Outcome) -> Markup {
+fn card(service: &Service) -> Markup {
     let whose = service.customer_id.as_deref().or(service.contact_key.as_deref()).unwrap_or_default();
     html! {
         a class="card" href=(links::journey_of(service)) {
             strong { (name(&format::kind(&service.lifecycle, "service"))) }
-            (chip(outcome))
+            (chip(&Outcome::of(&service.lifecycle)))
             span class="whose" {
                 @if service.customer_id.is_some() { "customer " } @else { "contact key " }
                 b { (name(whose)) }

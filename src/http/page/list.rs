@@ -12,6 +12,7 @@ use super::{format, standings};
 use crate::domain::ids::Element;
 use crate::domain::overview::{CONSIDERED, Overview, Selection, Share, Standing};
 use crate::domain::query::Status;
+use crate::domain::report::Scope;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
@@ -47,7 +48,33 @@ impl<const N: usize> From<[(&'static str, &str); N]> for Address {
     }
 }
 
+/// What has to lie in the period of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    Started,
+    Completed,
+}
+
 impl Address {
+    /// The services behind a figure of the dashboard. `more` selects among those of its period and service type.
+    pub(super) fn of_figure(scope: &Scope, moment: Moment, more: &[(&'static str, &str)]) -> Self {
+        let [from, to] = match moment {
+            Moment::Started => ["started_from", "started_to"],
+            Moment::Completed => ["completed_from", "completed_to"],
+        };
+        let mut address = Self::from([
+            ("status", "all"),
+            (from, &*scope.period.from.to_string()),
+            (to, &*scope.period.to.to_string()),
+        ]);
+        let kind = scope.service_type.as_deref().map(|kind| ("type", kind));
+        for (name, value) in kind.iter().chain(more) {
+            address = address.without(name);
+            address.0.push((name, (*value).to_owned()));
+        }
+        address
+    }
+
     /// The address of the list with another value of a parameter.
     pub(super) fn with(&self, name: &'static str, value: &str) -> String {
         let mut changed = self.without(name);
@@ -192,7 +219,7 @@ fn narrower(shares: &[Share], address: &Address) -> Markup {
                 p class="shares" {
                     span class="quiet" { (label) ": " }
                     @for share in of {
-                        a href=(address.with(name, &share.value)) { (format::short_name(&share.value, 40)) }
+                        a href=(address.with(name, &share.value)) { (format::toned(share.tone, &format::short_name(&share.value, 40))) }
                         span class="quiet" { " " (share.services) } " "
                     }
                 }

@@ -2,12 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::format::{self, name};
+use super::format::{self, Outcome, name};
 use super::steps::{Step, Steps};
 use super::waterfall::over_estimate;
 use crate::domain::ids::Element;
 use crate::domain::journey::{Journey, MOST_SERVICES};
 use crate::domain::time::Timestamp;
+use crate::domain::tone::Tone;
 
 /// The true number of services, and how many of them are open.
 pub(super) fn totals(journey: &Journey) -> Markup {
@@ -24,7 +25,7 @@ pub(super) fn sentence(first: &Steps, now: Timestamp) -> Markup {
             b { (name(&service.kind)) }
             @match service.end {
                 Some(end) => {
-                    " ended " (ago(end, now)) ": " b { (name(&service.outcome.text)) }
+                    " ended " (ago(end, now)) ": " b { (named(&service.outcome)) }
                     @if let Some(last) = last(first) { ", after " b { (name(&last.kind)) } } "."
                 }
                 None => { " is open" (where_it_is(first, now)) "." }
@@ -41,7 +42,7 @@ fn where_it_is(steps: &Steps, now: Timestamp) -> Markup {
         @match (steps.current(), steps.waiting) {
             (_, Some(since)) => {
                 ": nothing is active"
-                @if let Some(last) = last(steps) { ", after " b { (name(&last.kind)) } " (" (name(&last.outcome.text)) ")" }
+                @if let Some(last) = last(steps) { ", after " b { (name(&last.kind)) } " (" (named(&last.outcome)) ")" }
                 ", waiting for " (format::elapsed(since, now))
             }
             (Some(step), None) => {
@@ -63,8 +64,8 @@ fn last(steps: &Steps) -> Option<&Step> {
         .max_by_key(|row| (row.end, row.id))
 }
 
-/// What went wrong last in the services of the page: a step that was not ended by anybody, took longer than estimated, or
-/// whose times cannot be right.
+/// What went wrong last in the services of the page: a step that ended badly, was not ended by anybody, took longer than
+/// estimated, or whose times cannot be right.
 pub(super) fn trouble(of_services: &[Steps], now: Timestamp) -> Markup {
     let all = of_services
         .iter()
@@ -86,9 +87,16 @@ pub(super) fn trouble(of_services: &[Steps], now: Timestamp) -> Markup {
     }
 }
 
+fn named(outcome: &Outcome) -> Markup {
+    format::toned(outcome.tone, &name(&outcome.text))
+}
+
 fn what(row: &Step, now: Timestamp) -> Option<Markup> {
     if let Some(fault) = row.fault {
         return Some(html! { (fault) ": a clock is wrong" });
+    }
+    if row.outcome.tone == Some(Tone::Bad) {
+        return Some(html! { "ended with " (named(&row.outcome)) });
     }
     if row.auto_completed {
         return Some(html! { "was completed automatically, since nothing happened" });

@@ -92,7 +92,7 @@ fn elapsed(row: &Standing) -> Markup {
         @if let Some(overrun) = row.overrun_ms() { br; strong class="overdue" { "▲ " (format::duration(overrun)) " over" } }
         @if row.ended.is_some() {
             br;
-            @if let Some(disposition) = &row.disposition { "outcome: " (shortened(disposition)) } @else { "no outcome" }
+            @if let Some(disposition) = &row.disposition { "outcome: " (format::toned(row.tone, &shortened(disposition))) } @else { "no outcome" }
         }
     }
 }

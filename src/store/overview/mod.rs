@@ -48,12 +48,12 @@ impl Store {
         sql::push_recent(&mut query, selection, self.now());
         sql::push_chosen(&mut query, selection);
         query.push(
-            "select property, value, services from (
-               select property, value, count(*) as services,
+            "select property, value, tone, services from (
+               select property, value, max(of.tone) as tone, count(*) as services,
                  row_number() over (partition by property order by count(*) desc, value collate \"C\") as place
                from chosen
-               cross join lateral (values ('type', service_type), ('channel', channel), ('disposition', disposition))
-                 as of(property, value)
+               cross join lateral (values ('type', service_type, null), ('channel', channel, null),
+                 ('disposition', disposition, chosen.tone)) as of(property, value, tone)
                where value is not null group by property, value
              ) counted where place <= ",
         );

@@ -4,9 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 
 use super::super::batch::ElementColumn;
+use super::super::tone::ToneColumn;
 use crate::domain::ids::ServiceId;
 use crate::domain::overview::{Match, Share, Standing, Step, Totals};
 use crate::domain::time::Timestamp;
+use crate::domain::tone::Tone;
 
 /// What is read of the last step of a service.
 pub(super) const STEP_COLUMNS: &str = "step.element as step_element, step.step as step_type, step.started_at as step_started, \
@@ -22,6 +24,7 @@ pub(super) struct StandingRow {
     started: DateTime<Utc>,
     ended: Option<DateTime<Utc>>,
     disposition: Option<String>,
+    tone: Option<ToneColumn>,
     service_agent: Option<String>,
     est_duration_s: Option<i64>,
     elapsed_ms: i64,
@@ -51,6 +54,7 @@ impl From<StandingRow> for Standing {
             started: Timestamp::cut(row.started),
             ended: row.ended.map(Timestamp::cut),
             disposition: row.disposition,
+            tone: row.tone.map(Tone::from),
             step,
             agent: row.step_agent.or(row.service_agent),
             elapsed_ms: row.elapsed_ms,
@@ -64,12 +68,13 @@ impl From<StandingRow> for Standing {
 pub(super) struct ShareRow {
     property: String,
     value: String,
+    tone: Option<ToneColumn>,
     services: i64,
 }
 
 impl From<ShareRow> for Share {
-    fn from(ShareRow { property, value, services }: ShareRow) -> Self {
-        Self { property, value, services }
+    fn from(ShareRow { property, value, tone, services }: ShareRow) -> Self {
+        Self { property, value, tone: tone.map(Tone::from), services }
     }
 }
 

@@ -11,15 +11,13 @@ use crate::domain::time::Timestamp;
 pub(super) const ORDER: &str = "order by c.ended is not null, case when c.ended is null then c.elapsed_ms - c.expected_ms end \
                                 desc nulls last, c.ended desc, c.started desc, c.service_id desc";
 
-/// Whether a service `s` ended badly: its disposition has the tone `bad`. A value without a tone has none in its row.
-pub(super) const ENDED_BADLY: &str = "exists (
-  select from dispositions d join business_attribute_values v on v.value_id = d.disposition
-  where d.service_id = s.service_id and d.element = 'service' and d.element_id = 0 and to_jsonb(v) ->> 'tone' = 'bad')";
+/// Whether a service `s` ended badly: its disposition has the tone `bad`.
+pub(super) const ENDED_BADLY: &str = "s.tone = 'bad'";
 
 /// What an overview reads of a service.
 const COLUMNS: &str =
     "select service_id, customer_id, contact_key, service_type, started, ended, duration_ms, est_duration_s,
-    disposition_name as disposition, start_media_type as channel,
+    disposition_name as disposition, disposition_tone::tone as tone, start_media_type as channel,
     nullif(concat_ws(' ', start_resource_type, start_resource_id), '') as service_agent
   from reporting.services where true";
 

@@ -6,6 +6,8 @@ use quick_cache::sync::Cache;
 use sqlx::PgConnection;
 
 use crate::domain::field::LongOrString;
+use crate::domain::tone::Tone;
+use crate::store::tone::ToneColumn;
 
 /// The most meanings remembered.
 const REMEMBERED: usize = 100_000;
@@ -17,30 +19,41 @@ pub(in crate::store) struct KnownMeanings {
 }
 
 /// The meanings that one answer needs.
-pub(super) struct Meanings(HashMap<i32, LongOrString>);
+#[derive(Default)]
+pub(super) struct Meanings {
+    values: HashMap<i32, LongOrString>,
+    /// Read for people only.
+    tones: HashMap<i32, Tone>,
+}
 
 impl Meanings {
     pub(super) fn of(&self, value: Option<i32>) -> Option<LongOrString> {
-        value.and_then(|value| self.0.get(&value)).cloned()
+        value.and_then(|value| self.values.get(&value)).cloned()
     }
 
-    /// Reads display names, like `disposition_name` of the `reporting` views. They may change, so they are not
-    /// remembered.
+    pub(super) fn tone_of(&self, value: Option<i32>) -> Option<Tone> {
+        value.and_then(|value| self.tones.get(&value)).copied()
+    }
+
+    /// Reads display names and tones, like `disposition_name` and `disposition_tone` of the `reporting` views. They may
+    /// change, so they are not remembered.
     pub(super) async fn for_people(connection: &mut PgConnection, values: BTreeSet<i32>) -> Result<Self, sqlx::Error> {
         let values: Vec<_> = values.into_iter().collect();
         let rows = sqlx::query!(
             r#"-- meanings_for_people
-            select value_id, dbid, coalesce(display_name, name) as name
+            select value_id, dbid, coalesce(display_name, name) as name, tone as "tone: ToneColumn"
             from business_attribute_values where value_id = any($1)"#,
             &values
         )
         .fetch_all(connection)
         .await?;
-        let meaning = |row: (Option<String>, Option<i64>)| match row {
-            (Some(name), _) => Some(LongOrString::String(name)),
-            (None, number) => number.map(LongOrString::Long),
-        };
-        Ok(Self(rows.into_iter().filter_map(|row| Some((row.value_id, meaning((row.name, row.dbid))?))).collect()))
+        let mut meanings = Self::default();
+        for row in rows {
+            let meaning = row.name.map(LongOrString::String).or(row.dbid.map(LongOrString::Long));
+            meanings.values.extend(meaning.map(|meaning| (row.value_id, meaning)));
+            meanings.tones.extend(row.tone.map(|tone| (row.value_id, tone.into())));
+        }
+        Ok(meanings)
     }
 }
 
@@ -61,16 +74,16 @@ impl KnownMeanings {
         connection: &mut PgConnection,
         values: BTreeSet<i32>,
     ) -> Result<Meanings, sqlx::Error> {
-        let mut meanings = HashMap::with_capacity(values.len());
+        let mut meanings = Meanings { values: HashMap::with_capacity(values.len()), tones: HashMap::new() };
         let mut unknown = Vec::new();
         for value in values {
             match self.known.get(&value) {
-                Some(meaning) => drop(meanings.insert(value, meaning)),
+                Some(meaning) => drop(meanings.values.insert(value, meaning)),
                 None => unknown.push(value),
             }
         }
         if unknown.is_empty() {
-            return Ok(Meanings(meanings));
+            return Ok(meanings);
         }
         let rows = sqlx::query!(
             r#"-- meanings
@@ -83,9 +96,9 @@ impl KnownMeanings {
             let (number, name) = (row.dbid.map(LongOrString::Long), row.name.map(LongOrString::String));
             if let Some(meaning) = if self.map_names { name.or(number) } else { number.or(name) } {
                 self.known.insert(row.value_id, meaning.clone());
-                meanings.insert(row.value_id, meaning);
+                meanings.values.insert(row.value_id, meaning);
             }
         }
-        Ok(Meanings(meanings))
+        Ok(meanings)
     }
 }

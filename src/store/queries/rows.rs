@@ -157,6 +157,7 @@ impl ElementRow {
             est_duration: self.est_duration,
             started,
             completed: completed.map(|event| (event, outcome)),
+            tone: meanings.tone_of(self.disposition),
             auto_completed: self.auto_completed.is_some(),
             extensions,
         }
