@@ -60,7 +60,8 @@ impl Journey {
     pub(crate) fn new(random: &mut Rng) -> Self {
         let channel = *random.choice(&["voice", "voice", "chat", "web", "web", "app", "email"]).unwrap_or(&"web");
         let change = random.u8(0..5) == 0;
-        let mut start = json!({"service_type": if change { "change" } else { "hotel" }, "media_type": channel,
+        let mut start = json!({"service_type": if change { "change a booking" } else { "book a hotel" }, "media_type": channel,
+            "est_duration": if change { 4 * 60 } else { 12 * 60 },
             "interaction_id": format!("{:012X}", random.u64(..1 << 48)),
             "Trip": {"city": random.choice(CITIES), "arrival": format!("2027-0{}-1{}", random.u8(1..10), random.u8(0..10)),
                      "nights": random.u8(1..12), "guests": random.u8(1..5)}});
@@ -69,6 +70,10 @@ impl Journey {
         } else {
             start["customer_id"] = json!(random.choice(CUSTOMERS));
         }
+        if channel == "voice" {
+            start["resource_type"] = json!("agent");
+            start["resource_id"] = json!(random.u16(101..120));
+        }
         let mut story = Story { random, steps: Vec::new() };
         if change {
             story.change();
@@ -76,6 +81,12 @@ impl Journey {
             story.booking();
         }
         Self { start, channel, steps: story.steps }
+    }
+
+    /// The journey, which is completed automatically if the demo stops before its end.
+    pub(crate) fn live(mut self) -> Self {
+        self.start["auto_complete_after"] = json!(2 * 60 * 60);
+        self
     }
 
     /// Whether the service ends.
@@ -127,26 +138,26 @@ impl Story<'_> {
     /// Adds the search for a hotel. Returns whether the customer has chosen one.
     fn find(&mut self) -> bool {
         self.add(400, Event::StartState("find a hotel"));
-        self.task("identify customer", 20_000, json!({"disposition": "done"}));
-        self.task("ask for dates", 45_000, json!({"disposition": "done"}));
+        self.task("identify customer", 20_000, json!({"disposition": "SUCCESS"}));
+        self.task("ask for dates", 45_000, json!({"disposition": "SUCCESS"}));
         if self.chance(7) {
             self.task(
                 "check availability",
                 3_000,
-                json!({"disposition": "full", "disposition_desc": "nothing left in that week"}),
+                json!({"disposition": "FAILED", "disposition_desc": "nothing left in that week"}),
             );
             self.end("find a hotel", "full");
             return false;
         }
-        self.task("check availability", 3_000, json!({"disposition": "done"}));
+        self.task("check availability", 3_000, json!({"disposition": "SUCCESS"}));
         let offers: Vec<_> = (0..self.random.usize(2..5)).map(|_| self.offer()).collect();
         if self.chance(10) {
             self.task(
                 "present offers",
                 2 * MINUTE,
-                json!({"disposition": "declined", "disposition_desc": "too expensive", "Offer": offers}),
+                json!({"disposition": "DECLINED", "disposition_desc": "too expensive", "Offer": offers}),
             );
-            self.end("find a hotel", "declined");
+            self.end("find a hotel", "DECLINED");
             return false;
         }
         if self.chance(4) {
@@ -154,7 +165,7 @@ impl Story<'_> {
             self.add(900, Event::StartTask("present offers"));
             return false;
         }
-        self.task("present offers", 2 * MINUTE, json!({"disposition": "done", "Offer": offers}));
+        self.task("present offers", 2 * MINUTE, json!({"disposition": "SUCCESS", "Offer": offers}));
         true
     }
 
@@ -167,14 +178,14 @@ impl Story<'_> {
     /// Adds the booking. Returns whether it succeeded.
     fn book(&mut self) -> bool {
         self.add(200, Event::StartState("book"));
-        self.task("choose room", 50_000, json!({"disposition": "done"}));
+        self.task("choose room", 50_000, json!({"disposition": "SUCCESS"}));
         if self.chance(40) {
-            self.task("redeem points", 15_000, json!({"disposition": "done"}));
+            self.task("redeem points", 15_000, json!({"disposition": "SUCCESS"}));
         }
         let amount = f64::from(self.random.u16(90..2400));
         let payment = |code: &str| json!({"method": "card", "amount": amount, "code": code});
         if self.chance(14) {
-            self.task("take payment", 40_000, json!({"disposition": "refused", "disposition_desc": "card declined by the bank", "Payment": payment("05")}));
+            self.task("take payment", 40_000, json!({"disposition": "FAILED", "disposition_desc": "card declined by the bank", "Payment": payment("05")}));
             if self.chance(50) {
                 self.end("book", "refused");
                 return false;
@@ -182,12 +193,12 @@ impl Story<'_> {
             self.task(
                 "talk to an agent",
                 4 * MINUTE,
-                json!({"disposition": "agent", "disposition_desc": "paid by invoice"}),
+                json!({"disposition": "SUCCESS", "disposition_desc": "paid by invoice"}),
             );
         } else {
-            self.task("take payment", 40_000, json!({"disposition": "done", "Payment": payment("00")}));
+            self.task("take payment", 40_000, json!({"disposition": "SUCCESS", "Payment": payment("00")}));
         }
-        self.task("confirm booking", 4_000, json!({"disposition": "booked"}));
+        self.task("confirm booking", 4_000, json!({"disposition": "SUCCESS"}));
         true
     }
 
@@ -195,30 +206,30 @@ impl Story<'_> {
     fn after_booking(&mut self) {
         self.add(300, Event::StartState("after booking"));
         self.add(500, Event::StartTask("send documents"));
-        let wants = if self.chance(35) { "done" } else { "declined" };
+        let wants = if self.chance(35) { "SUCCESS" } else { "DECLINED" };
         self.task("offer insurance", 35_000, json!({"disposition": wants}));
-        self.add(1500, Event::EndTask("send documents", json!({"disposition": "done"})));
+        self.add(1500, Event::EndTask("send documents", json!({"disposition": "SUCCESS"})));
         if self.chance(60) {
-            let survey = json!({"stars": self.random.u8(2..6), "again": self.random.bool(), "comment": self.random.choice(COMMENTS)});
+            let survey = json!({"question1": self.random.u8(3..11), "question2": self.random.bool(), "question3": self.random.choice(COMMENTS)});
             self.task(
                 "survey",
                 90_000,
-                json!({"disposition": "done", "disposition_desc": "answered", "Survey": survey}),
+                json!({"disposition": "SUCCESS", "disposition_desc": "answered", "Survey": survey}),
             );
         } else {
-            self.task("survey", 60_000, json!({"disposition": "silent"}));
+            self.task("survey", 60_000, json!({"disposition": "DECLINED", "disposition_desc": "no answer"}));
         }
         self.end("after booking", "booked");
     }
 
     fn change(&mut self) {
         self.add(400, Event::StartState("change"));
-        self.task("identify customer", 20_000, json!({"disposition": "done"}));
-        self.task("find booking", 12_000, json!({"disposition": "done"}));
+        self.task("identify customer", 20_000, json!({"disposition": "SUCCESS"}));
+        self.task("find booking", 12_000, json!({"disposition": "SUCCESS"}));
         if self.chance(20) {
-            self.task("talk to an agent", 5 * MINUTE, json!({"disposition": "agent"}));
+            self.task("talk to an agent", 5 * MINUTE, json!({"disposition": "SUCCESS"}));
         }
-        self.task("change dates", 70_000, json!({"disposition": "changed"}));
+        self.task("change dates", 70_000, json!({"disposition": "SUCCESS"}));
         if !self.chance(8) {
             self.end("change", "changed");
         }
@@ -246,7 +257,7 @@ impl<'a> Player<'a> {
 
     /// Reports an event at the time `at`, as in [`Player::start`].
     pub(crate) async fn play(&mut self, event: &Event, at: Option<i64>) -> Result<()> {
-        let done = json!({"disposition": "done"});
+        let done = json!({"disposition": "SUCCESS"});
         match event {
             Event::StartState(name) => {
                 let body = json!({"state_type": name, "previous_state_id": self.state, "media_type": self.channel});

@@ -4,6 +4,7 @@
 //! `make demo` builds and runs it.
 
 mod client;
+mod example;
 mod journey;
 mod metadata;
 mod service;
@@ -47,12 +48,17 @@ async fn play(service: &mut Service) -> Result<()> {
     let url = service.url().await?;
     let world = async {
         let client = Client::new(&url);
-        let filled = world::fill(&client).await?;
+        let (filled, in_progress) = world::fill(&client).await?;
         println!("The demo world {filled}:");
-        println!("  {url}/");
-        println!("  {url}/journey");
-        println!("  {url}/dashboard");
-        world::play_live(&client).await;
+        for (page, what) in [
+            ("", "what is open now"),
+            ("journey?q=ada", "a customer"),
+            ("dashboard", "the last day"),
+            ("docs/", "the API"),
+        ] {
+            println!("  {:<44} {what}", format!("{url}/{page}"));
+        }
+        world::play_live(&client, in_progress).await;
         anyhow::Ok(())
     };
     tokio::select! {

@@ -30,11 +30,13 @@ pub(crate) async fn define(client: &Client) -> Result<bool> {
 fn attributes() -> [(&'static str, Value); 3] {
     let value = |(name, display): (&str, &str)| json!({"name": name, "display_name": display});
     let values = |list: &[(&str, &str)]| list.iter().copied().map(value).collect::<Value>();
+    let outcome = |(dbid, name, display, tone): (i64, &str, &str, &str)| json!({"dbid": dbid, "name": name, "display_name": display, "tone": tone});
+    let outcomes = |list: &[(i64, &str, &str, &str)]| list.iter().copied().map(outcome).collect::<Value>();
     [
         (
             "ServiceKind",
             json!({"display_name": "Kind of service", "cv_attributes": ["Service.service_type"],
-                "values": values(&[("hotel", "Hotel booking"), ("change", "Booking change")])}),
+                "values": values(&[("book a hotel", "Hotel booking"), ("change a booking", "Booking change")])}),
         ),
         (
             "Channel",
@@ -42,22 +44,29 @@ fn attributes() -> [(&'static str, Value); 3] {
                 "values": values(&[("voice", "Phone"), ("chat", "Chat"), ("web", "Web site"), ("app", "Mobile app"),
                                    ("email", "E-mail")])}),
         ),
+        // The first three are those of the examples in the description of the API. Tasks have no others.
         (
             "Outcome",
             json!({"cv_attributes": ["Service.disposition", "State.disposition", "Task.disposition"],
-                "values": values(&[
-                    ("done", "Done"), ("booked", "Booked"), ("changed", "Changed"), ("declined", "Declined"),
-                    ("full", "No room free"), ("refused", "Payment refused"), ("agent", "Handed to an agent"),
-                    ("silent", "No answer"), ("abandoned", "Abandoned")])}),
+                "values": outcomes(&[
+                    (10, "SUCCESS", "Done", "good"), (11, "FAILED", "Failed", "bad"),
+                    (12, "DECLINED", "Declined", "neutral"), (20, "booked", "Booked", "good"),
+                    (21, "changed", "Changed", "good"), (22, "full", "No room free", "bad"),
+                    (23, "refused", "Payment refused", "bad")])}),
         ),
     ]
 }
 
-fn schemas() -> [(&'static str, Value); 4] {
+fn schemas() -> [(&'static str, Value); 6] {
     let attribute = |name: &str, kind: &str| json!({"name": name, "type": kind});
     let schema = |name: &str, kind: &str, attributes: &[(&str, &str)]| {
         let attributes: Vec<_> = attributes.iter().map(|(name, kind)| attribute(name, kind)).collect();
         json!({"name": name, "type": kind, "attributes": attributes})
+    };
+    let survey = || {
+        let questions =
+            [("url", "string"), ("question1", "integer"), ("question2", "boolean"), ("question3", "string")];
+        schema("Survey", "single-valued", &questions)
     };
     [
         (
@@ -77,9 +86,8 @@ fn schemas() -> [(&'static str, Value); 4] {
             ),
         ),
         ("tasks", schema("Payment", "single-valued", &[("method", "string"), ("amount", "float"), ("code", "string")])),
-        (
-            "tasks",
-            schema("Survey", "single-valued", &[("stars", "integer"), ("again", "boolean"), ("comment", "string")]),
-        ),
+        ("services", survey()),
+        ("states", survey()),
+        ("tasks", survey()),
     ]
 }

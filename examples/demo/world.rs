@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::Result;
 use context_services::domain::clock::{Clock, SystemClock};
 use fastrand::Rng;
-use futures::future::{join_all, try_join_all};
+use futures::future::{join, join_all, try_join_all};
 
 use super::client::Client;
 use super::journey::{Journey, Player};
-use super::metadata;
+use super::{example, metadata};
 
 /// The number of past journeys.
 const PAST_JOURNEYS: usize = 320;
@@ -20,78 +20,123 @@ const DAY: u64 = 24 * 60 * 60 * 1000;
 /// The number of past journeys that are reported concurrently.
 const CONCURRENCY: usize = 8;
 
-/// The number of live journeys in progress at any time.
-const LIVE_JOURNEYS: usize = 6;
+/// The number of live journeys in progress at any time. They take as long as past ones, so as many start in an hour as in
+/// the last hours of the past.
+const LIVE_JOURNEYS: usize = 4;
 
-/// The factor by which live journeys are faster than real ones.
-const SPEED: i64 = 15;
+/// The maximum pause between two live journeys, in seconds.
+const MAX_PAUSE: u64 = 120;
 
-/// The maximum time between two steps of a live journey, in milliseconds.
-const MAX_WAIT: i64 = 15_000;
+/// A journey in progress.
+pub(crate) struct Course<'a> {
+    player: Player<'a>,
+    journey: Journey,
+    /// The number of steps that were reported, and the time of the last, in milliseconds since 1970.
+    reported: usize,
+    at: i64,
+}
 
-/// Fills the world unless an earlier run has. Returns what to tell the user about it.
-pub(crate) async fn fill(client: &Client) -> Result<String> {
+/// Fills the world unless an earlier run has. Returns what to tell the user about it, and the journeys that are in progress.
+pub(crate) async fn fill(client: &Client) -> Result<(String, Vec<Course<'_>>)> {
     if !metadata::define(client).await? {
-        return Ok("of an earlier run is ready".to_owned());
+        return Ok(("of an earlier run is ready".to_owned(), Vec::new()));
     }
     println!("Filling the demo world with {PAST_JOURNEYS} services ...");
+    let now = SystemClock.now().millis();
+    let mut courses = start_past(client, now).await?;
+    let mut shares = Vec::new();
+    while !courses.is_empty() {
+        shares.push(courses.split_off(courses.len() - courses.len().min(PAST_JOURNEYS.div_ceil(CONCURRENCY))));
+    }
+    let played = try_join_all(shares.into_iter().map(|share| play_past(share, now))).await?;
+    Ok((format!("is ready, with {PAST_JOURNEYS} services"), played.into_iter().flatten().collect()))
+}
+
+/// Starts the services of past journeys one after the other, and among them the one of the examples.
+async fn start_past(client: &Client, now: i64) -> Result<Vec<Course<'_>>> {
     // A fixed seed, so that every demo world has the same past.
     let mut random = Rng::with_seed(7);
-    let now = SystemClock.now().millis();
-    // The smaller of two random ages: recent journeys are more frequent than old ones.
-    let age = |random: &mut Rng| random.u64(0..DAY).min(random.u64(0..DAY)).cast_signed();
-    let journeys: Vec<_> = (0..PAST_JOURNEYS).map(|_| (now - age(&mut random), Journey::new(&mut random))).collect();
-    let shares = journeys.chunks(PAST_JOURNEYS.div_ceil(CONCURRENCY));
-    try_join_all(shares.map(|share| play_past(client, share, now))).await?;
-    Ok(format!("is ready, with {PAST_JOURNEYS} services"))
-}
-
-/// Reports journeys that started in the past, one after the other.
-async fn play_past(client: &Client, journeys: &[(i64, Journey)], now: i64) -> Result<()> {
-    for (start, journey) in journeys {
-        play_until(client, journey, *start, now).await?;
-    }
-    Ok(())
-}
-
-/// Reports the events of a journey that lie before `now`, so that the rest of it is still open.
-async fn play_until(client: &Client, journey: &Journey, start: i64, now: i64) -> Result<()> {
-    let mut player = Player::start(client, journey, Some(start)).await?;
-    let mut at = start;
-    for step in &journey.steps {
-        at += step.after;
-        if at > now {
-            break;
+    let mut courses = Vec::with_capacity(PAST_JOURNEYS);
+    let mut of_examples = String::new();
+    for number in 1..=PAST_JOURNEYS {
+        if number == example::SERVICE {
+            of_examples = example::start(client).await?;
         }
-        player.play(&step.event, Some(at)).await?;
+        // The smaller of two random ages: recent journeys are more frequent than old ones.
+        let age = random.u64(0..DAY).min(random.u64(0..DAY)).cast_signed();
+        courses.push(Course::start(client, Journey::new(&mut random), now - age).await?);
     }
-    Ok(())
+    for course in &mut courses[..example::STATES_BEFORE] {
+        course.play_step(true).await?;
+    }
+    example::play(client, &of_examples).await?;
+    Ok(courses)
 }
 
-/// Keeps [`LIVE_JOURNEYS`] journeys in progress, forever.
-pub(crate) async fn play_live(client: &Client) {
-    join_all((0..LIVE_JOURNEYS).map(|_| play_one_after_another(client))).await;
+/// Reports the steps that lie in the past, journey by journey. Returns the journeys that have further ones.
+async fn play_past(courses: Vec<Course<'_>>, now: i64) -> Result<Vec<Course<'_>>> {
+    let mut unfinished = Vec::new();
+    for mut course in courses {
+        while course.next().is_some_and(|at| at <= now) {
+            course.play_step(true).await?;
+        }
+        if course.next().is_some() {
+            unfinished.push(course);
+        }
+    }
+    Ok(unfinished)
+}
+
+impl<'a> Course<'a> {
+    async fn start(client: &'a Client, journey: Journey, at: i64) -> Result<Self> {
+        let player = Player::start(client, &journey, Some(at)).await?;
+        Ok(Self { player, journey, reported: 0, at })
+    }
+
+    /// The time of the next step.
+    fn next(&self) -> Option<i64> {
+        self.journey.steps.get(self.reported).map(|step| self.at + step.after)
+    }
+
+    /// Reports the next step: `dated`, or as happening now.
+    async fn play_step(&mut self, dated: bool) -> Result<()> {
+        if let (Some(step), Some(at)) = (self.journey.steps.get(self.reported), self.next()) {
+            self.player.play(&step.event, dated.then_some(at)).await?;
+            self.reported += 1;
+            self.at = at;
+        }
+        Ok(())
+    }
+
+    /// Reports the remaining steps, each when its time has come.
+    async fn play_to_the_end(mut self) {
+        while let Some(at) = self.next() {
+            let wait = at.saturating_sub(SystemClock.now().millis()).max(0).cast_unsigned();
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            if let Err(error) = self.play_step(false).await {
+                eprintln!("skipping the rest of a live journey: {error:#}");
+                return;
+            }
+        }
+    }
+}
+
+/// Plays the journeys in progress to their ends, and keeps [`LIVE_JOURNEYS`] others in progress, forever.
+pub(crate) async fn play_live(client: &Client, in_progress: Vec<Course<'_>>) {
+    let live = join_all((0..LIVE_JOURNEYS).map(|_| play_one_after_another(client)));
+    join(join_all(in_progress.into_iter().map(Course::play_to_the_end)), live).await;
 }
 
 async fn play_one_after_another(client: &Client) {
     let mut random = Rng::new();
     loop {
-        // Journeys without an end would stay open forever.
+        tokio::time::sleep(Duration::from_secs(random.u64(1..MAX_PAUSE))).await;
+        // Journeys without an end would stay open.
         let journey = std::iter::repeat_with(|| Journey::new(&mut random)).find(Journey::ends);
         let Some(journey) = journey else { return };
-        if let Err(error) = play_now(client, &journey).await {
-            eprintln!("skipping the rest of a live journey: {error:#}");
+        match Course::start(client, journey.live(), SystemClock.now().millis()).await {
+            Ok(course) => course.play_to_the_end().await,
+            Err(error) => eprintln!("cannot start a live journey: {error:#}"),
         }
-        tokio::time::sleep(Duration::from_secs(random.u64(1..8))).await;
     }
-}
-
-async fn play_now(client: &Client, journey: &Journey) -> Result<()> {
-    let mut player = Player::start(client, journey, None).await?;
-    for step in &journey.steps {
-        let wait = (step.after / SPEED).min(MAX_WAIT).cast_unsigned();
-        tokio::time::sleep(Duration::from_millis(wait)).await;
-        player.play(&step.event, None).await?;
-    }
-    Ok(())
 }

@@ -87,7 +87,7 @@ impl From<Purge> for PurgeBody {
         (status = 200, description = "The services are deleted", body = PurgedBody, example = json!({"purged": 1234})),
         (status = 202, description = "The purge is still running", body = PurgeBody,
             headers(("Location" = String, description = "Path of the purge, under the prefix of the request")),
-            example = json!({"purge_id": 7, "operation": "purge.service.completed", "limit": "2026-01-01T00:00:00.000Z",
+            example = json!({"purge_id": 1, "operation": "purge.service.completed", "limit": "2026-01-01T00:00:00.000Z",
                 "state": "running", "purged": 1234, "started": "2026-02-05T09:11:00.000Z"})),
         PurgeServicesProblems,
     )
@@ -115,7 +115,7 @@ pub(super) async fn purge_services(
     params(("purge_id" = i64, Path, description = "Number of the purge")),
     responses(
         (status = 200, description = "The purge", body = PurgeBody,
-            example = json!({"purge_id": 7, "operation": "purge.service.completed", "limit": "2026-01-01T00:00:00.000Z",
+            example = json!({"purge_id": 1, "operation": "purge.service.completed", "limit": "2026-01-01T00:00:00.000Z",
                 "state": "done", "purged": 5678, "started": "2026-02-05T09:11:00.000Z",
                 "ended": "2026-02-05T09:12:03.000Z"})),
         GetPurgeProblems,
