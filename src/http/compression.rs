@@ -4,7 +4,7 @@ use std::io::Read;
 
 use actix_http::encoding::Encoder;
 use actix_web::body::{BodySize, EitherBody, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceResponse};
 use actix_web::http::header::{self, AcceptEncoding, ContentEncoding, Encoding, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, web};
@@ -20,9 +20,9 @@ const WORTHWHILE: u64 = 1024;
 const PART: usize = 16 * 1024;
 
 /// Returns whether the answer to a request may be compressed.
-pub(super) fn is_accepted(request: &ServiceRequest) -> bool {
+pub(super) fn is_accepted(request: &HttpRequest) -> bool {
     let supported = || [Encoding::gzip(), Encoding::identity()];
-    request.method() == Method::GET
+    *request.method() == Method::GET
         && request.headers().contains_key(header::ACCEPT_ENCODING)
         && request
             .get_header::<AcceptEncoding>()

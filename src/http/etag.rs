@@ -31,6 +31,7 @@ pub(super) fn conditional(request: &HttpRequest, response: HttpResponse) -> Http
     }
     *head.status_mut() = StatusCode::NOT_MODIFIED;
     head.headers_mut().remove(header::CONTENT_TYPE);
+    head.headers_mut().remove(header::CONTENT_ENCODING);
     head.set_body(BoxBody::new(NoBody::new()))
 }
 

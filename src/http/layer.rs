@@ -32,7 +32,7 @@ pub(super) async fn answer(
     }
     let taken = Taken::of(&request);
     normalization::normalize(&mut request);
-    let may_be_compressed = compression::is_accepted(&request);
+    let may_be_compressed = compression::is_accepted(request.request());
     let offers_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let mut response = match admit(&request).await {
         Ok(()) => traces::within(taken.trace(), unless_abandoned(request, next)).await?.map_into_left_body(),

@@ -105,6 +105,25 @@ async fn head_is_get_without_a_body_on_every_route() {
 }
 
 #[tokio::test]
+async fn the_description_of_the_api_is_sent_in_less_than_500_kb() {
+    let app = TestApp::spawn().await;
+    let mut sent = 0;
+    for path in [
+        "/docs/",
+        "/docs/docs.js",
+        "/docs/docs.css",
+        "/docs/swagger-ui.css",
+        "/docs/swagger-ui-bundle.js",
+        "/openapi.json",
+    ] {
+        let (status, _, packed) = get(&app, path, &[("accept-encoding", "gzip")]).await;
+        assert_eq!(status, 200, "{path}");
+        sent += packed.len();
+    }
+    assert!(sent < 500_000, "{sent} bytes");
+}
+
+#[tokio::test]
 async fn long_answers_to_get_are_compressed_for_those_who_accept_it() {
     let app = TestApp::spawn().await;
     let service = a_long_service(&app).await;

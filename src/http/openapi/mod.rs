@@ -9,12 +9,15 @@ mod schemas;
 mod shared;
 mod version_3_0;
 
+use std::collections::HashMap;
+
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, PathItem, RefOr};
 
-use super::etag::conditional;
+use super::packed::Packed;
+use super::problem::Problem;
 
 pub(super) use page::{get_docs, redirect_to_docs};
 
@@ -45,17 +48,20 @@ fn inline<T>(part: &mut RefOr<T>) -> Option<&mut T> {
 
 /// The document and its page as they are served.
 pub(super) struct Published {
-    json: web::Bytes,
-    json_3_0: web::Bytes,
+    json: Packed,
+    json_3_0: Packed,
     page: String,
+    /// The files of Swagger UI by name, with their content types.
+    swagger_ui: HashMap<&'static str, (&'static str, Packed)>,
 }
 
 impl Published {
     pub(super) fn new(document: &OpenApi) -> Self {
         Self {
-            json: document.to_json().unwrap_or_default().into(),
-            json_3_0: document::convert_to_3_0(document).to_string().into(),
+            json: Packed::new(document.to_json().unwrap_or_default()),
+            json_3_0: Packed::new(document::convert_to_3_0(document).to_string()),
             page: page::page(document).into_string(),
+            swagger_ui: page::swagger_ui(),
         }
     }
 }
@@ -69,8 +75,11 @@ impl Published {
         example = json!({"openapi": "3.1.0"})))
 )]
 #[get("/openapi.json")]
-pub(super) async fn get_document(request: HttpRequest, published: web::Data<Published>) -> HttpResponse {
-    conditional(&request, HttpResponse::Ok().content_type("application/json").body(published.json.clone()))
+pub(super) async fn get_document(
+    request: HttpRequest,
+    published: web::Data<Published>,
+) -> Result<HttpResponse, Problem> {
+    published.json.answer(&request, "application/json").await
 }
 
 /// OpenAPI document, version 3.0.3.
@@ -82,6 +91,9 @@ pub(super) async fn get_document(request: HttpRequest, published: web::Data<Publ
         example = json!({"openapi": "3.0.3"})))
 )]
 #[get("/openapi-3.0.json")]
-pub(super) async fn get_document_3_0(published: web::Data<Published>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(published.json_3_0.clone())
+pub(super) async fn get_document_3_0(
+    request: HttpRequest,
+    published: web::Data<Published>,
+) -> Result<HttpResponse, Problem> {
+    published.json_3_0.answer(&request, "application/json").await
 }

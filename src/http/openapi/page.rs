@@ -1,14 +1,16 @@
 //! The page with the description of the API: a list of operations, in whose place a script puts Swagger UI.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{DOCTYPE, Markup, html};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use super::super::etag::conditional;
+use super::super::packed::Packed;
 use super::super::path::{forwarded_prefix, with_prefix};
 use super::super::problem::{Code, Problem};
 use super::{Published, operations};
@@ -29,15 +31,17 @@ pub(in crate::http) async fn get_docs(
     published: web::Data<Published>,
 ) -> Result<HttpResponse, Problem> {
     let file = request.match_info().query("file");
-    let Some((kind, bytes)) = published.file(file, &forwarded_prefix(request.headers())) else {
+    let mut answer = if let Some((kind, packed)) = published.swagger_ui.get(file) {
+        packed.answer(&request, kind).await?
+    } else if let Some((kind, text)) = published.file(file, &forwarded_prefix(request.headers())) {
+        conditional(&request, HttpResponse::Ok().content_type(kind).body(text))
+    } else {
         return Err(Problem::new(Code::NotFound, format!("there is no file {file:?} here")));
     };
-    let answer = HttpResponse::Ok()
-        .content_type(kind)
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .body(bytes);
-    Ok(conditional(&request, answer))
+    for (name, value) in [(header::CONTENT_SECURITY_POLICY, POLICY), (header::REFERRER_POLICY, "no-referrer")] {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    Ok(answer)
 }
 
 impl Published {
@@ -48,16 +52,20 @@ impl Published {
             "" => Some(("text/html; charset=utf-8", with_prefix(self.page.clone(), prefix).into())),
             "docs.js" => Some(("text/javascript; charset=utf-8", text(include_str!("assets/docs.js")))),
             "docs.css" => Some(("text/css; charset=utf-8", text(include_str!("assets/docs.css")))),
-            "swagger-ui.css" => Some(("text/css; charset=utf-8", of_swagger_ui(name)?)),
-            "swagger-ui-bundle.js" => Some(("text/javascript; charset=utf-8", of_swagger_ui(name)?)),
             _ => None,
         }
     }
 }
 
-fn of_swagger_ui(name: &str) -> Option<web::Bytes> {
-    let file = utoipa_swagger_ui::serve(name, Arc::new(Config::default())).ok()??;
-    Some(file.bytes.into_owned().into())
+/// The files of Swagger UI that the page uses, by name, with their content types.
+pub(super) fn swagger_ui() -> HashMap<&'static str, (&'static str, Packed)> {
+    let files =
+        [("swagger-ui.css", "text/css; charset=utf-8"), ("swagger-ui-bundle.js", "text/javascript; charset=utf-8")];
+    let read = |(name, kind)| {
+        let file = utoipa_swagger_ui::serve(name, Arc::new(Config::default())).ok()??;
+        Some((name, (kind, Packed::new(file.bytes.into_owned()))))
+    };
+    files.into_iter().filter_map(read).collect()
 }
 
 /// The page as it is without scripts.
@@ -80,6 +88,7 @@ pub(super) fn page(document: &OpenApi) -> Markup {
                         a href="/" { "Now" }
                         a href="/journey" { "Journey" }
                         a href="/dashboard" { "Dashboard" }
+                        a href="/administration/refused" { "Administration" }
                         a href="./" aria-current="page" { "API" }
                     }
                 }
@@ -103,7 +112,9 @@ fn list(document: &OpenApi) -> Markup {
             ul {
                 @for (path, method, operation) in operations(document) {
                     @if operation.tags.iter().flatten().any(|name| *name == tag.name) {
-                        li { code { (method) " " (path) } " " (operation.summary.as_deref().unwrap_or_default()) }
+                        // As Swagger UI names it.
+                        @let id = format!("/{}/{}", tag.name, operation.operation_id.as_deref().unwrap_or_default());
+                        li id=(id) { code { (method) " " (path) } " " (operation.summary.as_deref().unwrap_or_default()) }
                     }
                 }
             }

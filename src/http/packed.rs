@@ -1,0 +1,54 @@
+//! Answers that never change: they are compressed once, and as small as gzip makes them.
+
+use std::io::Write;
+use std::sync::{Arc, OnceLock};
+
+use actix_web::http::header::{self, ContentEncoding, ETag, HeaderValue, TryIntoHeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::compression;
+use super::etag::{conditional, tag_of};
+use super::problem::Problem;
+use super::query::elsewhere;
+
+/// The body of such an answer.
+#[derive(Clone)]
+pub(super) struct Packed {
+    plain: web::Bytes,
+    /// Made by the first request that accepts it.
+    gzip: Arc<OnceLock<web::Bytes>>,
+}
+
+impl Packed {
+    pub(super) fn new(plain: impl Into<web::Bytes>) -> Self {
+        Self { plain: plain.into(), gzip: Arc::default() }
+    }
+
+    /// The answer: compressed if the caller accepts that, or 304 if it has the answer already.
+    pub(super) async fn answer(&self, request: &HttpRequest, kind: &str) -> Result<HttpResponse, Problem> {
+        let mut answer = HttpResponse::Ok();
+        answer.content_type(kind);
+        if let Ok(tag) = ETag(tag_of(&self.plain)).try_into_value() {
+            answer.insert_header((header::ETAG, tag));
+        }
+        if !compression::is_accepted(request) {
+            return Ok(conditional(request, answer.body(self.plain.clone())));
+        }
+        let packed = self.clone();
+        let gzip = elsewhere(move || packed.gzip().clone()).await?;
+        answer.insert_header((header::VARY, HeaderValue::from_static("accept-encoding")));
+        answer.insert_header(ContentEncoding::Gzip);
+        Ok(conditional(request, answer.body(gzip)))
+    }
+
+    fn gzip(&self) -> &web::Bytes {
+        self.gzip.get_or_init(|| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+            // Writing to memory cannot fail.
+            encoder.write_all(&self.plain).ok();
+            encoder.finish().unwrap_or_default().into()
+        })
+    }
+}
