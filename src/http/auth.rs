@@ -66,26 +66,26 @@ impl Gate {
         }
     }
 
-    async fn admit(&self, request: &ServiceRequest, store: &Store) -> Result<Option<Caller>, Problem> {
-        let Some(role) = role_for(request.method(), without_prefix(request.path())) else { return Ok(None) };
+    async fn admit(&self, request: &ServiceRequest, store: &Store) -> Result<(), Problem> {
+        let Some(role) = role_for(request.method(), without_prefix(request.path())) else { return Ok(()) };
         self.check_host(request)?;
         cross_site::refuse_foreign_change(request, &self.settings.origins)?;
         let address = || address_of(request);
         if !self.settings.authentication {
-            self.check_rate(address)?;
-            return Ok(None);
+            return self.check_rate(address);
         }
         let Some(credential) = self.identify(request, store).await? else {
             self.check_rate(address)?;
             return Err(Problem::new(Code::Unauthenticated, "expected the password or token of a user"));
         };
-        self.check_rate(|| Some(credential.name.clone()))?;
+        request.extensions_mut().insert(Caller(credential.name.clone()));
+        self.check_rate(|| Some(credential.name))?;
         if credential.role < role {
             let (needed, held) = (role.word(), credential.role.word());
             let detail = format!("this request requires the role {needed}; the caller has the role {held}");
             return Err(Problem::new(Code::Forbidden, detail));
         }
-        Ok(Some(Caller(credential.name)))
+        Ok(())
     }
 
     /// Refuses foreign host names. Without this check, a site could point its own name at the service and read, through
@@ -176,8 +176,5 @@ fn with_canonical_scheme(header: &HeaderValue) -> HeaderValue {
 pub(super) async fn authorize(request: &ServiceRequest) -> Result<(), Problem> {
     let state = request.app_data::<web::Data<Gate>>().zip(request.app_data::<web::Data<Store>>());
     let (gate, store) = state.ok_or_else(|| Problem::new(Code::Internal, "access control is not configured"))?;
-    if let Some(caller) = gate.admit(request, store).await? {
-        request.extensions_mut().insert(caller);
-    }
-    Ok(())
+    gate.admit(request, store).await
 }

@@ -26,6 +26,7 @@ mod mode;
 mod normalization;
 mod openapi;
 mod operations;
+mod packed;
 mod page;
 mod path;
 mod problem;
@@ -33,6 +34,7 @@ mod problems;
 mod purges;
 mod query;
 mod records;
+mod refused;
 mod reports;
 mod routes;
 mod services;
@@ -103,6 +105,7 @@ pub fn serve(
     let origins = settings.access.origins.clone();
     let gate = web::Data::new(auth::Gate::new(settings.access));
     let requests = web::Data::new(status::Requests::since(store.now()));
+    let refused = web::Data::new(refused::Refused::since(store.now()));
     let body_memory = body_memory::BodyMemory::new(settings.max_body_memory);
     let tls = settings.tls.map(|tls| tls.config(settings.http2)).transpose().map_err(io::Error::other)?;
     let front = Front {
@@ -123,6 +126,7 @@ pub fn serve(
             .app_data(Arc::clone(&body_memory))
             .app_data(extract::BodyTimeout(settings.request_timeout))
             .app_data(web::Data::clone(&requests))
+            .app_data(web::Data::clone(&refused))
             .app_data(web::Data::clone(&gate))
             .app_data(draining.clone())
             .wrap(from_fn(layer::answer))

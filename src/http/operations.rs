@@ -26,6 +26,8 @@ pub(super) struct Operation {
     pub(super) route: String,
     /// The name of the handler.
     pub(super) name: String,
+    /// The group in the documents; empty for a page.
+    pub(super) tag: String,
     method: Method,
     /// Registered by the first request, so that unused routes have no series.
     seconds: OnceLock<Histogram>,
@@ -44,9 +46,13 @@ impl Operations {
     pub(super) fn new<'a>(document: &OpenApi, pages: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let documented = document.paths.paths.iter().flat_map(|(route, item)| {
             let name = |operation: &DocumentedOperation| operation.operation_id.clone().unwrap_or_default();
-            methods(item).map(move |(method, operation)| Operation::new(route, name(operation), method))
+            let tag =
+                |operation: &DocumentedOperation| operation.tags.iter().flatten().next().cloned().unwrap_or_default();
+            methods(item)
+                .map(move |(method, operation)| Operation::new(route, (name(operation), tag(operation)), method))
         });
-        let pages = pages.into_iter().map(|(route, name)| Operation::new(route, name.to_owned(), Method::GET));
+        let pages =
+            pages.into_iter().map(|(route, name)| Operation::new(route, (name.to_owned(), String::new()), Method::GET));
         let list: Vec<_> = documented.chain(pages).collect();
         let mut by_route = HashMap::<String, Vec<usize>>::new();
         for (position, operation) in list.iter().enumerate() {
@@ -102,8 +108,8 @@ impl Operations {
 }
 
 impl Operation {
-    fn new(route: &str, name: String, method: Method) -> Self {
-        Self { route: route.to_owned(), name, method, seconds: OnceLock::new(), requests: RwLock::default() }
+    fn new(route: &str, (name, tag): (String, String), method: Method) -> Self {
+        Self { route: route.to_owned(), name, tag, method, seconds: OnceLock::new(), requests: RwLock::default() }
     }
 
     /// Records a response in the metrics of the operation.
@@ -168,7 +174,7 @@ pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {
         let is_health = first == "health" && segments.count() == 1;
         return match first {
             "health" if is_health => None,
-            "maintenance" => Some(Role::Administrator),
+            "maintenance" | "refused" | "administration" => Some(Role::Administrator),
             _ => Some(Role::Reader),
         };
     }

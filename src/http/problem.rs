@@ -269,6 +269,23 @@ impl Problem {
     pub(super) const fn code(&self) -> &'static str {
         self.code.entry().0
     }
+
+    /// The entry of the table of codes.
+    pub(super) const fn kind(&self) -> Code {
+        self.code
+    }
+
+    /// The first places of violations, without their values: JSON pointers, or `?` and the name of a query parameter. Each
+    /// is cut after `length` characters.
+    pub(super) fn places(&self, limit: usize, length: usize) -> Vec<String> {
+        let place = |error: &ProblemError| match (&error.pointer, &error.parameter) {
+            (Some(pointer), _) => pointer.chars().take(length).collect(),
+            (None, parameter) => {
+                std::iter::once('?').chain(parameter.iter().flat_map(|name| name.chars())).take(length).collect()
+            }
+        };
+        self.errors.iter().take(limit).map(place).collect()
+    }
 }
 
 /// A pointer without its leading slash, truncated. The pointer to the body itself is empty.

@@ -81,6 +81,8 @@ problem_responses! {
     BusinessAttributeProblems: InvalidId, InvalidQuery, UnknownBusinessAttribute;
     /// Problems of the server status.
     StatusProblems: InvalidQuery;
+    /// Problems of listing refused requests.
+    ListRefusedProblems: InvalidQuery;
     /// Problems of changing the mode.
     ChangeModeProblems: InvalidJson, InvalidEvent, InvalidQuery, PayloadTooLarge, UnsupportedMediaType;
     /// Problems of purging services.

@@ -8,8 +8,8 @@ use super::operations::Operations;
 use super::path::{PREFIX, without_prefix};
 use super::problem::{Code, Problem};
 use super::{
-    business_attributes, extensions, health, metrics, mode, openapi, page, purges, records, reports, services, states,
-    status, tasks,
+    business_attributes, extensions, health, metrics, mode, openapi, page, purges, records, refused, reports, services,
+    states, status, tasks,
 };
 
 /// The documented routes. Each handler declares its own path, and its name is the `operationId`.
@@ -80,6 +80,8 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
         // GET /server/status · POST /server/mode
         .service(status::get_server_status)
         .service(mode::change_server_mode)
+        // GET /refused
+        .service(refused::list_refused)
         // POST /maintenance/purge · GET /maintenance/purges/{purge_id}
         .service(purges::purge_services)
         .service(purges::get_purge)
@@ -95,7 +97,7 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
 
 /// Routes of the pages and of the API documentation page, with their names in the log. Pages are served at the root
 /// alone.
-pub(super) const PAGES: [(&str, &str); 10] = [
+pub(super) const PAGES: [(&str, &str); 14] = [
     ("/", "get_now_page"),
     ("/list", "get_list_page"),
     ("/journey", "get_journey_page"),
@@ -103,13 +105,17 @@ pub(super) const PAGES: [(&str, &str); 10] = [
     ("/journey/services/{service_id}/states/{state_id}", "get_state_page"),
     ("/journey/services/{service_id}/tasks/{task_id}", "get_task_page"),
     ("/dashboard", "get_dashboard_page"),
+    ("/administration/refused", "get_refused_page"),
+    ("/administration/schemas", "get_schemas_page"),
+    ("/administration/business-attributes", "get_business_attributes_page"),
+    ("/administration/users", "get_users_page"),
     ("/assets/{version}/{name}", "get_asset"),
     ("/docs", "redirect_to_docs"),
     ("/docs/{file}", "get_docs"),
 ];
 
 fn pages(config: &mut web::ServiceConfig) {
-    let [now, list, journey, service, state, task, dashboard, asset, ..] = PAGES;
+    let [now, list, journey, service, state, task, dashboard, refused, schemas, attributes, users, asset, ..] = PAGES;
     let page = |(path, name): (&str, &str), route: Route| page::at(path, name, route);
     config
         .service(page(now, web::get().to(page::get_now_page)))
@@ -119,6 +125,10 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(page(state, web::get().to(page::get_state_page)))
         .service(page(task, web::get().to(page::get_task_page)))
         .service(page(dashboard, web::get().to(page::get_dashboard_page)))
+        .service(page(refused, web::get().to(page::get_refused_page)))
+        .service(page(schemas, web::get().to(page::get_schemas_page)))
+        .service(page(attributes, web::get().to(page::get_business_attributes_page)))
+        .service(page(users, web::get().to(page::get_users_page)))
         .service(page(asset, web::get().to(page::get_asset)));
 }
 

@@ -16,9 +16,14 @@ use super::auth::Caller;
 use super::idle::{InUse, Watched};
 use super::operations::{Operation, Operations, measure_unknown};
 use super::problem::Problem;
+use super::refused::Refused;
 use super::status::Requests;
 use crate::store::Store;
 use crate::traces::{RequestSpan, TraceContext};
+
+/// The most places of a refusal in its line, and the most characters of each.
+const PLACES: usize = 10;
+const LENGTH: usize = 100;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -60,6 +65,7 @@ impl Taken {
             None => measure_unknown(&self.method, response.status(), elapsed),
         }
         log(response, operation, &self, elapsed);
+        Refused::note(response, operation, &self.id);
         if let Some(span) = self.span {
             let route = operation.map_or("", |operation| &operation.route);
             let code = Problem::of(response).map(Problem::code);
@@ -128,6 +134,8 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, taken: &
     let span = ids.as_ref().map(|(_, span)| span.as_str());
     let caller = request.extensions().get::<Caller>().cloned();
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
+    let refused = problem.filter(|_| status.is_client_error());
+    let places = refused.map(|problem| problem.places(PLACES, LENGTH).join(", ")).filter(|places| !places.is_empty());
     macro_rules! line {
         ($level:ident) => {
             $level!(
@@ -141,6 +149,7 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, taken: &
                 location,
                 caller = caller.as_ref().map(|caller| caller.0.as_str()),
                 code,
+                pointers = places,
                 error = cause,
                 request.id = id,
                 trace_id = trace,

@@ -53,6 +53,7 @@ fn promised(name: &str) -> Option<Role> {
     match name {
         "live" | "ready" => None,
         "delete_service"
+        | "list_refused"
         | "create_extension_schema"
         | "delete_extension_schema"
         | "change_server_mode"

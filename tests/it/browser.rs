@@ -200,6 +200,10 @@ async fn every_page_can_be_read_in_light_and_dark_and_on_a_phone() {
         &format!("/journey{service}"),
         &element,
         "/dashboard",
+        "/administration/refused",
+        "/administration/schemas",
+        "/administration/business-attributes",
+        "/administration/users",
     ] {
         browser.driver.goto(format!("{}{path}", app.url)).await.unwrap();
         for (scheme, width) in

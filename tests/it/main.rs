@@ -43,6 +43,7 @@ mod readme;
 mod reads;
 mod records;
 mod recovery;
+mod refused;
 mod replica;
 mod reporting;
 mod reporting_reader;

@@ -31,6 +31,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("get_extension_schema", "get", "/metadata/{elements}/extensions/{name}"),
     ("get_metadata", "get", "/metadata"),
     ("get_server_status", "get", "/server/status"),
+    ("list_refused", "get", "/refused"),
     ("get_service", "get", "/services/{service_id}"),
     ("get_state", "get", "/services/{service_id}/states/{state_id}"),
     ("get_task", "get", "/services/{service_id}/tasks/{task_id}"),

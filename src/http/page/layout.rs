@@ -23,6 +23,8 @@ pub(super) enum Here {
     Journey,
     /// The dashboard.
     Dashboard,
+    /// The pages for administrators.
+    Administration,
 }
 
 /// A response with status 200 and a page.
@@ -92,6 +94,7 @@ fn page(title: &str, here: Here, main: &Markup) -> Markup {
                         a href="/" aria-current=[current(Here::Now)] { "Now" }
                         a href="/journey" aria-current=[current(Here::Journey)] { "Journey" }
                         a href="/dashboard" aria-current=[current(Here::Dashboard)] { "Dashboard" }
+                        a href="/administration/refused" aria-current=[current(Here::Administration)] { "Administration" }
                         a href="/docs/" { "API" }
                     }
                 }

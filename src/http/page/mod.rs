@@ -1,8 +1,9 @@
-//! HTML pages: customer journeys and the dashboard. The server renders whole pages, which work without scripts; a small
+//! HTML pages: what is open now, customer journeys, the dashboard, and pages for administrators. The server renders whole pages, which work without scripts; a small
 //! script refreshes open items and shows details in place.
 //!
 //! Data from applications appears as text, never as markup: `maud` builds every page and escapes all values.
 
+mod administration;
 mod assets;
 mod axis;
 mod chart;
@@ -36,6 +37,7 @@ use super::problem::Problem;
 use crate::domain::mode::Mode;
 use crate::store::Store;
 
+pub(super) use administration::{get_business_attributes_page, get_refused_page, get_schemas_page, get_users_page};
 pub(super) use assets::get_asset;
 pub(super) use dashboard::get_dashboard_page;
 pub(super) use element::{get_service_page, get_state_page, get_task_page};
@@ -63,7 +65,9 @@ async fn frame(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let mode = request.app_data::<web::Data<Store>>().map(|store| store.mode());
     let is_page = !request.path().starts_with("/assets/");
-    let response = if is_page && mode == Some(Mode::Maintenance) {
+    // Metadata is changed in maintenance mode.
+    let is_closed = is_page && !request.path().starts_with("/administration/");
+    let response = if is_closed && mode == Some(Mode::Maintenance) {
         request.error_response(Problem::maintenance())
     } else {
         next.call(request).await?.map_into_boxed_body()

@@ -1,0 +1,94 @@
+//! The page of refused requests: their causes, and the last of them.
+
+use actix_web::{HttpResponse, web};
+use maud::{Markup, html};
+
+use super::super::format::{self, name};
+use super::super::layout::{self, Here};
+use super::{heading, table};
+use crate::domain::time::Timestamp;
+use crate::http::problem::Problem;
+use crate::http::query::NoParameters;
+use crate::http::refused::{Cause, Refused, RefusedRequest, causes};
+use crate::store::Store;
+
+/// The most rows of a table; `/refused` has all.
+const ROWS: usize = 100;
+
+/// The page of refused requests.
+pub(in crate::http) async fn get_refused_page(
+    store: web::Data<Store>,
+    refused: web::Data<Refused>,
+    _: NoParameters,
+) -> Result<HttpResponse, Problem> {
+    let (requests, started, now) = (refused.latest(), refused.started(), store.now());
+    let main = move || page(&requests, started, now);
+    layout::answer_elsewhere("Refused requests".to_owned(), Here::Administration, main).await
+}
+
+fn page(requests: &[RefusedRequest], started: Timestamp, now: Timestamp) -> Markup {
+    let causes = causes(requests);
+    html! {
+        (heading("/administration/refused"))
+        p class="quiet" {
+            "The last 1,000 requests to change something that this node has refused with a 4xx since " (format::moment(started))
+            " UTC. Each node keeps its own, without values. "
+            a href="/refused" { "As JSON" }
+        }
+        @if requests.is_empty() {
+            p class="quiet nothing" { "Nothing was refused." }
+        } @else {
+            h2 { "Causes" }
+            (table("causes", &["Requests", "Cause", "Place", "Operation", "Last"], &html! {
+                @for cause in causes.iter().take(ROWS) { (self::cause(cause, now)) }
+            }))
+            (more(causes.len()))
+            h2 { "Latest" }
+            (table("refused requests", &["Time", "User", "Operation", "Cause", "Places", "Request"], &html! {
+                @for request in requests.iter().take(ROWS) { (row(request)) }
+            }))
+            (more(requests.len()))
+        }
+    }
+}
+
+fn cause(cause: &Cause, now: Timestamp) -> Markup {
+    let (code, _, title) = cause.code.entry();
+    html! {
+        tr {
+            td class="number" { (cause.requests) }
+            td { code { (code) } br; span class="quiet" { (title) } }
+            td { @match &cause.place { Some(place) => (self::place(place)), None => span class="quiet" { "the request" } } }
+            td { (operation(&cause.latest)) }
+            td { (format::elapsed(cause.latest.at, now)) " ago" br; code class="quiet" { (cause.latest.request_id) } }
+        }
+    }
+}
+
+fn row(request: &RefusedRequest) -> Markup {
+    let (code, ..) = request.code.entry();
+    html! {
+        tr {
+            td { (format::exact(request.at)) }
+            td { @if let Some(user) = &request.caller { (name(user)) } @else { span class="quiet" { "anyone" } } }
+            td { (operation(request)) br; span class="quiet" { (request.method) " " (request.route) } }
+            td { code { (code) } }
+            td { @for place in &request.places { (self::place(place)) " " } }
+            td { code { (request.request_id) } }
+        }
+    }
+}
+
+/// A place in a request. The empty pointer is that of the whole body.
+fn place(place: &str) -> Markup {
+    html! { @if place.is_empty() { span class="quiet" { "the body" } } @else { code { (name(place)) } } }
+}
+
+/// The operation, as a link to its description.
+fn operation(request: &RefusedRequest) -> Markup {
+    html! { a href=(format!("/docs/#/{}/{}", request.tag, request.operation)) { (request.operation) } }
+}
+
+fn more(rows: usize) -> Markup {
+    html! { @if rows > ROWS { p class="quiet" { "and " (rows - ROWS) " more" } } }
+}

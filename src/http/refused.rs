@@ -1,0 +1,262 @@
+//! The requests that this node has refused last, for those who look for the cause (docs/api.md §6).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+
+use actix_web::dev::ServiceResponse;
+use actix_web::http::Method;
+use actix_web::{HttpMessage, HttpResponse, get, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::auth::Caller;
+use super::operations::Operation;
+use super::problem::{Code, Problem};
+use super::problems::ListRefusedProblems;
+use super::query::NoParameters;
+use crate::domain::time::Timestamp;
+use crate::store::Store;
+
+/// The number of requests that are kept.
+const KEPT: usize = 1000;
+
+/// The most places of a request that are kept.
+const PLACES: usize = 10;
+
+/// The most characters of a place that are kept.
+const LENGTH: usize = 100;
+
+/// The last refused requests of this node. They are kept in memory, and without anything from their bodies except the names
+/// of members.
+pub(super) struct Refused {
+    started: Timestamp,
+    requests: Mutex<VecDeque<RefusedRequest>>,
+}
+
+/// A request that would have changed something, and was refused for a reason that its sender can mend.
+#[derive(Debug, Clone)]
+pub(super) struct RefusedRequest {
+    pub(super) at: Timestamp,
+    pub(super) caller: Option<String>,
+    /// The name of the operation, and its group in the documents.
+    pub(super) operation: String,
+    pub(super) tag: String,
+    pub(super) method: Method,
+    pub(super) route: String,
+    pub(super) code: Code,
+    /// JSON pointers into the body, or `?` and the name of a query parameter.
+    pub(super) places: Vec<String>,
+    pub(super) request_id: String,
+}
+
+/// Refused requests with the same cause.
+#[derive(Debug, Clone)]
+pub(super) struct Cause {
+    pub(super) code: Code,
+    /// The place without positions in arrays. `None` if the request as a whole was refused.
+    pub(super) place: Option<String>,
+    pub(super) requests: usize,
+    /// The last of them.
+    pub(super) latest: RefusedRequest,
+}
+
+impl Refused {
+    /// Starts without any.
+    pub(super) fn since(started: Timestamp) -> Self {
+        Self { started, requests: Mutex::default() }
+    }
+
+    /// The moment from which on refused requests are kept.
+    pub(super) const fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// Keeps the request if it was refused. Requests of strangers are not kept, since a flood of them would displace the
+    /// others.
+    pub(super) fn note<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, request_id: &str) {
+        let (Some(problem), Some(operation)) = (Problem::of(response), operation) else { return };
+        let request = response.request();
+        let caller = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
+        let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let of_stranger = matches!(problem.kind(), Code::Unauthenticated | Code::RateLimited)
+            || (problem.kind() == Code::Forbidden && caller.is_none());
+        if !is_change || of_stranger || !response.status().is_client_error() {
+            return;
+        }
+        let kept = (request.app_data::<web::Data<Self>>()).zip(request.app_data::<web::Data<Store>>());
+        let Some((refused, store)) = kept else { return };
+        refused.keep(RefusedRequest {
+            at: store.now(),
+            caller,
+            operation: operation.name.clone(),
+            tag: operation.tag.clone(),
+            method: request.method().clone(),
+            route: operation.route.clone(),
+            code: problem.kind(),
+            places: problem.places(PLACES, LENGTH),
+            request_id: request_id.to_owned(),
+        });
+    }
+
+    fn keep(&self, request: RefusedRequest) {
+        if let Ok(mut requests) = self.requests.lock() {
+            requests.truncate(KEPT - 1);
+            requests.push_front(request);
+        }
+    }
+
+    /// The requests, the latest first.
+    pub(super) fn latest(&self) -> Vec<RefusedRequest> {
+        self.requests.lock().map(|requests| requests.iter().cloned().collect()).unwrap_or_default()
+    }
+}
+
+/// Groups requests, the latest first, by code and place. The most frequent cause comes first.
+pub(super) fn causes(requests: &[RefusedRequest]) -> Vec<Cause> {
+    let mut causes = BTreeMap::<_, Cause>::new();
+    for request in requests {
+        let mut places: Vec<_> = request.places.iter().map(|place| Some(without_positions(place))).collect();
+        places.sort_unstable();
+        places.dedup();
+        if places.is_empty() {
+            places.push(None);
+        }
+        for place in places {
+            let first = || Cause { code: request.code, place: place.clone(), requests: 0, latest: request.clone() };
+            causes.entry((request.code.entry().0, place.clone())).or_insert_with(first).requests += 1;
+        }
+    }
+    let mut causes: Vec<_> = causes.into_values().collect();
+    causes.sort_by_key(|cause| std::cmp::Reverse(cause.requests));
+    causes
+}
+
+/// `/extensions/Offer/*/price` of `/extensions/Offer/3/price`.
+fn without_positions(place: &str) -> String {
+    let is_position = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<_> = place.split('/').map(|part| if is_position(part) { "*" } else { part }).collect();
+    parts.join("/")
+}
+
+/// Refused requests of this node.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RefusedBody {
+    /// Start time of the node, from which on refused requests are kept.
+    #[schema(format = DateTime)]
+    since: String,
+    /// The causes, the most frequent first.
+    causes: Vec<CauseBody>,
+    /// The last 1,000 refused requests, the latest first.
+    requests: Vec<RefusedRequestBody>,
+}
+
+/// Refused requests with the same code and place.
+#[derive(Serialize, ToSchema)]
+struct CauseBody {
+    /// Stable error code.
+    #[schema(example = "invalid_event")]
+    code: &'static str,
+    /// Place in the body or query, with `*` for positions in arrays; absent if the request as a whole was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/disposition_desc")]
+    pointer: Option<String>,
+    /// Number of requests.
+    requests: usize,
+    /// Time of the last of them.
+    #[schema(format = DateTime)]
+    latest: String,
+    /// `X-Request-Id` of the last of them.
+    latest_request_id: String,
+}
+
+/// A refused request.
+#[derive(Serialize, ToSchema)]
+struct RefusedRequestBody {
+    /// Time of the response.
+    #[schema(format = DateTime)]
+    timestamp: String,
+    /// The user; absent if authentication is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// The operation.
+    #[schema(example = "complete_task")]
+    operation: String,
+    /// Method of the request.
+    #[schema(example = "POST")]
+    method: String,
+    /// Route of the request.
+    #[schema(example = "/services/{service_id}/tasks/{task_id}/end")]
+    route: String,
+    /// Stable error code.
+    #[schema(example = "invalid_event")]
+    code: &'static str,
+    /// JSON pointers into the body, or `?` and the name of a query parameter: at most 10, each cut after 100 characters.
+    #[schema(example = json!(["/disposition_desc"]))]
+    pointers: Vec<String>,
+    /// `X-Request-Id` of the request, as in the log.
+    request_id: String,
+}
+
+impl From<Cause> for CauseBody {
+    fn from(Cause { code, place, requests, latest }: Cause) -> Self {
+        let (code, ..) = code.entry();
+        Self { code, pointer: place, requests, latest: latest.at.to_string(), latest_request_id: latest.request_id }
+    }
+}
+
+impl From<RefusedRequest> for RefusedRequestBody {
+    fn from(request: RefusedRequest) -> Self {
+        let RefusedRequest { at, caller, operation, tag: _, method, route, code, places, request_id } = request;
+        Self {
+            timestamp: at.to_string(),
+            user: caller,
+            operation,
+            method: method.to_string(),
+            route,
+            code: code.entry().0,
+            pointers: places,
+            request_id,
+        }
+    }
+}
+
+/// List refused requests.
+///
+/// The last 1,000 requests to change something that this node has refused with a 4xx, without values, and their causes. Each
+/// node keeps its own, in memory.
+#[utoipa::path(
+    tag = "Server",
+    responses(
+        (status = 200, description = "The refused requests of this node", body = RefusedBody, example = json!({
+            "since": "2026-02-05T09:11:00.000Z",
+            "causes": [{"code": "invalid_event", "pointer": "/disposition_desc", "requests": 1,
+                "latest": "2026-02-05T09:12:03.000Z", "latest_request_id": "01a21a1c84e177608fe216c347d94807"}],
+            "requests": [{"timestamp": "2026-02-05T09:12:03.000Z", "user": "ivr", "operation": "complete_task", "method": "POST",
+                "route": "/services/{service_id}/tasks/{task_id}/end", "code": "invalid_event",
+                "pointers": ["/disposition_desc"], "request_id": "01a21a1c84e177608fe216c347d94807"}],
+        })),
+        ListRefusedProblems,
+    )
+)]
+#[get("/refused")]
+pub(super) async fn list_refused(refused: web::Data<Refused>, _: NoParameters) -> HttpResponse {
+    let requests = refused.latest();
+    HttpResponse::Ok().json(RefusedBody {
+        since: refused.started().to_string(),
+        causes: causes(&requests).into_iter().map(CauseBody::from).collect(),
+        requests: requests.into_iter().map(RefusedRequestBody::from).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_no_positions_of_arrays() {
+        for (place, general) in [("/a/0/b", "/a/*/b"), ("/a/12", "/a/*"), ("/a1", "/a1"), ("?page", "?page"), ("", "")]
+        {
+            assert_eq!(without_positions(place), general);
+        }
+    }
+}

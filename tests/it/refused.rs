@@ -1,0 +1,122 @@
+//! Refused requests as administrators see them: their causes and places, without values.
+
+use std::sync::Arc;
+
+use context_services::domain::access::{CredentialKind, Role, SecretHash};
+use context_services::http::AccessSettings;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::TestApp;
+use crate::support::postgres::Database;
+
+#[tokio::test]
+async fn refused_requests_are_listed_with_their_places_and_without_values() {
+    let app = TestApp::spawn().await;
+    let task = app.a_task_path().await;
+    let end = format!("{task}/end");
+    for wrong in [json!({"disposition": ["secret"], "unknown": 1}), json!({"disposition": {"x": "secret"}})] {
+        app.post(&end, &wrong).await.refused(400, "invalid_event");
+    }
+    app.post("/services/999999/end", &json!({})).await.refused(404, "unknown_service");
+    app.post(&format!("{end}?secret=secret"), &json!({})).await.refused(400, "invalid_query");
+    // Not refused, or not changes.
+    app.get("/services/999999").await.refused(404, "unknown_service");
+    app.post(&end, &json!({})).await.is(204);
+
+    let refused = app.get("/refused").await.is(200).body;
+    let causes: Vec<_> = refused["causes"].as_array().unwrap().iter().collect();
+    let of = |code: &str, pointer: Option<&str>| {
+        let found = causes.iter().find(|cause| cause["code"] == code && cause["pointer"].as_str() == pointer);
+        found.map(|cause| cause["requests"].as_u64().unwrap())
+    };
+    assert_eq!(of("invalid_event", Some("/disposition")), Some(2));
+    assert_eq!(of("invalid_event", Some("/unknown")), Some(1));
+    assert_eq!(of("unknown_service", None), Some(1));
+    assert_eq!(of("invalid_query", Some("?secret")), Some(1));
+    assert_eq!(causes[0]["pointer"], "/disposition", "the most frequent cause is the first");
+
+    let requests = refused["requests"].as_array().unwrap();
+    assert_eq!(requests.len(), 4);
+    let first = &requests[3];
+    assert_eq!(
+        (&first["operation"], &first["method"], &first["route"], &first["pointers"]),
+        (
+            &json!("complete_task"),
+            &json!("POST"),
+            &json!("/services/{service_id}/tasks/{task_id}/end"),
+            &json!(["/disposition", "/unknown"])
+        )
+    );
+    assert!(!refused.to_string().contains("\"secret\""), "no value is kept: {refused}");
+
+    let page = app.get("/administration/refused").await.is(200).body.to_string();
+    for shown in
+        ["/docs/#/Tasks/complete_task", "unknown_service", "/disposition", first["request_id"].as_str().unwrap()]
+    {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+    let docs = app.get("/docs/").await.is(200).body.to_string();
+    assert!(docs.contains("/Tasks/complete_task"), "the link leads to a place in {docs}");
+}
+
+#[tokio::test]
+async fn the_last_thousand_are_kept() {
+    let app = TestApp::spawn().await;
+    for _ in 0..1001 {
+        app.post("/services/999999/end", &json!({})).await.refused(404, "unknown_service");
+    }
+    let refused = app.get("/refused").await.is(200).body;
+    assert_eq!(refused["requests"].as_array().unwrap().len(), 1000);
+    assert_eq!(refused["causes"][0]["requests"], 1000);
+}
+
+#[tokio::test]
+async fn strangers_do_not_displace_others_and_only_administrators_look() {
+    let access = AccessSettings { authentication: true, ..AccessSettings::default() };
+    let app = TestApp::with_access(Arc::new(Database::create().await), access).await;
+    for (name, role) in [("ann", Role::Writer), ("root", Role::Administrator)] {
+        app.store.add_credential(name, CredentialKind::Token, role, &SecretHash::of_token(name)).await.unwrap();
+    }
+    let call = async |user: &str, method: Method, path: &str| {
+        let header = format!("Bearer {user}");
+        app.send_with(method, path, &[("authorization", header.as_str())], None).await
+    };
+    call("nobody", Method::POST, "/services/1/end").await.refused(401, "unauthenticated");
+    call("ann", Method::POST, "/services/999/end").await.refused(404, "unknown_service");
+    call("ann", Method::DELETE, "/services/999").await.refused(403, "forbidden");
+    for path in ["/refused", "/administration/refused", "/administration/schemas", "/administration/users"] {
+        call("ann", Method::GET, path).await.is(403);
+        call("root", Method::GET, path).await.is(200);
+    }
+    let requests = call("root", Method::GET, "/refused").await.body["requests"].clone();
+    let of: Vec<_> = requests.as_array().unwrap().iter().map(|one| (&one["user"], &one["code"])).collect();
+    assert_eq!(of, [(&json!("ann"), &json!("forbidden")), (&json!("ann"), &json!("unknown_service"))]);
+    let users = call("root", Method::GET, "/administration/users").await.body.to_string();
+    assert!(users.contains("ann") && users.contains("writer"), "{users}");
+    assert!(!users.contains(&SecretHash::of_token("ann").0), "hashes are not shown: {users}");
+}
+
+#[tokio::test]
+async fn metadata_can_be_read_on_pages_in_maintenance_too() {
+    let app = TestApp::spawn().await;
+    let survey = json!({"name": "Survey", "type": "multi-valued", "unique": ["call"], "attributes": [
+        {"name": "call", "type": "string", "length": 20, "mandatory": true},
+        {"name": "<b>stars</b>", "type": "integer", "default": 5}]});
+    app.post("/metadata/tasks/extensions", &survey).await.is(201);
+    let outcome = json!({"display_name": "How it ended", "cv_attributes": ["Task.disposition"], "default": "ok",
+        "values": [{"dbid": 1, "name": "ok", "tone": "good"}, {"dbid": 2, "name": "<i>bad</i>", "tone": "bad"}]});
+    app.put("/metadata/business-attributes/Outcome", &outcome).await.is(201);
+    app.post("/server/mode", &json!({"mode": "maintenance"})).await.is(200);
+    let schemas = app.get("/administration/schemas").await.is(200).body.as_str().unwrap().to_owned();
+    for shown in
+        ["Survey", "reporting.", "task_survey", "string up to 20", "unique: ", "&lt;b&gt;stars&lt;/b&gt;", "integer"]
+    {
+        assert!(schemas.contains(shown), "{shown} is not in {schemas}");
+    }
+    let attributes = app.get("/administration/business-attributes").await.is(200).body.as_str().unwrap().to_owned();
+    for shown in ["How it ended", "Task.disposition", "✓", "✗", "&lt;i&gt;bad&lt;/i&gt;", "default"] {
+        assert!(attributes.contains(shown), "{shown} is not in {attributes}");
+    }
+    app.get("/dashboard").await.is(503);
+}
