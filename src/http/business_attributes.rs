@@ -56,13 +56,12 @@ pub(super) struct ValueBody {
     /// Description.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
-    /// What the value means to people, if it was given.
+    /// Tone, if it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     tone: Option<ToneBody>,
 }
 
-/// What a value means to people. Pages show it as a colour with a sign, and count services that ended badly. A value
-/// without a tone is neutral.
+/// What a value means to people.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ToneBody {
@@ -102,7 +101,7 @@ pub(super) struct DefineValueBody {
     display_name: Option<String>,
     /// Description.
     description: Option<String>,
-    /// What the value means to people.
+    /// Tone. Pages show it as a colour with a sign. Without one, the value is neutral.
     tone: Option<ToneBody>,
 }
 

@@ -26,9 +26,8 @@ pub(super) struct ChangeModeBody {
 
 /// Change the mode of the deployment.
 ///
-/// In maintenance mode, lifecycle events, queries and changes of extension records are 503 `maintenance`. Extension schemas,
-/// business attributes, server status, health checks and metrics stay available. The mode is stored in the database. It
-/// takes effect on this node at once and on every other node within a second.
+/// In maintenance mode, everything under `/services`, `/customers` and `/reports`, and the pages, are answered with 503
+/// `maintenance`. The mode takes effect on this node at once and on every other node within a second.
 #[utoipa::path(
     tag = "Server",
     request_body(content = ChangeModeBody, example = json!({"mode": "production"})),

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::extension::is_field_name;
 use crate::domain::ids::Element;
 use crate::domain::json::JsonError;
 use crate::domain::refusal::Refusal;
@@ -278,13 +279,25 @@ impl Problem {
     /// The first places of violations, without their values: JSON pointers, or `?` and the name of a query parameter. Each
     /// is cut after `length` characters.
     pub(super) fn places(&self, limit: usize, length: usize) -> Vec<String> {
-        let place = |error: &ProblemError| match (&error.pointer, &error.parameter) {
-            (Some(pointer), _) => pointer.chars().take(length).collect(),
-            (None, parameter) => {
-                std::iter::once('?').chain(parameter.iter().flat_map(|name| name.chars())).take(length).collect()
-            }
+        let places = self.errors.iter().take(limit).map(|error| match (&error.pointer, &error.parameter) {
+            (Some(pointer), _) => pointer.clone(),
+            (None, parameter) => format!("?{}", parameter.as_deref().unwrap_or_default()),
+        });
+        places.map(|place| place.chars().take(length).collect()).collect()
+    }
+
+    /// The first pointers of violations for the log, which shows nothing that was sent: they end before the first name
+    /// that is not a field's.
+    pub(super) fn fields(&self, limit: usize) -> Option<String> {
+        let is_shown = |part: &&str| is_field_name(part) || part.bytes().all(|byte| byte.is_ascii_digit());
+        let shown = |pointer: &String| {
+            let parts: Vec<_> = pointer.split('/').skip(1).collect();
+            let fields: String = parts.iter().copied().take_while(is_shown).flat_map(|part| ["/", part]).collect();
+            if parts.iter().all(is_shown) { fields } else { fields + "/…" }
         };
-        self.errors.iter().take(limit).map(place).collect()
+        let pointers: Vec<_> =
+            self.errors.iter().filter_map(|error| error.pointer.as_ref()).take(limit).map(shown).collect();
+        (!pointers.is_empty()).then(|| pointers.join(", "))
     }
 }
 

@@ -141,59 +141,39 @@ fn without_positions(place: &str) -> String {
 /// Refused requests of this node.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RefusedBody {
-    /// Start time of the node, from which on refused requests are kept.
+    /// Start time of the node.
     #[schema(format = DateTime)]
     since: String,
-    /// The causes, the most frequent first.
+    /// Their causes, the most frequent first.
+    #[schema(value_type = Vec<Object>)]
     causes: Vec<CauseBody>,
-    /// The last 1,000 refused requests, the latest first.
+    /// The requests, the latest first.
+    #[schema(value_type = Vec<Object>)]
     requests: Vec<RefusedRequestBody>,
 }
 
-/// Refused requests with the same code and place.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
 struct CauseBody {
-    /// Stable error code.
-    #[schema(example = "invalid_event")]
     code: &'static str,
-    /// Place in the body or query, with `*` for positions in arrays; absent if the request as a whole was refused.
+    /// Absent if the request as a whole was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "/disposition_desc")]
     pointer: Option<String>,
-    /// Number of requests.
     requests: usize,
-    /// Time of the last of them.
-    #[schema(format = DateTime)]
     latest: String,
-    /// `X-Request-Id` of the last of them.
     latest_request_id: String,
 }
 
-/// A refused request.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
 struct RefusedRequestBody {
-    /// Time of the response.
-    #[schema(format = DateTime)]
     timestamp: String,
-    /// The user; absent if authentication is off.
+    /// Absent if authentication is off.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
-    /// The operation.
-    #[schema(example = "complete_task")]
     operation: String,
-    /// Method of the request.
-    #[schema(example = "POST")]
     method: String,
-    /// Route of the request.
-    #[schema(example = "/services/{service_id}/tasks/{task_id}/end")]
     route: String,
-    /// Stable error code.
-    #[schema(example = "invalid_event")]
     code: &'static str,
-    /// JSON pointers into the body, or `?` and the name of a query parameter: at most 10, each cut after 100 characters.
-    #[schema(example = json!(["/disposition_desc"]))]
     pointers: Vec<String>,
-    /// `X-Request-Id` of the request, as in the log.
     request_id: String,
 }
 
@@ -222,18 +202,12 @@ impl From<RefusedRequest> for RefusedRequestBody {
 
 /// List refused requests.
 ///
-/// The last 1,000 requests to change something that this node has refused with a 4xx, without values, and their causes. Each
-/// node keeps its own, in memory.
+/// The last 1,000 requests to change something that this node has refused with a 4xx.
 #[utoipa::path(
     tag = "Server",
     responses(
         (status = 200, description = "The refused requests of this node", body = RefusedBody, example = json!({
-            "since": "2026-02-05T09:11:00.000Z",
-            "causes": [{"code": "invalid_event", "pointer": "/disposition_desc", "requests": 1,
-                "latest": "2026-02-05T09:12:03.000Z", "latest_request_id": "01a21a1c84e177608fe216c347d94807"}],
-            "requests": [{"timestamp": "2026-02-05T09:12:03.000Z", "user": "ivr", "operation": "complete_task", "method": "POST",
-                "route": "/services/{service_id}/tasks/{task_id}/end", "code": "invalid_event",
-                "pointers": ["/disposition_desc"], "request_id": "01a21a1c84e177608fe216c347d94807"}],
+            "since": "2026-02-05T09:11:00Z", "causes": [], "requests": [],
         })),
         ListRefusedProblems,
     )

@@ -21,9 +21,8 @@ use super::status::Requests;
 use crate::store::Store;
 use crate::traces::{RequestSpan, TraceContext};
 
-/// The most places of a refusal in its line, and the most characters of each.
-const PLACES: usize = 10;
-const LENGTH: usize = 100;
+/// The most pointers of a refusal in its line.
+const POINTERS: usize = 10;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -134,8 +133,7 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, taken: &
     let span = ids.as_ref().map(|(_, span)| span.as_str());
     let caller = request.extensions().get::<Caller>().cloned();
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
-    let refused = problem.filter(|_| status.is_client_error());
-    let places = refused.map(|problem| problem.places(PLACES, LENGTH).join(", ")).filter(|places| !places.is_empty());
+    let pointers = problem.and_then(|problem| problem.fields(POINTERS));
     macro_rules! line {
         ($level:ident) => {
             $level!(
@@ -149,7 +147,7 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, taken: &
                 location,
                 caller = caller.as_ref().map(|caller| caller.0.as_str()),
                 code,
-                pointers = places,
+                pointers,
                 error = cause,
                 request.id = id,
                 trace_id = trace,

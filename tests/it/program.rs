@@ -168,7 +168,8 @@ async fn the_log_has_one_line_per_request_and_never_what_was_sent() {
     let directory = open_directory();
     let settings = [("DATA_DIR", directory.path().to_str().unwrap()), ("LOG_FORMAT", "json")];
     let mut program = Program::start_with(&settings);
-    let secret = json!({"customer_id": "secret-customer", "interaction_id": "secret-interaction", "secret-name": {}});
+    let secret = json!({"customer_id": "secret-customer", "interaction_id": "secret-interaction", "secret-name": {},
+        "est_duration": "secret"});
     program.post("/services/start", &secret).await;
     let task = program.journey().await;
     program.post(&format!("{task}/end"), &json!({"disposition_desc": "secret-outcome"})).await;
@@ -182,6 +183,7 @@ async fn the_log_has_one_line_per_request_and_never_what_was_sent() {
     let (_, rest) = program.end();
     assert_eq!(rest.iter().filter(|line| line.contains("complete_task")).count(), 1, "{rest:#?}");
     assert!(!rest.iter().chain([&refused]).any(|line| line.contains("secret")), "{refused} {rest:#?}");
+    assert!(refused.contains(r#""pointers":"/est_duration, /…""#), "{refused}");
 }
 
 #[tokio::test]

@@ -11,5 +11,6 @@ mod value;
 pub use check::{Extension, MAX_STORED};
 pub use definition::{AttributeDefinition, SchemaDefinition, UniqueDefinition, ValueKind};
 pub use records::{Change, ChangeRecords};
+pub use reserved::is_field_name;
 pub use schema::{Schema, SchemaId};
 pub use value::AttributeType;

@@ -1,5 +1,10 @@
 //! Reserved names of extensions.
 
+/// Returns whether an extension may not have this name, because it is that of a field.
+pub fn is_field_name(name: &str) -> bool {
+    RESERVED_NAMES.contains(&name)
+}
+
 /// The names that an extension may not have. They are, or will be, fields of events or of answers.
 pub(super) const RESERVED_NAMES: [&str; 42] = [
     "session_id",
