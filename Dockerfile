@@ -14,7 +14,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="context-services" \
-      org.opencontainers.image.description="Keeps the context of customer journeys: services, states and tasks, over PostgreSQL" \
+      org.opencontainers.image.description="Records the context of customer journeys (services, states and tasks) in PostgreSQL" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 # For TLS to the database; the image has no certificates of its own.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

@@ -3,9 +3,9 @@
 //! A job implements [`Job`] and is passed to [`Jobs::start`]. It then runs once at startup, once per interval, and
 //! whenever it is woken. No job can die or stall unnoticed:
 //!
-//! - A run that fails is retried after a second at most. The first failure of a series and the recovery are logged.
-//! - A run that panics or exceeds its limit ends the process with an error, and so do failures of a job with a deadline
-//!   that last longer although the database is available. [`Jobs::failed`] reports it.
+//! - A run that fails is retried after a second at most. Only the first failure in a row, and the recovery, are logged.
+//! - A run that panics or exceeds its limit ends the process with an error, and so does a job that has a deadline and
+//!   keeps failing for longer than that while the database is available. [`Jobs::failed`] reports it.
 //! - The gauge `context_services_job_last_success_seconds` says when each job last succeeded. An alert compares it with
 //!   the interval.
 
@@ -35,8 +35,8 @@ pub trait Job: Send + 'static {
     /// The time between two runs.
     const INTERVAL: Duration;
 
-    /// The longest time that a run may take. The default exceeds whatever PostgreSQL's own limits on statements and
-    /// locks allow the few statements of a run.
+    /// The longest time that a run may take. The default is longer than the few statements of a run can take under
+    /// PostgreSQL's own limits on statements and locks.
     const LIMIT: Duration = Duration::from_secs(300);
 
     /// The longest time without success, not counting outages of the database. `None`: the job is retried forever.

@@ -21,7 +21,7 @@ pub enum Command {
     Serve,
     /// Bring the schema of the database up to date, as the role that owns its tables
     ///
-    /// The service does so at its start by itself, if its role may. See "Two roles" in docs/operating.md.
+    /// The service does this itself at startup if its role is allowed to. See "Two roles" in docs/operating.md.
     Migrate {
         /// Change nothing: list the steps that are missing, and exit with status 1 if there are any
         #[arg(long)]
@@ -29,7 +29,8 @@ pub enum Command {
     },
     /// Skip identifiers that were assigned after the backup from which the database was restored
     ///
-    /// Run it after a restore, before the service starts: else it assigns identifiers again that applications already know.
+    /// Run it after a restore, before the service starts; otherwise it reassigns identifiers that applications
+    /// already know.
     AfterRestore {
         /// How many identifiers of services, and of states and tasks, to skip: more than were assigned since the backup
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
@@ -87,7 +88,8 @@ pub struct AddUser {
     pub password_stdin: bool,
 }
 
-/// Names in a file `.env` that are not settings of the service, but of what reads the same file or runs beside it.
+/// Names in a file `.env` that are not settings of the service, but belong to other programs that read the same file
+/// or run alongside.
 const OTHERS: [&str; 8] =
     ["POSTGRES_PASSWORD", "RUST_BACKTRACE", "RUST_LOG", "NO_COLOR", "TZ", "PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
@@ -105,7 +107,7 @@ pub fn parser() -> Parser {
         .fold(parser, |parser, name| parser.mut_subcommand(name, |subcommand| with_own_settings(name, subcommand)))
 }
 
-/// Leaves out of the help of a subcommand what it does not take, and so for the subcommands below it.
+/// Hides settings that a subcommand does not take from its help, and does the same for its own subcommands.
 fn with_own_settings(name: &str, subcommand: Parser) -> Parser {
     let subcommand = subcommand.mut_args(|argument| {
         let hidden = argument.get_env().is_some() && !takes(name, &argument);
@@ -136,7 +138,7 @@ fn setting_names() -> BTreeSet<String> {
     settings.get_arguments().filter_map(|setting| setting.get_env()?.to_str().map(str::to_owned)).collect()
 }
 
-/// Reads the file `.env`, if there is one, into the environment. What the environment has already stays.
+/// Reads the file `.env`, if there is one, into the environment. Variables that are already set keep their values.
 ///
 /// The error is a sentence for the operator.
 pub fn read_env_file() -> Result<(), String> {
@@ -162,8 +164,8 @@ pub fn read_env_file() -> Result<(), String> {
 
 /// Reads the settings and the subcommand of this process.
 ///
-/// The error has been written to standard error, or is the help, written to standard output; its status is that of the
-/// process.
+/// On `Err`, the error (standard error) or the help (standard output) has already been written; the value is the exit
+/// status.
 pub fn parse() -> Result<Settings, u8> {
     let parsed = parser().try_get_matches().and_then(|matches| Settings::from_arg_matches(&matches));
     let error = match parsed {

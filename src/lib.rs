@@ -1,4 +1,4 @@
-//! Keeps the context of customer journeys: services, states and tasks, over PostgreSQL.
+//! Records the context of customer journeys (services, states and tasks) in PostgreSQL.
 //!
 //! Dependencies point one way only: [`http`] → [`store`] → [`domain`].
 

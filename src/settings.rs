@@ -18,7 +18,7 @@ use crate::postgres::EmbeddedSettings;
 use crate::store::{DatabaseAddress, LifetimeSettings, ReadSettings, StoreSettings, WriterSettings};
 use crate::traces::TraceArgs;
 
-/// Keeps the context of customer journeys: services, states and tasks, over PostgreSQL.
+/// Records the context of customer journeys (services, states and tasks) in PostgreSQL.
 ///
 /// Without a subcommand, runs the service. Each setting can be given as a flag, before or after the subcommand, as an
 /// environment variable, or in a file `.env` in the current directory, in this order of precedence.
@@ -114,11 +114,11 @@ pub struct DatabaseArgs {
     /// the one that accepts writes is used [default: the embedded PostgreSQL]
     #[arg(long, env, hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
-    /// File with the `DATABASE_URL` in its first line, for a secret that shall not be in the environment
+    /// File with the `DATABASE_URL` in its first line, to keep the secret out of the environment
     #[arg(long, env)]
     pub database_url_file: Option<PathBuf>,
-    /// PostgreSQL database for reports and for lists of services, such as a standby of `DATABASE_URL`. Their answers are as
-    /// old as it lags behind [default: that of the events]
+    /// PostgreSQL database for reports and for lists of services, such as a standby of `DATABASE_URL`. Their answers
+    /// lag behind by as much as that database does [default: that of the events]
     #[arg(long, env, hide_env_values = true)]
     pub read_database_url: Option<DatabaseUrl>,
     /// File with the `READ_DATABASE_URL` in its first line
@@ -131,15 +131,16 @@ pub struct DatabaseArgs {
     /// or under /usr/lib/postgresql/*/bin]
     #[arg(long, env)]
     pub postgres_bin_dir: Option<PathBuf>,
-    /// Maximum number of database connections for metadata, for look-ups of events, and for background jobs. Each writer has
-    /// another one of its own, and so has each read: see `READ_CONNECTIONS`
+    /// Maximum number of database connections for metadata, for look-ups of events, and for background jobs. Each
+    /// writer uses an additional connection, and so does each read: see `READ_CONNECTIONS`
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub database_connections: u32,
-    /// Maximum number of queries, reports and pages that are read at a time, each with a database connection of its own.
+    /// Maximum number of queries, reports and pages that run at a time, each with a database connection of its own.
     /// Further ones wait for a second and are then answered with 503 (overloaded)
     #[arg(long, env, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub read_connections: u32,
-    /// Maximum time that a query, report or page may take to be read, in seconds. It is then answered with 503 (`read_timeout`)
+    /// Maximum time that a query, report or page may run, in seconds; after that it is answered with 503
+    /// (`read_timeout`)
     #[arg(long, env, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub read_timeout: u64,
 }
@@ -204,8 +205,8 @@ pub struct AccessArgs {
     /// are answered with 429 [default: no limit]
     #[arg(long, env)]
     pub rate_limit: Option<NonZeroU32>,
-    /// Maximum number of passwords per second that are checked for each client address. Wrong passwords of a user also delay its
-    /// next check. 0 turns both limits off
+    /// Maximum number of passwords per second that are checked for each client address. Wrong passwords for a user
+    /// also delay that user's next check. 0 turns both limits off
     #[arg(long, env, default_value_t = 5)]
     pub password_rate_limit: u32,
     /// PEM file with the TLS certificate chain. It is reloaded on SIGHUP [default: no TLS]
@@ -270,12 +271,13 @@ fn log_level(text: &str) -> Result<String, String> {
 }
 
 impl Settings {
-    /// Says what is wrong about settings that are right each by itself.
+    /// Reports settings that are individually valid but do not fit together.
     pub fn check(&self) -> Result<(), String> {
         if self.access.tls_certificate.is_some() != self.access.tls_key.is_some() {
             return Err("TLS needs both TLS_CERTIFICATE (--tls-certificate) and TLS_KEY (--tls-key)".to_owned());
         }
-        // Only what reads the database needs its address, and only the service itself a decision on access.
+        // Only subcommands that use the database need its address, and only the service itself needs an access
+        // decision.
         match self.command {
             Some(Command::Completions { .. } | Command::Man { .. } | Command::Healthcheck) => Ok(()),
             Some(Command::Migrate { .. } | Command::AfterRestore { .. } | Command::User(_)) => {

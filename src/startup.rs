@@ -79,14 +79,14 @@ struct KeepPostgresRunning {
     is_down: bool,
 }
 
-/// How long the end of PostgreSQL may be the first sign of a stop: a supervisor that ends all processes of the service sends
-/// the same signal to both.
+/// How long to wait, after PostgreSQL has exited, for the service's own stop signal: a supervisor that ends all
+/// processes of the service sends the same signal to both.
 const STOP_NOTICE: Duration = Duration::from_millis(250);
 
 impl Job for KeepPostgresRunning {
     const NAME: &'static str = "embedded_postgresql";
     const INTERVAL: Duration = Duration::from_secs(1);
-    /// The recovery after a crash takes as long as it takes.
+    /// Crash recovery can take hours and must not be interrupted.
     const LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
 
     async fn run(&mut self) -> Result<Next, Failure> {

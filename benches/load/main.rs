@@ -48,7 +48,7 @@ async fn main() -> Result<()> {
             "storage" => bench.storage().await?,
             "lifetimes" => bench.lifetimes().await?,
             "settings" => bench.settings().await?,
-            other => bail!("BENCH_ONLY: expected some of {PARTS},conversation,log,lifetimes,settings, found {other}"),
+            other => bail!("BENCH_ONLY: expected some of {PARTS},conversation,log,settings, found {other}"),
         }
     }
     bench.report.finish()

@@ -43,8 +43,8 @@ impl End {
     /// The hash that two end events share if they have the same content. The order of extensions does not matter.
     /// Records, and the numbers in them, are compared as written.
     ///
-    /// Hashes are stored: the fields, their order and their encoding must never change. Structs are destructured in
-    /// full so that a new field has to be placed here, too.
+    /// Hashes are stored: the fields, their order and their encoding must never change. Structs are destructured
+    /// exhaustively, so a new field does not compile until it is placed here.
     fn hash(&self) -> Hash {
         // The timestamp is compared on its own, and only if the repeat has one.
         let Self { event, timestamp_given: _, state_id, expiration, disposition, extensions } = self;

@@ -1,4 +1,4 @@
-//! The once-only rules (docs/api.md §1): how a repeat of an event is told from a different event.
+//! The once-only rules (docs/api.md §1): how a repeat of an event is distinguished from a different event.
 
 use std::borrow::Cow;
 
@@ -19,8 +19,8 @@ pub type Hash = [u8; 16];
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// The digest from the hash of the event as read and of the body as sent. The end within a transition was never
-    /// sent by itself, so it has no `sent`.
+    /// The digest from the hash of the event as read and of the body as sent. An end within a transition has no
+    /// `sent`, since it was not sent as an event of its own.
     pub fn new(read: Hash, sent: Option<Hash>) -> Self {
         let mut both = [0; 32];
         both[..16].copy_from_slice(&read);
@@ -67,8 +67,8 @@ pub fn hash_sent(body: &Members<'_>, state_in_query: Option<StateId>) -> Hash {
 /// The time for which an idempotency key is kept.
 pub const KEY_LIFETIME: TimeDelta = TimeDelta::hours(24);
 
-/// An idempotency key. It makes a start or a transition repeatable: the same key with the same request is answered with
-/// the element that was started first.
+/// An idempotency key. It makes a start or a transition repeatable: the same key with the same request is answered
+/// with the element that the first request started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The key: 1 to 255 printable ASCII characters.

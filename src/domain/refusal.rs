@@ -13,8 +13,8 @@ pub enum Refusal {
     /// The element of the path does not exist.
     #[error("no such {}", .0.singular())]
     Unknown(Element),
-    /// The element has ended by a different event.
-    #[error("it ended at {ended_at} by a different event")]
+    /// A different event has already ended the element.
+    #[error("a different event ended it at {ended_at}")]
     AlreadyCompleted {
         /// The time of that end.
         ended_at: Timestamp,
@@ -45,7 +45,7 @@ pub struct OnRecord {
     pub service: bool,
     /// Whether the state that the body refers to exists in the service.
     pub state: bool,
-    /// Whether the element of the path, or with the drawn identifier, exists.
+    /// Whether the element exists that the path names, or that has the drawn identifier.
     pub element: bool,
     /// The size in bytes of the records that the command changes.
     pub recorded_bytes: Option<usize>,

@@ -1,6 +1,6 @@
-//! What one connection may make the service hold. actix-http reads and answers what a client sends, whether or not the
-//! client reads the answers. Here reading waits until answers are taken, so that a client that does not read them cannot
-//! fill the memory.
+//! Limits on the memory that one connection can make the service use. actix-http reads and answers what a client
+//! sends, whether or not the client reads the answers. Here reading waits until answers are taken, so that a client
+//! that does not read them cannot fill the memory.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -25,7 +25,7 @@ const UNSENT: usize = 8 * 1024;
 /// Estimated size of the head of an answer, in bytes.
 const HEAD: usize = 512;
 
-/// Requests of one HTTP/2 connection that may be in progress. The client is told.
+/// Requests of one HTTP/2 connection that may be in progress. The limit is announced to the client.
 pub(super) const STREAMS: u32 = 100;
 
 /// Requests of all HTTP/2 connections that may be in progress.
@@ -34,8 +34,8 @@ const ALL_STREAMS: usize = 2048;
 /// Requests that an HTTP/2 connection may have in progress even if there are too many on all connections.
 const FEW_STREAMS: u32 = 4;
 
-/// Bytes of bodies that a connection holds without taking them from what all share, so that small requests are received
-/// whatever others send.
+/// Bytes of bodies that a connection may hold without drawing on the shared budget, so that small requests are
+/// received whatever others send.
 const BODIES: usize = 8 * 1024;
 
 /// The requests in progress on all HTTP/2 connections.
@@ -59,7 +59,7 @@ pub(super) struct Flow {
     is_closed: Cell<bool>,
     /// True while the client does not take what was written.
     is_blocked: Cell<bool>,
-    /// True while a task waits that will let more be read.
+    /// True while a task that will allow more reading is scheduled.
     is_resuming: Cell<bool>,
     /// Bytes that may be read until the next flush, or, with HTTP/2, until the requests that were read have had their turn.
     readable: Cell<usize>,
@@ -109,7 +109,8 @@ impl Flow {
         }
         self.reader.set(Some(context.waker().clone()));
         if self.streams.is_some() && readable == 0 && !self.is_resuming.replace(true) {
-            // actix-http starts requests until nothing is left to read, and none of them runs before. This task runs afterwards.
+            // actix-http starts requests until nothing is left to read, and runs none of them before that. This task
+            // runs after them.
             let flow = Rc::clone(self);
             actix_web::rt::spawn(async move {
                 flow.is_resuming.set(false);
@@ -140,7 +141,7 @@ impl Flow {
         self.is_blocked.set(true);
     }
 
-    /// Notes that everything was written. actix-http says so each time it has done what it could.
+    /// Called when everything has been written; actix-http flushes whenever it can make no more progress.
     pub(super) fn flushed(&self) {
         self.unsent.set(0);
         let was_blocked = self.is_blocked.replace(false);
@@ -173,7 +174,8 @@ impl Flow {
         InProgress(Rc::clone(self))
     }
 
-    /// Waits until the client has taken the answers to its earlier requests. With HTTP/2 the client's windows do that.
+    /// Waits until the client has taken the answers to its earlier requests. With HTTP/2, flow-control windows take
+    /// care of this.
     pub(super) async fn room(&self) {
         if self.streams.is_some() {
             return;

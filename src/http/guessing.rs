@@ -1,5 +1,5 @@
-//! Protection against guessing passwords. A check takes 19 MiB and tens of milliseconds of CPU, so that it must not be had for
-//! nothing either.
+//! Protection against guessing passwords. Since a check costs 19 MiB and tens of milliseconds of CPU, the number of
+//! checks must be limited for that reason too.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ const WAITING: usize = 16;
 /// Password checks that an address may ask for at once after a pause.
 const BURST: NonZeroU32 = NonZeroU32::new(20).expect("it is not zero");
 
-/// Hashes of each check, whether the user exists or not, and whichever of two passwords matches: the time of an answer must not
-/// tell. Users with more passwords take longer.
+/// Hashes of each check, whether the user exists or not, and whichever of two passwords matches: the response time
+/// must not reveal which. Users with more passwords take longer.
 const HASHES: usize = 2;
 
 /// Wrong passwords of a user in a row, after which each further one doubles the time until the next check.

@@ -1,4 +1,4 @@
-//! The header `Idempotency-Key`, which makes starts and transitions safe to repeat (docs/api.md §1, Once only).
+//! The header `Idempotency-Key`, which makes starts and transitions safe to repeat (docs/api.md §1, Repeated requests).
 
 use std::pin::Pin;
 

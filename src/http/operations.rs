@@ -131,7 +131,7 @@ impl Operation {
 }
 
 /// Records a response that belongs to no operation. All unknown paths share one label, so that clients cannot create
-/// series; so do methods that the API does not use.
+/// series; methods that the API does not use likewise share the label `other`.
 pub(super) fn measure_unknown(method: &Method, status: StatusCode, elapsed: Duration) {
     let method = match *method {
         Method::GET | Method::POST | Method::PUT | Method::DELETE => method.as_str(),

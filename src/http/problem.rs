@@ -16,7 +16,7 @@ use crate::domain::violation::{Violation, Violations};
 use crate::log::with_causes;
 use crate::store::StoreError;
 
-/// Maximum number of violations that `detail` names; `errors` lists more.
+/// Maximum number of violations that `detail` names; `errors` may list more.
 const NAMED_IN_DETAIL: usize = 10;
 
 /// Maximum number of violations in `errors`. A body of 1 MB can have hundreds of thousands.

@@ -48,7 +48,7 @@ impl Store {
         written.await.map(drop)
     }
 
-    /// Ends a service, once (docs/api.md §2; §1, Once only).
+    /// Ends a service, once (docs/api.md §2; §1, Repeated requests).
     pub async fn complete_service(&self, service: ServiceId, body: &Members<'_>) -> Result<(), StoreError> {
         self.complete(&EndEvent::service(service, body), Command::CompleteService).await
     }

@@ -29,7 +29,7 @@ impl Store {
         started(id.await?)
     }
 
-    /// Ends a state, once (docs/api.md §2; §1, Once only).
+    /// Ends a state, once (docs/api.md §2; §1, Repeated requests).
     pub async fn complete_state(
         &self,
         service: ServiceId,

@@ -1,15 +1,15 @@
 //! Removal of learned values that nothing refers to any more, because the events that had them are gone or were refused.
 //!
-//! Nothing counts the references to a value: every event would pay for it. A *pass* walks over all rows instead, about once
-//! a day, and sets aside what it has not come upon. A value goes in two steps, a pass each:
+//! Nothing counts the references to a value, because every event would pay for it. Instead, a *pass* scans all rows
+//! about once a day to find values that no row uses. A value is removed in two steps, in separate passes:
 //!
-//! 1. It is *retired*. No look-up finds it from then on, and a new generation of values begins in the same transaction, so
-//!    that nodes forget what they know. Events that were validated before are not written, since the version of the
-//!    metadata has changed, too.
-//! 2. It is *removed* if a later pass has not come upon it either. That pass begins after every event has been written that
-//!    was under way when the value was retired. A value that one of them has stays retired.
+//! 1. It is *retired*. No look-up finds it from then on, and a new generation of values begins in the same transaction,
+//!    so that nodes drop their cached values. Events that were validated before are not written, since the version of
+//!    the metadata has changed, too.
+//! 2. It is *removed* if a later pass does not find it in use either. That pass begins only after all events in progress
+//!    when the value was retired have been written. A value that one of them uses stays retired.
 //!
-//! A pass that dies with its node has changed nothing that another pass does not take up.
+//! If a node dies during a pass, a later pass picks up whatever it left.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -36,7 +36,8 @@ const BETWEEN_PASSES: TimeDelta = TimeDelta::days(1);
 /// The time between two passes while a field is full.
 const BETWEEN_PASSES_IF_FULL: TimeDelta = TimeDelta::hours(1);
 
-/// How long a value stays retired at least: nodes of a version that does not forget values may still run.
+/// How long a value stays retired at least: nodes of an older version, which never drop cached values, may still be
+/// running.
 const RETIRED_FOR: TimeDelta = TimeDelta::days(1);
 
 /// The most values retired in a transaction.
@@ -128,7 +129,7 @@ struct Pass {
     unseen: HashSet<i32>,
     /// Retired values that it has not come upon.
     unseen_retired: HashSet<i32>,
-    /// What is walked over next. `None`: everything has been.
+    /// Where the scan continues; `None` once it is complete.
     at: Option<(Table, Key)>,
     retired: usize,
     removed: usize,
@@ -203,8 +204,8 @@ impl Pass {
 /// Waits until the events that are being written are committed. Returns false if that takes longer than 100 ms, since new
 /// ones wait meanwhile.
 ///
-/// An event has the lock on its table before it compares the version of the metadata. So one that is not waited for here
-/// sees that values have been retired, and is not written.
+/// An event has the lock on its table before it compares the version of the metadata. So an event that this does not
+/// wait for will see the changed version and not be written.
 async fn wait_for_events(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut barrier = pool.begin().await?;
     let locked = lock_elements(&mut barrier).await?;

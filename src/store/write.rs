@@ -1,5 +1,5 @@
-//! The write path of events: they are read against the metadata, validated and handed to the writer, and once more if
-//! the metadata change meanwhile.
+//! The write path of events: they are interpreted and validated against the metadata and handed to the writer; if the
+//! metadata change meanwhile, this is repeated.
 
 use super::batch::ElementColumn;
 use super::command::{Basis, Command, Write};
@@ -27,7 +27,7 @@ pub(super) struct Attempt<'a> {
 
 impl Store {
     /// Reads an event and writes its command. Returns the identifier of the element that it started, or that an earlier
-    /// request with the same idempotency key started (docs/api.md §1, Once only); 0 if it starts none.
+    /// request with the same idempotency key started (docs/api.md §1, Repeated requests); 0 if it starts none.
     ///
     /// `read` validates the event. It is called again if newer metadata may resolve the violations. `prepare` returns
     /// the command and the rows of its values.
@@ -76,7 +76,7 @@ impl Store {
                 Verdict::Done => return Ok(started_id),
                 Verdict::Repeated(id) => return Ok(id),
                 Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
-                // Nothing else keeps a start back that is validated against the newest metadata.
+                // If the metadata are current, the only remaining reason is that the drawn identifier is taken.
                 Verdict::Retry => taken += usize::from(!self.renew(&metadata).await?),
             }
         }
@@ -109,7 +109,7 @@ impl Store {
             },
         );
         match written.await {
-            // A repeat is recognized although the metadata have changed since, so that it is no longer valid.
+            // A repeat is recognised even if a metadata change has made the event invalid.
             Err(StoreError::Invalid(violations)) if violations.concerns_metadata() => {
                 let recorded = Box::pin(with_timeout(self.recorded_end(end.key))).await?;
                 let repeated = recorded.is_some_and(|recorded| end.is_on_record(&recorded));

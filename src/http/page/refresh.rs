@@ -1,4 +1,4 @@
-//! When a page that refreshes has changed.
+//! Decides when a page that refreshes itself counts as changed.
 
 use std::fmt::Debug;
 
@@ -9,8 +9,8 @@ use super::assets;
 use super::steps::{Step, Steps};
 use crate::domain::time::Timestamp;
 
-/// The part of its length by which an open bar grows before the page is sent again. The script counts durations on
-/// meanwhile.
+/// The page is sent again when an open bar has grown by about one eighth (1 / `GROWTH`) of its length. Until then the
+/// script advances the durations.
 const GROWTH: i64 = 8;
 
 /// The tag of the page of a journey. It changes with what is recorded, when a step exceeds its estimate, and when an open

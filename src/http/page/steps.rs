@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 /// How far clocks may be apart, in milliseconds, before a time is marked as one that cannot be right.
 const TOLERANCE: i64 = 1000;
 
-/// The shortest wait that is labelled, in milliseconds, and as a part of the length of the service.
+/// The shortest wait that is labelled, in milliseconds, and as a fraction (1 / `LEAST_PART`) of the service's duration.
 const SHORTEST_WAIT: i64 = 1000;
 const LEAST_PART: i64 = 50;
 
@@ -94,7 +94,7 @@ impl Step {
         (over > 0 && self.fault.is_none()).then_some(over)
     }
 
-    /// The name of the row in the page: unique in it.
+    /// The row's anchor, unique within the page.
     pub(super) fn anchor(&self, service: ServiceId) -> String {
         match self.element {
             Element::Service => format!("service-{service}"),

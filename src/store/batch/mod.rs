@@ -1,7 +1,8 @@
-//! The set-based statements of a batch, one for each kind of command.
+//! The set-based statements of a batch, one for each kind of command (two for transitions).
 //!
-//! Each statement is one round trip. It inserts a fact, with its extensions, for every command that is consistent with
-//! recorded data, and returns the keys of these rows. The reasons why the others were not written are read afterwards.
+//! Each statement is one round trip. It inserts a fact, with its extensions, for every command that is consistent
+//! with recorded data, and returns the keys of these rows. The reasons why the others were not written are determined
+//! afterwards.
 
 mod columns;
 mod keys;
@@ -182,7 +183,7 @@ impl<'a> Batch<'a> {
         Ok(written)
     }
 
-    /// Runs starts before ends, since a batch may contain both for one element's service or state.
+    /// Runs starts before ends, since one batch may start a service or state and also end something in it.
     async fn run(&self, connection: &mut PgConnection, basis: Basis) -> Result<HashSet<ElementKey>, sqlx::Error> {
         let mut written = HashSet::new();
         macro_rules! run {

@@ -11,7 +11,7 @@ use crate::domain::task::{StartTask, TaskDetails};
 use crate::store::command::Basis;
 use crate::store::values::ValueIds;
 
-/// Inserts tasks of existing services, if the state that they name exists, too. Returns the keys of those that were
+/// Inserts tasks whose service exists, and whose state exists if they name one. Returns the keys of those that were
 /// inserted.
 pub(super) async fn start_tasks(
     connection: &mut PgConnection,

@@ -27,7 +27,7 @@ pub(in crate::store) struct RemoveServices {
     pool: PgPool,
     pace: Pace,
     cause: Cause,
-    /// The place in the order of the cause.
+    /// How far the walk through the current cause's index has come.
     after: (DateTime<Utc>, i64),
     /// Services removed since the second step was last taken.
     waiting: i64,
@@ -199,8 +199,8 @@ async fn remove_services(transaction: &mut PgConnection, services: &[i64]) -> Re
     Ok(rows.try_into().unwrap_or_default())
 }
 
-/// Removes ends and extensions of services that were removed before. Returns the number of services that are done: 0 if
-/// an event takes long to be written.
+/// Removes ends and extensions of services that were removed before. Returns the number of services that are done: 0
+/// if an event takes too long to be written.
 async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
     let services = sqlx::query_scalar!(
         "-- services_with_remains\nselect service_id from deleted_services order by service_id limit $1",
@@ -247,12 +247,12 @@ impl MeasureRemoval {
         describe_gauge!(
             OVERDUE,
             Unit::Seconds,
-            "Time for which the oldest service that has expired, or was deleted, has been waiting for its removal; 0: none is."
+            "How long the oldest expired or deleted service has been waiting for removal; 0 if none is waiting."
         );
         Self { pool, clock, deleted: None }
     }
 
-    /// When the removal of the first deleted service was first waited for. No deleted service has a time of its own.
+    /// When this node first saw the current first deleted service waiting. Deleted services carry no deletion time.
     fn deleted_since(&mut self, first: Option<i64>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if self.deleted.map(|(service, _)| service) != first {
             self.deleted = first.map(|service| (service, now));

@@ -70,7 +70,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Connects and starts the loops. They are connected first, so that no event has to wait for it.
+    /// Connects and starts the loops. Connecting first means that no event has to wait for a connection.
     pub(super) async fn start(
         database: &Arc<Database>,
         settings: WriterSettings,
@@ -86,7 +86,7 @@ impl Writer {
             let alarm = jobs.alarm("writer");
             loops.spawn(async move {
                 flusher.run().await;
-                // Without this, the alarm goes off when the task ends: the loop has panicked.
+                // Reached only if the loop ended normally; if it panicked, dropping the alarm raises it.
                 alarm.disarm();
             });
             queues.push(sender);
@@ -102,7 +102,7 @@ impl Writer {
         describe_histogram!(metric::FLUSH, Unit::Seconds, "Time from the start of a batch to its commit.");
         describe_counter!(metric::REFUSED, "Commands refused because of what is on record.");
         describe_counter!(metric::ALONE, "Commands written one by one because their batch failed.");
-        // It should stay at 0. That can only be seen if it is present from the start.
+        // It should stay at 0, which is visible only if the series exists from the start.
         counter!(metric::ALONE).increment(0);
     }
 
