@@ -8,6 +8,8 @@ use opentelemetry::trace::{Link, Span as _, SpanContext, SpanKind, Status, Trace
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::Span;
+use tokio::task::futures::TaskLocalFuture;
+use tokio_util::either::Either;
 
 use super::TRACER;
 
@@ -18,11 +20,11 @@ tokio::task_local! {
     static CURRENT: TraceContext;
 }
 
-/// Runs a future as a part of a span.
-pub async fn within<F: Future>(span: Option<TraceContext>, future: F) -> F::Output {
+/// Runs a future as a part of a span. Without one this costs nothing: the future is not copied into another.
+pub fn within<F: Future>(span: Option<TraceContext>, future: F) -> Either<TaskLocalFuture<TraceContext, F>, F> {
     match span {
-        Some(span) => CURRENT.scope(span, future).await,
-        None => future.await,
+        Some(span) => Either::Left(CURRENT.scope(span, future)),
+        None => Either::Right(future),
     }
 }
 

@@ -1,5 +1,5 @@
-//! HTML pages: what is open now, customer journeys, the dashboard, and pages for administrators. The server renders whole pages, which work without scripts; a small
-//! script refreshes open items and shows details in place.
+//! HTML pages: what is open now, customer journeys, the dashboard, and pages for administrators. The server renders whole
+//! pages, which work without scripts; a small script refreshes open items and shows details in place.
 //!
 //! Data from applications appears as text, never as markup: `maud` builds every page and escapes all values.
 
