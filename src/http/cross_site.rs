@@ -39,9 +39,10 @@ fn foreign() -> Problem {
 
 /// The origin of the page: that of `Origin`, or else of `Referer`.
 fn origin(headers: &HeaderMap) -> Option<&str> {
-    if let Some(origin) = headers.get(header::ORIGIN) {
-        // One that is not text is no origin that is allowed.
-        return Some(origin.to_str().unwrap_or("null"));
+    let mut origins = headers.get_all(header::ORIGIN);
+    if let Some(origin) = origins.next() {
+        // One that is not text is no origin that is allowed, and neither are several.
+        return Some(origin.to_str().ok().filter(|_| origins.next().is_none()).unwrap_or("null"));
     }
     let referer = headers.get(header::REFERER)?.to_str().ok()?;
     let (scheme, rest) = referer.split_once("://")?;

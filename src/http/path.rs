@@ -42,7 +42,12 @@ pub(super) fn forwarded_prefix(headers: &HeaderMap) -> String {
 /// another server.
 fn is_prefix(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
-    text.len() <= MAX_FORWARDED && text.starts_with('/') && !text.contains("//") && text.bytes().all(is_plain)
+    let is_step = |part: &str| matches!(part, "." | "..");
+    text.len() <= MAX_FORWARDED
+        && text.starts_with('/')
+        && !text.contains("//")
+        && !text.split('/').any(is_step)
+        && text.bytes().all(is_plain)
 }
 
 /// A page whose addresses of this service have the prefix. Text in pages is escaped, so that these attributes are always
@@ -51,7 +56,7 @@ pub(super) fn with_prefix(page: String, prefix: &str) -> String {
     if prefix.is_empty() {
         return page;
     }
-    [" href=\"", " src=\"", " action=\""]
+    [" href=\"", " src=\"", " action=\"", " data-load=\""]
         .iter()
         .fold(page, |page, attribute| page.replace(&format!("{attribute}/"), &format!("{attribute}{prefix}/")))
 }
@@ -76,8 +81,21 @@ mod tests {
         assert_eq!(forwarded(&["/context"]), "/context");
         assert_eq!(forwarded(&["/a/b-1.0_~/"]), "/a/b-1.0_~");
         assert_eq!(forwarded(&["/a, /b/", "/c"]), "/a/b/c");
-        for value in ["", "/", "context", "//evil.example", "/a//b", "/\"><script>", "/a?b", "/a#b", "http://a", "/%2f"]
-        {
+        for value in [
+            "",
+            "/",
+            "context",
+            "//evil.example",
+            "/a//b",
+            "/\"><script>",
+            "/a?b",
+            "/a#b",
+            "http://a",
+            "/%2f",
+            "/..",
+            "/a/../b",
+            "/.",
+        ] {
             assert_eq!(forwarded(&[value]), "", "{value}");
         }
     }

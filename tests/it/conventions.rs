@@ -209,9 +209,18 @@ async fn what_a_client_has_already_is_not_sent_again() {
     let page = app.get("/journey").await.is(200).body;
     let asset = page.as_str().unwrap().split('"').find(|text| text.ends_with("page.css")).unwrap();
     let genesys = "/genesys/1/cs/openapi.json";
-    for path in
-        ["/openapi.json", genesys, "/docs/", "/docs/swagger-ui.css", asset, "/journey", "/journey?q=00K7", "/dashboard"]
-    {
+    for path in [
+        "/openapi.json",
+        genesys,
+        "/docs/",
+        "/docs/swagger-ui.css",
+        asset,
+        "/journey",
+        "/journey?q=00K7",
+        "/dashboard",
+        "/journey/services/1",
+        "/openapi-3.0.json",
+    ] {
         let (status, headers, _) = get(&app, path, &[]).await;
         let tag = headers["etag"].to_str().unwrap();
         assert_eq!(status, 200, "{path}");
@@ -313,7 +322,8 @@ async fn links_lead_through_the_path_of_the_proxy() {
         ["/", "/list", "/journey", "/journey?q=/journey", "/journey/services/1", "/dashboard", "/journey/services/77"]
     {
         let page = app.send_with(Method::GET, path, &[prefix], None).await.body.as_str().unwrap().to_owned();
-        let addresses = ["href=\"", "src=\"", "action=\""].into_iter().flat_map(|name| page.split(name).skip(1));
+        let addresses =
+            ["href=\"", "src=\"", "action=\"", "data-load=\""].into_iter().flat_map(|name| page.split(name).skip(1));
         let addresses: Vec<_> = addresses.map(|rest| rest.split('"').next().unwrap()).collect();
         assert!(addresses.len() > 5, "{page}");
         for address in addresses.iter().filter(|address| !address.starts_with('#')) {

@@ -13,7 +13,7 @@ use super::super::query::NoParameters;
 use super::super::{services, states, tasks};
 use super::format::{self, Outcome, chip, name};
 use super::layout::{self, Here};
-use super::links;
+use super::{links, refresh};
 use crate::domain::element::Lifecycle;
 use crate::domain::event::Event;
 use crate::domain::extension::SchemaDefinition;
@@ -117,7 +117,15 @@ fn link_to_state(service: ServiceId, state: StateId) -> Markup {
 async fn page(shown: Shown) -> Result<HttpResponse, Problem> {
     let word = shown.element.singular();
     let title = format!("{}, {word} {}", format::kind(&shown.lifecycle, word), shown.id);
-    layout::answer_elsewhere(title, Here::Journey, move || article(&shown)).await
+    layout::answer_tagged(title, Here::Journey, move || {
+        let lifecycle = &shown.lifecycle;
+        let open_for = shown.now.millis() - lifecycle.started.timestamp.millis();
+        let own: Vec<_> = shown.own.iter().map(|(name, text)| (name, &text.0)).collect();
+        let content = (&shown.json, lifecycle, own, &shown.schemas);
+        let tag = refresh::tag_of_element(&content, lifecycle.completed.is_none().then_some(open_for));
+        (article(&shown), tag)
+    })
+    .await
 }
 
 fn article(shown: &Shown) -> Markup {

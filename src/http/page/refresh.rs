@@ -26,9 +26,19 @@ pub(super) fn tag(content: &impl Debug, of_services: &[Steps], now: Timestamp) -
     tag_of(format!("{:?}", (version, content, of_services, growth)).as_bytes())
 }
 
+/// The tag of the page of an element. It changes with what is recorded, and when the time for which the element has been
+/// open has grown by a part of itself.
+pub(super) fn tag_of_element(content: &impl Debug, open_for: Option<i64>) -> EntityTag {
+    let version = (assets::version(), env!("CARGO_PKG_VERSION"));
+    tag_of(format!("{:?}", (version, content, open_for.map(steps_of_growth))).as_bytes())
+}
+
 /// A number that changes when the longest of open steps has grown enough.
 fn growth<'a>(open: impl Iterator<Item = &'a Step>, now: Timestamp) -> i64 {
-    let longest = open.map(|step| step.duration(now)).max().unwrap_or_default();
+    steps_of_growth(open.map(|step| step.duration(now)).max().unwrap_or_default())
+}
+
+fn steps_of_growth(longest: i64) -> i64 {
     // Powers of two: the boundaries do not depend on when the page is asked for.
     let step = (longest / GROWTH).max(1);
     let step = 1_i64 << step.ilog2();
