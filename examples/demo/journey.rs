@@ -61,7 +61,7 @@ impl Journey {
         let channel = *random.choice(&["voice", "voice", "chat", "web", "web", "app", "email"]).unwrap_or(&"web");
         let change = random.u8(0..5) == 0;
         let mut start = json!({"service_type": if change { "change a booking" } else { "book a hotel" }, "media_type": channel,
-            "est_duration": if change { 4 * 60 } else { 12 * 60 },
+            "est_duration": if change { 6 * 60 } else { 15 * 60 },
             "interaction_id": format!("{:012X}", random.u64(..1 << 48)),
             "Trip": {"city": random.choice(CITIES), "arrival": format!("2027-0{}-1{}", random.u8(1..10), random.u8(0..10)),
                      "nights": random.u8(1..12), "guests": random.u8(1..5)}});

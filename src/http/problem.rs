@@ -100,7 +100,7 @@ codes! {
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service is overloaded";
     /// The read exceeds its time limit.
     ReadTimeout = "read_timeout", SERVICE_UNAVAILABLE, "The query, report or page takes too long";
-    /// A transaction that reads the view of the schema is open.
+    /// A transaction that reads the view of the schema is open, or another view depends on it.
     ViewInUse = "view_in_use", SERVICE_UNAVAILABLE, "The reporting view of the schema is in use";
     /// The database is unreachable, or the outcome of a commit is unknown.
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "The database is unavailable";
@@ -371,7 +371,7 @@ impl From<StoreError> for Problem {
             StoreError::UnknownBusinessAttribute => Code::UnknownBusinessAttribute,
             StoreError::Overloaded(_) => Code::Overloaded,
             StoreError::ReadTimeout(_) => Code::ReadTimeout,
-            StoreError::ViewInUse(_) => Code::ViewInUse,
+            StoreError::ViewInUse(_) | StoreError::ViewNeeded(_) => Code::ViewInUse,
             StoreError::TooLarge { .. } => return Self::invalid_query("extensions", error.to_string()),
             StoreError::Unavailable(_) => Code::DatabaseUnavailable,
             StoreError::Corrupt { .. } | StoreError::Database(_) => {

@@ -39,6 +39,9 @@ pub enum StoreError {
     /// An open transaction reads the reporting view of this name, so that the view cannot be dropped.
     #[error("a transaction that reads the view reporting.{0} is open; nothing was changed")]
     ViewInUse(String),
+    /// Something that is not ours, such as an analyst's view, depends on the reporting view of this name.
+    #[error("another view depends on the view reporting.{0}: drop it first; nothing was changed")]
+    ViewNeeded(String),
     /// The database cannot be reached, or it is unknown whether it committed.
     #[error("the database is unavailable")]
     Unavailable(#[source] Option<sqlx::Error>),
@@ -130,6 +133,14 @@ pub(super) fn is_recovery_conflict(error: &sqlx::Error) -> bool {
 /// Returns whether a statement exceeded its time limit.
 pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
     has_code(error, QUERY_CANCELED)
+}
+
+/// PostgreSQL's code of a `drop` of something on which something else depends.
+const DEPENDENT_OBJECTS_STILL_EXIST: &str = "2BP01";
+
+/// Returns whether something else depends on what was to be dropped.
+pub(super) fn is_needed(error: &sqlx::Error) -> bool {
+    has_code(error, DEPENDENT_OBJECTS_STILL_EXIST)
 }
 
 /// Returns whether a lock was not granted in time.

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use sqlx::{Postgres, Transaction};
 
 use super::batch::ElementColumn;
-use super::error::is_lock_timeout;
+use super::error::{is_lock_timeout, is_needed};
 use super::{Store, StoreError, reporting};
 use crate::domain::extension::{AttributeDefinition, Schema, SchemaDefinition, SchemaId, UniqueDefinition, ValueKind};
 use crate::domain::ids::Element;
@@ -171,8 +171,12 @@ impl Store {
         let schema_id = deleted.ok_or(StoreError::UnknownExtension)?;
         reporting::limit_wait_for_view(&mut transaction).await?;
         reporting::drop_view(&mut transaction, SchemaId(schema_id)).await.map_err(|error| {
-            let in_use = || StoreError::ViewInUse(reporting::view_of(element, name));
-            if is_lock_timeout(&error) { in_use() } else { error.into() }
+            let view = reporting::view_of(element, name);
+            match error {
+                error if is_lock_timeout(&error) => StoreError::ViewInUse(view),
+                error if is_needed(&error) => StoreError::ViewNeeded(view),
+                error => error.into(),
+            }
         })?;
         reporting::lift_wait_for_view(&mut transaction).await?;
         self.commit_metadata(transaction).await?;

@@ -396,5 +396,10 @@ async fn while_a_view_is_being_read_its_schema_stays_and_other_readers_do_not_wa
     assert!(refused.body["detail"].as_str().unwrap().contains("reporting.task_survey"), "{}", refused.body);
     app.get(&schema).await.is(200);
     analyst.rollback().await.unwrap();
+    app.database.administer_inside("create view stars as select * from reporting.task_survey").await;
+    let refused = app.delete(&schema).await;
+    let refused = refused.refused(503, "view_in_use");
+    assert!(refused.body["detail"].as_str().unwrap().contains("another view depends"), "{}", refused.body);
+    app.database.administer_inside("drop view stars").await;
     app.delete(&schema).await.is(204);
 }
