@@ -9,7 +9,7 @@ use argon2::password_hash::rand_core::{OsRng, RngCore};
 
 use super::database::{Missing, with_database};
 use crate::cli::{AddUser, UserCommand};
-use crate::domain::access::{CredentialKind, SecretHash, is_user_name};
+use crate::domain::access::{Credential, CredentialKind, MOST_PASSWORDS, SecretHash, is_user_name};
 use crate::domain::clock::SystemClock;
 use crate::settings::Settings;
 use crate::store::{self, DatabaseAddress, Store};
@@ -40,6 +40,12 @@ async fn run_on(settings: &Settings, database: DatabaseAddress, command: &UserCo
 
 async fn add(store: &Store, AddUser { name, role, token, password_stdin }: &AddUser) -> Result<()> {
     ensure!(is_user_name(name), "a user name has 1 to 64 characters and no control characters or colons");
+    let is_password = |one: &&Credential| one.name == *name && one.kind == CredentialKind::Password;
+    let passwords = store.credentials().iter().filter(is_password).count();
+    ensure!(
+        *token || passwords < MOST_PASSWORDS,
+        "{name} has {passwords} passwords already: remove one first (`user list` has their numbers)"
+    );
     let (kind, secret) = match (token, password_stdin) {
         (true, _) => (CredentialKind::Token, random() + &random()),
         (false, true) => (CredentialKind::Password, password_of_stdin()?),

@@ -9,6 +9,9 @@ use argon2::{Argon2, password_hash};
 /// The most characters of a user name.
 const MAX_NAME: usize = 64;
 
+/// The most passwords of a user: an old one, and the new one that replaces it. Checks take as long for every user.
+pub const MOST_PASSWORDS: usize = 2;
+
 /// A role. Each role includes the rights of those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {

@@ -69,12 +69,16 @@ pub(super) struct Held {
     flow: Option<Rc<Flow>>,
     of_connection: usize,
     shared: Shared,
+    /// The length of a body whose end actix-http does not see: it takes what follows `Upgrade: websocket` for another protocol.
+    length: Option<usize>,
 }
 
 impl Held {
     pub(super) fn by(request: &HttpRequest) -> Self {
         let flow = request.conn_data::<Rc<Flow>>().cloned();
-        Self { flow, of_connection: 0, shared: Shared::of(request) }
+        let offers_upgrade = request.headers().contains_key(header::UPGRADE);
+        let length = || usize::try_from(content_length(request)?).ok();
+        Self { flow, of_connection: 0, shared: Shared::of(request), length: offers_upgrade.then(length).flatten() }
     }
 
     /// Holds other memory instead.
@@ -96,7 +100,8 @@ impl Held {
         let _receiving = self.flow.as_ref().map(Flow::receive);
         let mut payload = pin!(BodyStream::new(payload));
         let mut body = Vec::new();
-        while let Some(chunk) = poll_fn(|context| payload.as_mut().poll_next(context)).await {
+        while self.length.is_none_or(|length| body.len() < length) {
+            let Some(chunk) = poll_fn(|context| payload.as_mut().poll_next(context)).await else { break };
             let chunk = chunk.map_err(|_| incomplete())?;
             let length = body.len() + chunk.len();
             if length > limit {
@@ -109,6 +114,7 @@ impl Held {
             }
             body.extend_from_slice(&chunk);
         }
+        body.truncate(self.length.unwrap_or(usize::MAX));
         Ok(body)
     }
 }
@@ -123,12 +129,14 @@ impl Drop for Held {
 
 /// Refuses a body whose `Content-Length` is above the limit, before any of it is received.
 pub(super) fn check_length(request: &HttpRequest, limit: usize) -> Result<(), Problem> {
-    let length =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= limit)) {
+    if content_length(request).is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= limit)) {
         return Ok(());
     }
     Err(too_large())
+}
+
+fn content_length(request: &HttpRequest) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The refusal of a body that is too large.

@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use super::problem::{Code, Problem};
-use crate::domain::access::{Credential, SecretHash};
+use crate::domain::access::{Credential, MOST_PASSWORDS, SecretHash};
 
 /// Password checks that run at the same time.
 const CHECKS: usize = 2;
@@ -21,9 +21,9 @@ const WAITING: usize = 16;
 /// Password checks that an address may ask for at once after a pause.
 const BURST: NonZeroU32 = NonZeroU32::new(20).expect("it is not zero");
 
-/// Hashes of each check, whether the user exists or not, and whichever of two passwords matches: the response time
-/// must not reveal which. Users with more passwords take longer.
-const HASHES: usize = 2;
+/// Hashes of each check, whether the user exists or not, and whichever password matches: the response time must not reveal
+/// which.
+const HASHES: usize = MOST_PASSWORDS;
 
 /// Wrong passwords of a user in a row, after which each further one doubles the time until the next check.
 const PATIENCE: u32 = 5;

@@ -33,7 +33,8 @@ pub(super) async fn answer(
     let taken = Taken::of(&request);
     normalization::normalize(&mut request);
     let may_be_compressed = compression::is_accepted(request.request());
-    let offers_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
+    let offers_upgrade =
+        request.head().connection_type() == ConnectionType::Upgrade || request.headers().contains_key(header::UPGRADE);
     let mut response = match admit(&request).await {
         Ok(()) => traces::within(taken.trace(), unless_abandoned(request, next)).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),

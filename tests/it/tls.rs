@@ -150,6 +150,11 @@ async fn users_are_added_whether_the_service_runs_or_not() {
     assert!(user(directory.path(), &["remove", "ivr", "--id", "2"]).0);
     assert!(!user(directory.path(), &["remove", "nobody"]).0);
     assert!(!user(directory.path(), &["add", "a:b", "--role", "reader"]).0);
+    assert!(
+        user(directory.path(), &["add", "ivr", "--role", "reader"]).0,
+        "the new password, before the old one is removed"
+    );
+    assert!(!user(directory.path(), &["add", "ivr", "--role", "reader"]).0, "a third one");
     let line = program.line_with("get_server_status");
     assert!(!line.contains(&token) && !line.contains(&password), "{line}");
     program.stop();

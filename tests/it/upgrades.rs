@@ -27,6 +27,8 @@ async fn an_offer_of_another_protocol_is_passed_over_and_the_answer_says_what_be
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n",
         "Connection: keep-alive, Upgrade\r\nUpgrade: h2c\r\n",
         "Connection: upgrade\r\nUpgrade: TLS/1.3\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+        "Connection: keep-alive\r\nUpgrade: websocket\r\n",
     ] {
         let mut stream = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -41,5 +43,5 @@ async fn an_offer_of_another_protocol_is_passed_over_and_the_answer_says_what_be
         assert!(answer.starts_with("http/1.1 201"), "{answer}");
         assert!(answer.contains("\r\nconnection: close\r\n") && !answer.contains("upgrade"), "{answer}");
     }
-    assert_eq!(app.value::<i64>("select count(*) from services").await, 3);
+    assert_eq!(app.value::<i64>("select count(*) from services").await, 5);
 }
