@@ -40,8 +40,8 @@ pub struct End {
 }
 
 impl End {
-    /// The hash that two end events share if they have the same content. The order of extensions does not matter.
-    /// Records, and the numbers in them, are compared as written.
+    /// The hash that two end events share if they have the same content. The order of extensions, and of
+    /// the members of a record, does not matter. The order of records and the spelling of numbers do.
     ///
     /// Hashes are stored: the fields, their order and their encoding must never change. Structs are destructured
     /// exhaustively, so a new field does not compile until it is placed here.

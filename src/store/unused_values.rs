@@ -125,7 +125,7 @@ type Key = (i64, ElementColumn, i32);
 const BEFORE_ALL: Key = (i64::MIN, ElementColumn::Service, i32::MIN);
 
 struct Pass {
-    /// Values in use that the pass has not come upon.
+    /// Values that are not retired, and that the pass has not come upon.
     unseen: HashSet<i32>,
     /// Retired values that it has not come upon.
     unseen_retired: HashSet<i32>,
