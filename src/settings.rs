@@ -85,6 +85,9 @@ pub struct HttpArgs {
     /// connection. Further ones are answered with 503 (overloaded)
     #[arg(long, env, default_value_t = 32 * 1024 * 1024, value_parser = at_least_one)]
     pub max_body_memory: usize,
+    /// Maximum size of all large answers that wait for their clients, in bytes. Further ones are replaced by 503 (overloaded)
+    #[arg(long, env, default_value_t = 64 * 1024 * 1024, value_parser = at_least_one)]
+    pub max_answer_memory: usize,
     /// Whether HTTP/2 is offered on connections with TLS
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set)]
     pub http2: bool,
@@ -366,6 +369,7 @@ impl Settings {
             workers: self.http.http_workers.unwrap_or_else(cores),
             max_body_bytes: self.http.max_body_bytes,
             max_body_memory: self.http.max_body_memory,
+            max_answer_memory: self.http.max_answer_memory,
             http2: self.http.http2,
             shutdown_timeout: self.http.shutdown_timeout,
             request_timeout: Duration::from_secs(self.http.request_timeout),

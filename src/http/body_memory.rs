@@ -1,67 +1,73 @@
 //! The memory of request bodies: what all connections together may hold (docs/api.md §1, Errors).
 
 use std::future::poll_fn;
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
 
 use actix_web::HttpRequest;
 use actix_web::body::{BodyStream, MessageBody};
 use actix_web::dev::Payload;
 use actix_web::http::header;
+use tokio::sync::Semaphore;
 
+use super::budget::{Budget, Share};
 use super::flow::Flow;
 use super::problem::{Code, Problem};
 
-/// The limit for all bodies, to be registered as application data.
-#[derive(Debug)]
+/// The limits for all bodies, to be registered as application data.
+#[derive(Debug, Clone)]
 pub(super) struct BodyMemory {
-    limit: usize,
-    used: AtomicUsize,
+    budget: Arc<Budget>,
+    /// Bodies that are unpacked at a time, for each of which a thread is needed.
+    pub(super) unpacking: Arc<Semaphore>,
 }
 
 impl BodyMemory {
     /// A limit in bytes.
-    pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicUsize::new(0) })
-    }
-
-    fn take(&self, bytes: usize) -> Result<(), Problem> {
-        let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
-        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        let refused = |_| Problem::new(Code::Overloaded, "the bodies of all requests are larger than MAX_BODY_MEMORY");
-        taken.map(drop).map_err(refused)
+    pub(super) fn new(limit: usize) -> Self {
+        let threads = available_parallelism().map_or(1, NonZeroUsize::get);
+        Self { budget: Budget::new(limit), unpacking: Arc::new(Semaphore::new(threads)) }
     }
 }
 
 /// Memory of one body that all share. It is given back when this is dropped.
-pub(super) struct Shared {
-    memory: Option<Arc<BodyMemory>>,
-    bytes: usize,
-}
+pub(super) struct Shared(Option<Share>);
 
 impl Shared {
     pub(super) fn of(request: &HttpRequest) -> Self {
-        Self { memory: request.app_data::<Arc<BodyMemory>>().cloned(), bytes: 0 }
+        Self(request.app_data::<BodyMemory>().map(|memory| Share::of(Arc::clone(&memory.budget))))
     }
 
     /// Takes so many more bytes.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
-        if let Some(memory) = &self.memory {
-            memory.take(bytes)?;
-            self.bytes += bytes;
+        if self.0.as_mut().is_none_or(|share| share.grow(bytes)) {
+            return Ok(());
         }
-        Ok(())
+        Err(Problem::new(Code::Overloaded, "the bodies of all requests are larger than MAX_BODY_MEMORY"))
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        if let Some(memory) = &self.memory {
-            memory.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        }
+/// Adds a chunk to a body of at most `limit` bytes, after `grow` has taken the memory that it needs.
+pub(super) fn append(
+    body: &mut Vec<u8>,
+    chunk: &[u8],
+    limit: usize,
+    grow: impl FnOnce(usize) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let length = body.len() + chunk.len();
+    if length > limit {
+        return Err(too_large());
     }
+    if length > body.capacity() {
+        let capacity = length.max(body.capacity().saturating_mul(2)).min(limit);
+        grow(capacity - body.capacity())?;
+        body.reserve_exact(capacity - body.len());
+    }
+    body.extend_from_slice(chunk);
+    Ok(())
 }
 
 /// Memory of one body: what its connection may hold by itself, and beyond that what all share.
@@ -103,16 +109,7 @@ impl Held {
         while self.length.is_none_or(|length| body.len() < length) {
             let Some(chunk) = poll_fn(|context| payload.as_mut().poll_next(context)).await else { break };
             let chunk = chunk.map_err(|_| incomplete())?;
-            let length = body.len() + chunk.len();
-            if length > limit {
-                return Err(too_large());
-            }
-            if length > body.capacity() {
-                let capacity = length.max(body.capacity().saturating_mul(2)).min(limit);
-                self.grow(capacity - body.capacity())?;
-                body.reserve_exact(capacity - body.len());
-            }
-            body.extend_from_slice(&chunk);
+            append(&mut body, &chunk, limit, |bytes| self.grow(bytes))?;
         }
         body.truncate(self.length.unwrap_or(usize::MAX));
         Ok(body)
@@ -147,24 +144,4 @@ pub(super) fn too_large() -> Problem {
 /// The refusal of a body that ended too early.
 pub(super) fn incomplete() -> Problem {
     Problem::new(Code::InvalidJson, "line 1, column 1: the body ended before it was complete")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{BodyMemory, Shared};
-
-    #[test]
-    fn memory_is_refused_beyond_the_limit_and_given_back() {
-        let memory = BodyMemory::new(100);
-        let part = || Shared { memory: Some(std::sync::Arc::clone(&memory)), bytes: 0 };
-        let (mut first, mut second) = (part(), part());
-        first.grow(60).unwrap();
-        assert!(second.grow(41).is_err());
-        second.grow(40).unwrap();
-        assert!(first.grow(1).is_err());
-        drop(second);
-        first.grow(40).unwrap();
-        drop(first);
-        part().grow(100).unwrap();
-    }
 }

@@ -1,6 +1,7 @@
 //! Compression with gzip: of answers to `GET`, and of bodies that callers send (docs/api.md §1, Bodies).
 
 use std::io::Read;
+use std::sync::Arc;
 
 use actix_http::encoding::Encoder;
 use actix_web::body::{BodySize, EitherBody, MessageBody};
@@ -10,7 +11,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, web};
 use flate2::read::MultiGzDecoder;
 
-use super::body_memory::{Held, Shared, incomplete, too_large};
+use super::body_memory::{BodyMemory, Held, Shared, append, incomplete};
 use super::problem::{Code, Problem};
 
 /// The least number of bytes of a body that is compressed. Smaller ones fit into a packet as they are.
@@ -103,8 +104,16 @@ pub(super) async fn unpacked(
     if packed.is_empty() {
         return Ok((packed, held));
     }
+    let turn = match request.app_data::<BodyMemory>() {
+        Some(memory) => Arc::clone(&memory.unpacking).acquire_owned().await.ok(),
+        None => None,
+    };
     let shared = Shared::of(request);
-    let (body, shared) = web::block(move || unpack(&packed, limit, shared)).await.map_err(|_| incomplete())??;
+    let unpacking = web::block(move || {
+        let _turn = turn;
+        unpack(&packed, limit, shared)
+    });
+    let (body, shared) = unpacking.await.map_err(|_| incomplete())??;
     held.replace(shared);
     Ok((body, held))
 }
@@ -120,10 +129,6 @@ fn unpack(packed: &[u8], limit: usize, mut shared: Shared) -> Result<(Vec<u8>, S
         if length == 0 {
             return Ok((body, shared));
         }
-        if body.len() + length > limit {
-            return Err(too_large());
-        }
-        shared.grow(length)?;
-        body.extend_from_slice(&part[..length]);
+        append(&mut body, &part[..length], limit, |bytes| shared.grow(bytes))?;
     }
 }

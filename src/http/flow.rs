@@ -2,7 +2,7 @@
 //! sends, whether or not the client reads the answers. Here reading waits until answers are taken, so that a client
 //! that does not read them cannot fill the memory.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use actix_web::dev::ServiceRequest;
+
+use super::budget::{Budget, Share};
 
 /// Bytes that are read from a connection at once. A few dozen of the smallest requests fit into them, all of which are
 /// parsed before the first is answered.
@@ -23,7 +25,7 @@ const READ_OF_BODY: usize = 8 * 1024;
 const UNSENT: usize = 8 * 1024;
 
 /// Estimated size of the head of an answer, in bytes.
-const HEAD: usize = 512;
+pub(super) const HEAD: usize = 512;
 
 /// Requests of one HTTP/2 connection that may be in progress. The limit is announced to the client.
 pub(super) const STREAMS: u32 = 100;
@@ -38,9 +40,33 @@ const FEW_STREAMS: u32 = 4;
 /// received whatever others send.
 const BODIES: usize = 8 * 1024;
 
+/// Bytes of the head of a request that a connection may hold without drawing on the shared budget.
+const OWN_HEAD: usize = 8 * 1024;
+
+/// The largest head that actix-http takes, in bytes.
+const LARGEST_HEAD: usize = 128 * 1024;
+
+/// Bytes that the incomplete heads of all connections may hold, beyond those of [`OWN_HEAD`].
+const ALL_HEADS: usize = 16 * 1024 * 1024;
+
+/// What all connections share.
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    /// The requests in progress on all HTTP/2 connections.
+    streams: Arc<Streams>,
+    /// The incomplete heads of requests.
+    heads: Arc<Budget>,
+}
+
+impl Limits {
+    pub(super) fn new() -> Self {
+        Self { streams: Arc::default(), heads: Budget::new(ALL_HEADS) }
+    }
+}
+
 /// The requests in progress on all HTTP/2 connections.
 #[derive(Debug, Default)]
-pub(super) struct Streams(AtomicUsize);
+struct Streams(AtomicUsize);
 
 /// What to do with a request that is one too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +95,10 @@ pub(super) struct Flow {
     receiving: Cell<u32>,
     /// Bytes of bodies that the connection may still hold by itself.
     bodies: Cell<usize>,
+    /// Bytes that have arrived since the last request started.
+    head: Cell<usize>,
+    /// The shared part of their memory.
+    head_memory: RefCell<Share>,
     /// Woken when more may be read.
     reader: Cell<Option<Waker>>,
     /// Woken when answers have been sent.
@@ -76,10 +106,10 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// The state of a new connection. `streams` is given for HTTP/2.
-    pub(super) fn new(streams: Option<Arc<Streams>>) -> Rc<Self> {
+    /// The state of a new connection.
+    pub(super) fn new(limits: &Limits, is_http2: bool) -> Rc<Self> {
         Rc::new(Self {
-            streams,
+            streams: is_http2.then(|| Arc::clone(&limits.streams)),
             is_closed: Cell::new(false),
             is_blocked: Cell::new(false),
             is_resuming: Cell::new(false),
@@ -88,6 +118,8 @@ impl Flow {
             requests: Cell::new(0),
             receiving: Cell::new(0),
             bodies: Cell::new(BODIES),
+            head: Cell::new(0),
+            head_memory: RefCell::new(Share::of(Arc::clone(&limits.heads))),
             reader: Cell::new(None),
             answerer: Cell::new(None),
         })
@@ -124,6 +156,19 @@ impl Flow {
     pub(super) fn close(&self) {
         self.is_closed.set(true);
         wake(&self.reader);
+    }
+
+    /// Notes bytes that were passed on to actix-http, which keeps them until they are a whole head. Fails if the incomplete
+    /// heads of all connections take too much memory.
+    pub(super) fn hold(&self, bytes: usize) -> io::Result<()> {
+        if self.streams.is_some() || self.requests.get() > 0 {
+            return Ok(());
+        }
+        let head = (self.head.get() + bytes).min(LARGEST_HEAD);
+        self.head.set(head);
+        let mut memory = self.head_memory.borrow_mut();
+        let more = head.saturating_sub(OWN_HEAD).saturating_sub(memory.bytes());
+        if memory.grow(more) { Ok(()) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
     }
 
     /// Notes that bytes were read.
@@ -165,8 +210,10 @@ impl Flow {
         }
     }
 
-    /// Marks the start of a request, which is in progress until the returned guard is dropped.
+    /// Marks the start of a request, which is in progress until the returned guard is dropped, when its answer is sent.
     pub(super) fn start(self: &Rc<Self>) -> InProgress {
+        self.head.set(0);
+        self.head_memory.borrow_mut().clear();
         self.requests.set(self.requests.get() + 1);
         if let Some(streams) = &self.streams {
             streams.0.fetch_add(1, Ordering::Relaxed);
@@ -174,20 +221,18 @@ impl Flow {
         InProgress(Rc::clone(self))
     }
 
-    /// Waits until the client has taken the answers to its earlier requests. With HTTP/2, flow-control windows take
-    /// care of this.
+    /// Waits until the client has taken the answers to its earlier requests.
     pub(super) async fn room(&self) {
-        if self.streams.is_some() {
-            return;
+        poll_fn(|context| self.poll_room(context)).await;
+    }
+
+    /// Returns whether the client has taken what was answered. With HTTP/2, flow-control windows take care of this.
+    pub(super) fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
+        if self.streams.is_some() || self.unsent.get() < UNSENT {
+            return Poll::Ready(());
         }
-        poll_fn(|context| {
-            if self.unsent.get() < UNSENT {
-                return Poll::Ready(());
-            }
-            self.answerer.set(Some(context.waker().clone()));
-            Poll::Pending
-        })
-        .await;
+        self.answerer.set(Some(context.waker().clone()));
+        Poll::Pending
     }
 
     /// Returns whether the request that was started last is one too many.
@@ -202,14 +247,9 @@ impl Flow {
         }
     }
 
-    /// Notes an answer with a body of this many bytes.
-    pub(super) fn answered(&self, body: usize) {
-        self.unsent.set(self.unsent.get().saturating_add(body).saturating_add(HEAD));
-    }
-
-    /// Whether a request lasts until its answer is sent. With HTTP/1.1 there is only one at a time.
-    pub(super) fn counts_unsent(&self) -> bool {
-        self.streams.is_some()
+    /// Notes so many bytes of an answer.
+    pub(super) fn answered(&self, bytes: usize) {
+        self.unsent.set(self.unsent.get().saturating_add(bytes));
     }
 
     /// Marks the start of receiving a body, which ends when the returned guard is dropped.
@@ -265,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_client_that_ignores_the_limit_of_streams_is_refused_and_then_disconnected() {
-        let flow = Flow::new(Some(Arc::default()));
+        let flow = Flow::new(&Limits::new(), true);
         let mut started = Vec::new();
         let mut excess = || {
             started.push(flow.start());
@@ -283,9 +323,9 @@ mod tests {
 
     #[test]
     fn when_there_are_too_many_requests_in_all_a_connection_with_few_is_still_served() {
-        let streams = Arc::new(Streams::default());
+        let limits = Limits::new();
         let crowded = |requests: usize| {
-            let flows: Vec<_> = (0..=requests / 100).map(|_| Flow::new(Some(Arc::clone(&streams)))).collect();
+            let flows: Vec<_> = (0..=requests / 100).map(|_| Flow::new(&limits, true)).collect();
             let started: Vec<_> = flows.iter().flat_map(|flow| (0..100).map(|_| flow.start())).collect();
             (flows, started)
         };
@@ -293,8 +333,22 @@ mod tests {
         assert_eq!(first[0].excess(), Some(Excess::Refuse));
         let _more = crowded(ALL_STREAMS);
         assert_eq!(first[0].excess(), Some(Excess::Close));
-        let honest = Flow::new(Some(Arc::clone(&streams)));
+        let honest = Flow::new(&limits, true);
         let _request = honest.start();
         assert_eq!(honest.excess(), None);
+    }
+
+    #[test]
+    fn heads_that_do_not_end_share_a_limited_memory() {
+        let limits = Limits::new();
+        let flows: Vec<_> = (0..200).map(|_| Flow::new(&limits, false)).collect();
+        let held = flows.iter().filter(|flow| flow.hold(LARGEST_HEAD).is_ok()).count();
+        assert_eq!(held, ALL_HEADS / (LARGEST_HEAD - OWN_HEAD));
+        let honest = Flow::new(&limits, false);
+        honest.hold(OWN_HEAD).unwrap();
+        assert!(honest.hold(OWN_HEAD).is_err());
+        let _request = flows[0].start();
+        honest.hold(OWN_HEAD).unwrap();
+        flows[0].hold(LARGEST_HEAD).unwrap();
     }
 }

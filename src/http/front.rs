@@ -15,18 +15,23 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server, Service, ServiceFactory, ServiceResponse, fn_service};
 use actix_web::rt::net::TcpStream;
 use rustls::ServerConfig;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
-use super::flow::Streams;
+use super::flow::Limits;
 use super::idle;
 use super::stream::{Stream, Transport};
+use super::tls::HTTP2;
 
 /// The time in which a client has to complete the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// TLS handshakes of a worker at the same time.
 const HANDSHAKES: usize = 256;
+
+/// Connections that may speak HTTP/2. Each takes several times the memory of one that speaks HTTP/1.1, which further
+/// connections are offered.
+const HTTP2_CONNECTIONS: usize = 512;
 
 /// The time for which a connection is read after its last answer, so that the client sees the answer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -62,7 +67,7 @@ impl Front {
         <S::Service as Service<Request>>::Future: 'static,
         B: MessageBody + 'static,
     {
-        let streams = Arc::new(Streams::default());
+        let (limits, places) = (Limits::new(), Arc::new(Semaphore::new(HTTP2_CONNECTIONS)));
         let builder = Server::build();
         let stopping = builder.graceful_shutdown_signal();
         let builder = builder
@@ -71,7 +76,8 @@ impl Front {
             .shutdown_timeout(self.shutdown_timeout)
             .disable_signals();
         let builder = builder.listen("http", listener, move || {
-            let (tls, stopping, keep_alive) = (self.tls.clone().map(Tls::new), stopping.clone(), self.keep_alive);
+            let tls = self.tls.as_ref().map(|config| Tls::new(config, &places));
+            let (stopping, keep_alive) = (stopping.clone(), self.keep_alive);
             let http = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();
@@ -87,8 +93,8 @@ impl Front {
                     idle::watch(stream.socket(), data, keep_alive);
                 })
                 .finish(map_config(app(), |()| AppConfig::default()));
-            let streams = Arc::clone(&streams);
-            fn_service(move |socket| accept(socket, tls.clone(), Arc::clone(&streams))).and_then(http)
+            let limits = limits.clone();
+            fn_service(move |socket| accept(socket, tls.clone(), limits.clone())).and_then(http)
         })?;
         Ok(builder.run())
     }
@@ -98,34 +104,48 @@ impl Front {
 #[derive(Clone)]
 struct Tls {
     acceptor: TlsAcceptor,
+    /// Offers HTTP/1.1 only.
+    without_http2: TlsAcceptor,
     handshakes: Rc<Semaphore>,
+    /// The connections that may still speak HTTP/2.
+    places: Arc<Semaphore>,
 }
 
 impl Tls {
-    fn new(config: Arc<ServerConfig>) -> Self {
-        Self { acceptor: config.into(), handshakes: Rc::new(Semaphore::new(HANDSHAKES)) }
+    fn new(config: &Arc<ServerConfig>, places: &Arc<Semaphore>) -> Self {
+        let mut without_http2 = ServerConfig::clone(config);
+        without_http2.alpn_protocols.retain(|protocol| protocol != HTTP2);
+        Self {
+            acceptor: Arc::clone(config).into(),
+            without_http2: Arc::new(without_http2).into(),
+            handshakes: Rc::new(Semaphore::new(HANDSHAKES)),
+            places: Arc::clone(places),
+        }
     }
 
-    async fn accept(&self, socket: TcpStream) -> io::Result<(Transport, Protocol)> {
+    /// The connection, and its place if it speaks HTTP/2.
+    async fn accept(&self, socket: TcpStream) -> io::Result<(Transport, Option<OwnedSemaphorePermit>)> {
         let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
-        let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(socket)).await??;
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok((Transport::Tls(Box::new(stream)), if is_http2 { Protocol::Http2 } else { Protocol::Http1 }))
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        let acceptor = if place.is_some() { &self.acceptor } else { &self.without_http2 };
+        let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await??;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+        Ok((Transport::Tls(Box::new(stream)), place.filter(|_| is_http2)))
     }
 }
 
 async fn accept(
     socket: TcpStream,
     tls: Option<Tls>,
-    streams: Arc<Streams>,
+    limits: Limits,
 ) -> Result<(Stream, Protocol, Option<SocketAddr>), DispatchError> {
     // Nagle's algorithm and delayed acknowledgements together can hold a response back for 40 ms.
     socket.set_nodelay(true)?;
     let address = socket.peer_addr().ok();
-    let (transport, protocol) = match &tls {
+    let (transport, place) = match &tls {
         Some(tls) => tls.accept(socket).await?,
-        None => (Transport::Plain(socket), Protocol::Http1),
+        None => (Transport::Plain(socket), None),
     };
-    let streams = (protocol == Protocol::Http2).then_some(streams);
-    Ok((Stream::new(transport, streams), protocol, address))
+    let protocol = if place.is_some() { Protocol::Http2 } else { Protocol::Http1 };
+    Ok((Stream::new(transport, place, &limits), protocol, address))
 }

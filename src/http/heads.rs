@@ -13,6 +13,12 @@ const PREFACE: usize = 24;
 /// Frame type of the head of a request.
 const HEADERS: u8 = 1;
 
+/// Frame type of a further part of the head that was sent last.
+const CONTINUATION: u8 = 9;
+
+/// The largest head of an HTTP/2 request, in bytes as sent. What it unpacks to may be a hundred times as large.
+const LARGEST_HEAD: usize = 16 * 1024;
+
 /// Finds the heads of requests in the bytes of a connection.
 #[derive(Debug)]
 pub(super) enum Heads {
@@ -23,6 +29,11 @@ pub(super) enum Heads {
 }
 
 impl Heads {
+    /// Whether the head of a request is too large. The connection is to be closed then.
+    pub(super) const fn are_too_large(&self) -> bool {
+        matches!(self, Self::Http2(Frames { head, .. }) if *head > LARGEST_HEAD)
+    }
+
     /// Returns how many of the bytes may be passed on now. The others are given again, in front of what follows.
     pub(super) fn cut(&mut self, bytes: &[u8]) -> usize {
         match self {
@@ -48,12 +59,14 @@ pub(super) struct Frames {
     left: usize,
     /// What has been seen of the header of the next frame.
     header: Vec<u8>,
+    /// Length of the head that was sent last.
+    head: usize,
 }
 
 impl Frames {
     /// The begin of a connection.
     pub(super) fn new() -> Self {
-        Self { left: PREFACE, header: Vec::with_capacity(FRAME_HEADER) }
+        Self { left: PREFACE, header: Vec::with_capacity(FRAME_HEADER), head: 0 }
     }
 
     fn cut(&mut self, bytes: &[u8]) -> usize {
@@ -70,8 +83,13 @@ impl Frames {
             if let [first, second, third, kind, _, _, _, _, _] = self.header[..] {
                 self.left = usize::from(first) << 16 | usize::from(second) << 8 | usize::from(third);
                 self.header.clear();
+                match kind {
+                    HEADERS => self.head = self.left,
+                    CONTINUATION => self.head += self.left,
+                    _ => continue,
+                }
                 heads += usize::from(kind == HEADERS);
-                if heads == HEADS {
+                if heads == HEADS || self.head > LARGEST_HEAD {
                     break;
                 }
             }
@@ -109,6 +127,19 @@ mod tests {
                 passed += cut;
             }
         }
+    }
+
+    #[test]
+    fn a_head_in_many_frames_is_too_large() {
+        let frame = |kind: u8| [&[0, 0x20, 0, kind, 0, 0, 0, 0, 1][..], &[0; 0x2000]].concat();
+        let sent = |frames: &[Vec<u8>]| {
+            let mut heads = Heads::Http2(Frames::new());
+            let bytes = [vec![1; PREFACE], frames.concat()].concat();
+            heads.cut(&bytes);
+            heads.are_too_large()
+        };
+        assert!(!sent(&[frame(HEADERS), frame(CONTINUATION), frame(HEADERS), frame(0), frame(0)]));
+        assert!(sent(&[frame(HEADERS), frame(CONTINUATION), frame(CONTINUATION)]));
     }
 
     /// Frames without a body, of which there are several in a row.

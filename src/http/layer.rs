@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::ErrorRequestTimeout;
 use actix_web::http::header::{self, HeaderValue};
@@ -11,11 +11,12 @@ use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use tokio_util::sync::CancellationToken;
 
-use super::flow::{Excess, Flow, InProgress};
+use super::answer_memory::Paced;
+use super::flow::{Excess, Flow, HEAD};
 use super::idle::Watched;
 use super::problem::{Code, Problem};
 use super::telemetry::Taken;
-use super::{auth, compression, mode, normalization};
+use super::{answer_memory, auth, compression, mode, normalization};
 use crate::traces;
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -35,10 +36,11 @@ pub(super) async fn answer(
     let may_be_compressed = compression::is_accepted(request.request());
     let offers_upgrade =
         request.head().connection_type() == ConnectionType::Upgrade || request.headers().contains_key(header::UPGRADE);
-    let mut response = match admit(&request).await {
+    let response = match admit(&request).await {
         Ok(()) => traces::within(taken.trace(), unless_abandoned(request, next)).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
+    let (mut response, memory) = answer_memory::hold(response);
     taken.answered(&mut response);
     // Browsers must not guess that an answer is a page or a script.
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
@@ -48,23 +50,11 @@ pub(super) async fn answer(
     if is_draining || offers_upgrade {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    let mut response = compression::compress(response, may_be_compressed);
-    if let Some((flow, in_progress)) = flow.zip(in_progress) {
-        note(&flow, in_progress, &mut response);
+    if let Some(flow) = &flow {
+        flow.answered(HEAD);
     }
-    Ok(response)
-}
-
-/// Notes what the answer adds to what the connection holds.
-fn note<B: MessageBody>(flow: &Flow, in_progress: InProgress, response: &mut ServiceResponse<B>) {
-    flow.answered(match response.response().body().size() {
-        BodySize::Sized(length) => usize::try_from(length).unwrap_or(usize::MAX),
-        BodySize::None | BodySize::Stream => 0,
-    });
-    if flow.counts_unsent() {
-        // actix-http keeps the head until the body is sent.
-        response.response_mut().extensions_mut().insert(in_progress);
-    }
+    Ok(compression::compress(response, may_be_compressed)
+        .map_body(|_, body| Paced::new(body, flow.zip(in_progress), memory)))
 }
 
 /// Passes the request on. A query, report or page is abandoned when its client has closed the connection: its statement is

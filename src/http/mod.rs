@@ -1,7 +1,9 @@
 //! The HTTP API: routes, extractors, handlers and responses. It parses and answers; `store` and `domain` do the rest.
 
+mod answer_memory;
 mod auth;
 mod body_memory;
+mod budget;
 mod business_attributes;
 mod compression;
 mod cors;
@@ -75,6 +77,8 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
     /// Maximum size of all request bodies together, in bytes.
     pub max_body_memory: usize,
+    /// Maximum size of all answers that wait for their clients, in bytes.
+    pub max_answer_memory: usize,
     /// Whether HTTP/2 is offered on connections with TLS.
     pub http2: bool,
     /// Time limit for requests in progress when the server stops, in seconds.
@@ -107,6 +111,7 @@ pub fn serve(
     let requests = web::Data::new(status::Requests::since(store.now()));
     let refused = web::Data::new(refused::Refused::since(store.now()));
     let body_memory = body_memory::BodyMemory::new(settings.max_body_memory);
+    let answer_memory = answer_memory::AnswerMemory::new(settings.max_answer_memory);
     let tls = settings.tls.map(|tls| tls.config(settings.http2)).transpose().map_err(io::Error::other)?;
     let front = Front {
         workers: settings.workers,
@@ -123,7 +128,8 @@ pub fn serve(
             .app_data(web::Data::clone(&operations))
             .app_data(web::Data::clone(&published))
             .app_data(extract::BodyLimit(settings.max_body_bytes))
-            .app_data(Arc::clone(&body_memory))
+            .app_data(body_memory.clone())
+            .app_data(answer_memory.clone())
             .app_data(extract::BodyTimeout(settings.request_timeout))
             .app_data(web::Data::clone(&requests))
             .app_data(web::Data::clone(&refused))

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::answer_memory::Common;
 use super::compression;
 use super::etag::{conditional, tag_of};
 use super::problem::Problem;
@@ -30,6 +31,7 @@ impl Packed {
     pub(super) async fn answer(&self, request: &HttpRequest, kind: &str) -> Result<HttpResponse, Problem> {
         let mut answer = HttpResponse::Ok();
         answer.content_type(kind);
+        answer.extensions_mut().insert(Common);
         if let Ok(tag) = ETag(tag_of(&self.plain)).try_into_value() {
             answer.insert_header((header::ETAG, tag));
         }

@@ -4,14 +4,14 @@ use std::io;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 
-use super::flow::{Flow, STREAMS, Streams};
+use super::flow::{Flow, Limits, STREAMS};
 use super::heads::{Frames, Heads};
 
 /// A connection as actix-http reads and writes it.
@@ -22,6 +22,8 @@ pub(super) struct Stream {
     heads: Heads,
     /// Bytes that were read and have to wait.
     held_back: Vec<u8>,
+    /// The place of an HTTP/2 connection.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// What carries the bytes.
@@ -41,13 +43,14 @@ enum Settings {
 }
 
 impl Stream {
-    /// A new connection. `streams` is given for HTTP/2.
-    pub(super) fn new(transport: Transport, streams: Option<Arc<Streams>>) -> Self {
-        let (settings, heads) = match streams {
+    /// A new connection. HTTP/2 is spoken on one that has a `place`.
+    pub(super) fn new(transport: Transport, place: Option<OwnedSemaphorePermit>, limits: &Limits) -> Self {
+        let (settings, heads) = match place {
             Some(_) => (Settings::Expected, Heads::Http2(Frames::new())),
             None => (Settings::Done, Heads::Http1),
         };
-        Self { transport, flow: Flow::new(streams), settings, heads, held_back: Vec::new() }
+        let flow = Flow::new(limits, place.is_some());
+        Self { transport, flow, settings, heads, held_back: Vec::new(), _place: place }
     }
 
     pub(super) fn flow(&self) -> &Rc<Flow> {
@@ -150,6 +153,10 @@ impl AsyncRead for Stream {
         ready!(self.fill(context, &mut part))?;
         let read = part.filled().len();
         let passed_on = self.heads.cut(part.filled());
+        if self.heads.are_too_large() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        self.flow.hold(passed_on)?;
         if passed_on < read {
             self.held_back.splice(..0, part.filled()[passed_on..].iter().copied());
             self.flow.pause();

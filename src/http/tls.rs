@@ -12,6 +12,9 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+/// The name of HTTP/2 in TLS (RFC 9113, section 3.2).
+pub(super) const HTTP2: &[u8] = b"h2";
+
 /// The reason why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -65,7 +68,7 @@ impl Tls {
         let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::clone(self) as _);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         if http2 {
-            config.alpn_protocols.insert(0, b"h2".to_vec());
+            config.alpn_protocols.insert(0, HTTP2.to_vec());
         }
         Ok(config)
     }

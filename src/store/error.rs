@@ -30,8 +30,8 @@ pub enum StoreError {
     /// The read took longer than this, which is the limit.
     #[error("the read took longer than {} s, which READ_TIMEOUT allows; ask for less, or for a shorter period", .0.as_secs())]
     ReadTimeout(Duration),
-    /// The selected extensions exceed the limit of an answer, in bytes.
-    #[error("the selected extensions have more than {limit} bytes; select fewer, or take a smaller limit")]
+    /// The selected extensions of an element, and of what is nested in it, exceed the limit of an answer, in bytes.
+    #[error("the selected extensions of one element have more than {limit} bytes; select fewer, or nest fewer elements")]
     TooLarge {
         /// The limit.
         limit: i64,

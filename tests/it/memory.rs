@@ -1,12 +1,13 @@
 //! Memory: what strangers can make the program hold. They have no password.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::Executor;
 
-use crate::support::TestApp;
+use crate::support::{TestApp, until};
 use crate::support::postgres::open_directory;
 use crate::support::program::Program;
 use crate::support::tls::{self, PREFACE, frame, start_with_tls};
@@ -51,6 +52,82 @@ async fn requests_whose_answers_nobody_reads_do_not_fill_the_memory() {
     let _streams: Vec<_> = (0..CONNECTIONS).map(hostile).collect();
     check(&program, before);
     assert_eq!(program.get("/health/live").await.0, 200);
+    program.stop();
+}
+
+#[tokio::test]
+async fn heads_that_do_not_end_are_cut_off_when_they_take_too_much_memory_together() {
+    let directory = open_directory();
+    let program = Program::start_with(&[("DATA_DIR", directory.path().to_str().unwrap())]);
+    let head = [&b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nA: "[..], &[b'a'; 120 * 1024]].concat();
+    let hostile = |_| {
+        let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
+        // It may be cut off.
+        drop(stream.write_all(&head));
+        stream
+    };
+    let mut streams: Vec<_> = (0..300).map(hostile).collect();
+    let is_open = |stream: &mut TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    };
+    let mut open = || streams.iter_mut().filter_map(|stream| is_open(stream).then_some(())).count();
+    until("half of them are cut off", async || open() < 150).await;
+    assert_eq!(program.get("/health/live").await.0, 200);
+    assert!(open() > 100);
+    program.stop();
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_takes_the_memory_of_another_large_one() {
+    // The answers of all requests may take four mebibytes.
+    let app = TestApp::spawn().await;
+    app.reference_schemas().await;
+    let service = app.a_service().await;
+    let (first, second) = (app.a_task(service).await, app.a_task(service).await);
+    let ended = json!({"Survey": {"url": "u"}});
+    for task in [first, second] {
+        app.post(&format!("/services/{service}/tasks/{task}/end"), &ended).await.is(204);
+    }
+    let grow = "update extensions set records = jsonb_build_object('url', repeat('u', 12000000))";
+    app.sql().await.execute(grow).await.unwrap();
+    let path = |task| format!("/services/{service}/tasks/{task}?extensions=*");
+    let mut unread = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
+    write!(unread, "GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path(first)).unwrap();
+    unread.read_exact(&mut [0; 1000]).unwrap();
+    app.get(&path(second)).await.refused(503, "overloaded");
+    app.get(&format!("/services/{service}")).await.is(200);
+    drop(unread);
+    until("its memory is given back", async || app.get(&path(second)).await.status == 200).await;
+}
+
+#[test]
+fn connections_beyond_those_that_may_speak_http_2_speak_http_1() {
+    const SETTINGS: u8 = 4;
+    let directory = open_directory();
+    let (program, certificate) = start_with_tls(directory.path(), &[]);
+    let connect = || {
+        let mut stream = tls::connect_offering(&program, &certificate, &["h2", "http/1.1"]);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).unwrap();
+        }
+        stream
+    };
+    let http2 = |_| {
+        let mut stream = connect();
+        assert_eq!(stream.conn.alpn_protocol(), Some(&b"h2"[..]));
+        stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).unwrap();
+        stream
+    };
+    let streams: Vec<_> = (0..512).map(http2).collect();
+    let mut further = connect();
+    assert_eq!(further.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+    write!(further, "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    further.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(streams);
+    while connect().conn.alpn_protocol() != Some(b"h2") {}
     program.stop();
 }
 

@@ -143,3 +143,33 @@ async fn a_dashboard_of_very_many_dispositions_shows_some_and_counts_the_rest() 
     let csv = app.get("/reports/outcomes?format=csv").await.is(200).body;
     assert_eq!(csv.as_str().unwrap().lines().count(), 3001);
 }
+
+#[tokio::test]
+async fn a_page_of_a_list_ends_before_its_extensions_are_larger_than_an_answer_may_be() {
+    let app = TestApp::spawn().await;
+    app.reference_schemas().await;
+    let service = app.a_service().await;
+    let mut tasks = Vec::new();
+    for _ in 0..3 {
+        let task = app.a_task(service).await;
+        let ended = json!({"Survey": {"url": "u"}});
+        app.post(&format!("/services/{service}/tasks/{task}/end"), &ended).await.is(204);
+        tasks.push(task);
+    }
+    let grow = |bytes| format!("update extensions set records = jsonb_build_object('url', repeat('u', {bytes}))");
+    app.sql().await.execute(&*grow(6_000_000)).await.unwrap();
+    let ids = |page: &Value| -> Vec<_> {
+        page.as_array().unwrap().iter().map(|task| task["task_id"].as_i64().unwrap()).collect()
+    };
+    let page = app.get(&format!("/services/{service}/tasks?extensions=*")).await.is(200);
+    assert_eq!(ids(&page.body), tasks[1..]);
+    let older = page.header("link").unwrap().trim_start_matches('<').split('>').next().unwrap().to_owned();
+    let page = app.get(&older).await.is(200);
+    assert_eq!((ids(&page.body), page.header("link")), (tasks[..1].to_vec(), None));
+    let nested = format!("/services/{service}?completed_tasks=true&extensions=*");
+    let refused = app.get(&nested).await.refused(400, "invalid_query");
+    assert_eq!(refused.body["errors"][0]["parameter"], "extensions");
+    app.get(&format!("/services/{service}?completed_tasks=true&extensions=Service.*")).await.is(200);
+    app.sql().await.execute(&*grow(17_000_000)).await.unwrap();
+    app.get(&format!("/services/{service}/tasks/{}?extensions=*", tasks[0])).await.refused(400, "invalid_query");
+}

@@ -3,29 +3,23 @@
 mod journeys;
 mod meanings;
 mod nested;
+mod records;
 mod rows;
 
-use std::collections::{BTreeMap, HashMap};
-
-use serde_json::value::RawValue;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 
-use super::batch::ElementColumn;
 use super::{Store, StoreError};
 use crate::domain::element::{ByStatus, Lifecycle, Service, State, Task};
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
-use crate::domain::query::{Cursor, ExtensionSelections, Filter, Listed, Nested, Page, View};
+use crate::domain::query::{Cursor, Filter, Listed, Nested, Page, View};
 use crate::domain::refusal::Refusal;
 
 use meanings::Meanings;
 use nested::NestedRows;
+use records::{Extensions, Records};
 use rows::{ElementRow, Owners};
 
 pub(super) use meanings::KnownMeanings;
-
-/// The most bytes of extension records in an answer.
-const MOST_RECORDS: i64 = 64 * 1024 * 1024;
 
 /// The rows of a page, the newest first, and the cursor of the next older page.
 struct Found {
@@ -146,14 +140,16 @@ impl Store {
     async fn with_steps(
         &self,
         snapshot: &mut PgConnection,
-        found: Found,
+        mut found: Found,
         (mut states, mut tasks): (NestedRows, NestedRows),
         view: &View,
     ) -> Result<Page<Service>, StoreError> {
         let rows = found.rows.iter().map(|row| (Element::Service, row));
         let rows = rows.chain(states.rows().map(|row| (Element::State, row)));
-        let rows: Vec<_> = rows.chain(tasks.rows().map(|row| (Element::Task, row))).collect();
+        let rows = rows.chain(tasks.rows().map(|row| (Element::Task, row)));
+        let rows: Vec<_> = rows.map(|(element, row)| Member { owner: row.service_id, element, row }).collect();
         let mut related = self.related(snapshot, &rows, view).await?;
+        found.keep(related.fitting, Element::Service);
         let lifetimes = self.lifetimes;
         let general = lifetimes.auto_complete_after.map(|after| after.num_seconds());
         let service = |row: ElementRow| {
@@ -183,9 +179,12 @@ impl Store {
         let owners = Owners::StatesOf(service, &ids);
         let mut tasks = NestedRows::read(&mut *snapshot, Element::Task, owners, view.tasks, view.most_nested).await?;
         found.keep(tasks.fitting(), Element::State);
-        let rows = found.rows.iter().map(|row| (Element::State, row));
-        let rows: Vec<_> = rows.chain(tasks.rows().map(|row| (Element::Task, row))).collect();
+        let member = |element, owner: i32, row| Member { owner: owner.into(), element, row };
+        let rows = found.rows.iter().map(|row| member(Element::State, row.element_id, row));
+        let tasks_of = |row: &ElementRow| row.state_id.unwrap_or_default();
+        let rows: Vec<_> = rows.chain(tasks.rows().map(|row| member(Element::Task, tasks_of(row), row))).collect();
         let mut related = self.related(snapshot, &rows, view).await?;
+        found.keep(related.fitting, Element::State);
         let state = |row: ElementRow| {
             let tasks = related.by_status(view.tasks, tasks.take(row.element_id.into()), Related::task);
             related.state(row, tasks)
@@ -193,31 +192,46 @@ impl Store {
         Ok(Page { elements: found.rows.into_iter().rev().map(state).collect(), older: found.older })
     }
 
-    async fn tasks(&self, snapshot: &mut PgConnection, found: Found, view: &View) -> Result<Page<Task>, StoreError> {
-        let rows: Vec<_> = found.rows.iter().map(|row| (Element::Task, row)).collect();
+    async fn tasks(
+        &self,
+        snapshot: &mut PgConnection,
+        mut found: Found,
+        view: &View,
+    ) -> Result<Page<Task>, StoreError> {
+        let member = |row: &ElementRow| i64::from(row.element_id);
+        let rows = found.rows.iter().map(|row| Member { owner: member(row), element: Element::Task, row });
+        let rows: Vec<_> = rows.collect();
         let mut related = self.related(snapshot, &rows, view).await?;
+        found.keep(related.fitting, Element::Task);
         let tasks = found.rows.into_iter().rev().map(|row| related.task(row)).collect();
         Ok(Page { elements: tasks, older: found.older })
     }
 
-    /// Reads what rows refer to: the meanings of their values, and the selected extensions.
+    /// Reads what rows refer to: the meanings of their values, and the selected extensions. The elements of the page, which
+    /// come first, are the owners of all rows.
     async fn related(
         &self,
         snapshot: &mut PgConnection,
-        rows: &[(Element, &ElementRow)],
+        rows: &[Member<'_>],
         view: &View,
     ) -> Result<Related, StoreError> {
-        let selections = &view.extensions;
-        let values = rows.iter().flat_map(|(_, row)| row.values()).collect();
-        let keys = rows.iter().filter(|(element, _)| !selections.of(*element).is_empty());
-        let keys: Vec<_> = keys.map(|(element, row)| row.key(*element)).collect();
+        let values = rows.iter().flat_map(|member| member.row.values()).collect();
         let meanings = if view.for_people {
             Meanings::for_people(&mut *snapshot, values).await?
         } else {
             self.meanings.of(&mut *snapshot, values).await?
         };
-        Ok(Related { meanings, extensions: extensions(snapshot, &keys, selections).await? })
+        let Records { by_key, fitting } = records::selected(snapshot, rows, &view.extensions).await?;
+        Ok(Related { meanings, extensions: by_key, fitting })
     }
+}
+
+/// A row of an answer.
+struct Member<'a> {
+    /// The identifier of the element of the page that it belongs to, which may be itself.
+    owner: i64,
+    element: Element,
+    row: &'a ElementRow,
 }
 
 /// Reads the row of a state or task. Fails if the element or its service does not exist.
@@ -253,66 +267,12 @@ async fn page(snapshot: &mut PgConnection, listed: &Listed, filter: &Filter) -> 
     Ok(Found { rows, older })
 }
 
-async fn extensions(
-    snapshot: &mut PgConnection,
-    keys: &[ElementKey],
-    selections: &ExtensionSelections,
-) -> Result<Extensions, StoreError> {
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let [service, state, task] = Element::ALL.map(|element| selections.of(element));
-    // If they have too many bytes together, none is read.
-    let rows = sqlx::query!(
-        r#"-- query_extensions
-        with named_like_elements as (
-          select lower(name collate "C") as name from extension_schemas
-          where deleted_at is null and lower(name collate "C") in ('service', 'state', 'task')
-        )
-        select x.service_id, x.element as "element: ElementColumn", x.element_id, e.name,
-          case when sum(octet_length(x.records::text)) over () <= $13 then x.records end
-            as "records: Json<Box<RawValue>>"
-        from unnest($1::bigint[], $2::element[], $3::int[]) as k(service_id, element, element_id)
-        join extensions x on x.service_id = k.service_id and x.element = k.element and x.element_id = k.element_id
-        join extension_schemas e on e.schema_id = x.schema_id and e.deleted_at is null
-        where case x.element
-          when 'service' then $4 or lower(e.name collate "C") = any($5)
-            or ($10 and 'service' not in (select name from named_like_elements))
-          when 'state' then $6 or lower(e.name collate "C") = any($7)
-            or ($11 and 'state' not in (select name from named_like_elements))
-          else $8 or lower(e.name collate "C") = any($9)
-            or ($12 and 'task' not in (select name from named_like_elements)) end"#,
-        &keys.iter().map(|key| key.service.0).collect::<Vec<_>>(),
-        &keys.iter().map(|key| key.element.into()).collect::<Vec<ElementColumn>>() as _,
-        &keys.iter().map(|key| key.id).collect::<Vec<_>>(),
-        service.all,
-        &service.names,
-        state.all,
-        &state.names,
-        task.all,
-        &task.names,
-        service.all_unless_named,
-        state.all_unless_named,
-        task.all_unless_named,
-        MOST_RECORDS,
-    )
-    .fetch_all(snapshot)
-    .await?;
-    let mut extensions = Extensions::new();
-    for row in rows {
-        let records = row.records.ok_or(StoreError::TooLarge { limit: MOST_RECORDS })?;
-        let key = ElementKey { service: ServiceId(row.service_id), element: row.element.into(), id: row.element_id };
-        extensions.entry(key).or_default().insert(row.name, records.0);
-    }
-    Ok(extensions)
-}
-
-type Extensions = HashMap<ElementKey, BTreeMap<String, Box<RawValue>>>;
-
 /// The values and extensions that rows refer to.
 struct Related {
     meanings: Meanings,
     extensions: Extensions,
+    /// The number of elements of the page, from the first on, whose extensions fit into an answer.
+    fitting: usize,
 }
 
 impl Related {

@@ -74,6 +74,7 @@ impl TestApp {
             workers: 1,
             max_body_bytes: 64 * 1024,
             max_body_memory: 1024 * 1024,
+            max_answer_memory: 4 * 1024 * 1024,
             http2: true,
             shutdown_timeout: 5,
             request_timeout: Duration::from_secs(2),

@@ -29,12 +29,17 @@ pub(crate) fn certificate(directory: &Path) -> CertificateDer<'static> {
 
 /// Connects as a client that trusts one certificate alone and speaks one protocol.
 pub(crate) fn connect(program: &Program, trusted: &CertificateDer<'static>, protocol: &str) -> Stream {
+    connect_offering(program, trusted, &[protocol])
+}
+
+/// Connects as a client that trusts one certificate alone and offers several protocols.
+pub(crate) fn connect_offering(program: &Program, trusted: &CertificateDer<'static>, protocols: &[&str]) -> Stream {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
     StreamOwned::new(connection, TcpStream::connect(program.url.trim_start_matches("https://")).unwrap())
 }

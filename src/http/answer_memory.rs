@@ -1,0 +1,101 @@
+//! The memory of answers: what all answers that wait for their clients may hold, and how much of one is handed to
+//! actix-http at a time, which copies it (docs/api.md §1, Errors).
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use actix_web::body::{BodySize, EitherBody, MessageBody};
+use actix_web::dev::ServiceResponse;
+use actix_web::web::Bytes;
+use pin_project_lite::pin_project;
+
+use super::budget::{Budget, Share};
+use super::flow::{Flow, InProgress};
+use super::problem::{Code, Problem};
+
+/// Bytes of an answer that are handed on at a time.
+const PART: usize = 16 * 1024;
+
+/// The size, in bytes, up to which an answer is not counted.
+const SMALL: u64 = 32 * 1024;
+
+/// The limit for all answers, to be registered as application data.
+#[derive(Debug, Clone)]
+pub(super) struct AnswerMemory(Arc<Budget>);
+
+impl AnswerMemory {
+    /// A limit in bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self(Budget::new(limit))
+    }
+}
+
+/// Marks an answer whose body takes no memory of its own, since all such answers have the same.
+pub(super) struct Common;
+
+/// The answer and its memory; a problem instead of it if the answers that wait for their clients take too much.
+pub(super) fn hold<B: MessageBody>(response: ServiceResponse<B>) -> (ServiceResponse<EitherBody<B>>, Option<Share>) {
+    let length = match response.response().body().size() {
+        BodySize::Sized(length) if length > SMALL => usize::try_from(length).unwrap_or(usize::MAX),
+        _ => return (response.map_into_left_body(), None),
+    };
+    if response.response().extensions().get::<Common>().is_some() {
+        return (response.map_into_left_body(), None);
+    }
+    let Some(AnswerMemory(budget)) = response.request().app_data::<AnswerMemory>() else {
+        return (response.map_into_left_body(), None);
+    };
+    match Share::take(budget, length) {
+        Some(share) => (response.map_into_left_body(), Some(share)),
+        None => {
+            let problem = Problem::new(Code::Overloaded, "the answers of all requests are larger than MAX_ANSWER_MEMORY");
+            (response.error_response(problem).map_into_right_body::<B>(), None)
+        }
+    }
+}
+
+pin_project! {
+    /// The body of an answer, of which the next part is handed on when the client has taken those before.
+    pub(super) struct Paced<B> {
+        #[pin]
+        body: B,
+        rest: Bytes,
+        sending: Option<(Rc<Flow>, InProgress)>,
+        memory: Option<Share>,
+    }
+}
+
+impl<B> Paced<B> {
+    pub(super) const fn new(body: B, sending: Option<(Rc<Flow>, InProgress)>, memory: Option<Share>) -> Self {
+        Self { body, rest: Bytes::new(), sending, memory }
+    }
+}
+
+impl<B: MessageBody> MessageBody for Paced<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let this = self.project();
+        if this.rest.is_empty() {
+            match ready!(this.body.poll_next(context)) {
+                Some(Ok(chunk)) => *this.rest = chunk,
+                end => return Poll::Ready(end),
+            }
+        }
+        let flow = this.sending.as_ref().map(|(flow, _)| flow);
+        if let Some(flow) = flow {
+            ready!(flow.poll_room(context));
+        }
+        let part = this.rest.split_to(PART.min(this.rest.len()));
+        if let Some(flow) = flow {
+            flow.answered(part.len());
+        }
+        Poll::Ready(Some(Ok(part)))
+    }
+}

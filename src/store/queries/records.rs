@@ -1,0 +1,99 @@
+//! The extension records of the elements of an answer, which are limited in size.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::value::RawValue;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::super::batch::ElementColumn;
+use super::{Member, StoreError};
+use crate::domain::ids::{Element, ElementKey, ServiceId};
+use crate::domain::query::ExtensionSelections;
+
+/// The most bytes of extension records in an answer (docs/api.md §3).
+const MOST_RECORDS: i64 = 16 * 1024 * 1024;
+
+/// Records by element and name.
+pub(super) type Extensions = HashMap<ElementKey, BTreeMap<String, Box<RawValue>>>;
+
+/// Records of the elements of a page.
+pub(super) struct Records {
+    pub(super) by_key: Extensions,
+    /// The number of elements of the page, from the first on, whose records are complete.
+    pub(super) fitting: usize,
+}
+
+/// Reads the selected extensions of rows, as far as they fit into an answer. Fails if those of the first element do not.
+pub(super) async fn selected(
+    snapshot: &mut PgConnection,
+    rows: &[Member<'_>],
+    selections: &ExtensionSelections,
+) -> Result<Records, StoreError> {
+    let mut records = Records { by_key: HashMap::new(), fitting: usize::MAX };
+    let is_selected = |member: &Member<'_>| !selections.of(member.element).is_empty();
+    let (places, keys): (Vec<_>, Vec<_>) = placed(rows)
+        .filter(|(_, member)| is_selected(member))
+        .map(|(place, member)| (place, member.row.key(member.element)))
+        .unzip();
+    if keys.is_empty() {
+        return Ok(records);
+    }
+    let [service, state, task] = Element::ALL.map(|element| selections.of(element));
+    let found = sqlx::query!(
+        r#"-- query_extensions
+        with named_like_elements as (
+          select lower(name collate "C") as name from extension_schemas
+          where deleted_at is null and lower(name collate "C") in ('service', 'state', 'task')
+        )
+        select x.service_id, x.element as "element: ElementColumn", x.element_id, e.name,
+          k.place as "place!",
+          case when sum(octet_length(x.records::text)) over (order by k.place) <= $14 then x.records end
+            as "records: Json<Box<RawValue>>"
+        from unnest($1::bigint[], $2::element[], $3::int[], $4::int[]) as k(service_id, element, element_id, place)
+        join extensions x on x.service_id = k.service_id and x.element = k.element and x.element_id = k.element_id
+        join extension_schemas e on e.schema_id = x.schema_id and e.deleted_at is null
+        where case x.element
+          when 'service' then $5 or lower(e.name collate "C") = any($6)
+            or ($11 and 'service' not in (select name from named_like_elements))
+          when 'state' then $7 or lower(e.name collate "C") = any($8)
+            or ($12 and 'state' not in (select name from named_like_elements))
+          else $9 or lower(e.name collate "C") = any($10)
+            or ($13 and 'task' not in (select name from named_like_elements)) end"#,
+        &keys.iter().map(|key| key.service.0).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.element.into()).collect::<Vec<ElementColumn>>() as _,
+        &keys.iter().map(|key| key.id).collect::<Vec<_>>(),
+        &places,
+        service.all,
+        &service.names,
+        state.all,
+        &state.names,
+        task.all,
+        &task.names,
+        service.all_unless_named,
+        state.all_unless_named,
+        task.all_unless_named,
+        MOST_RECORDS,
+    )
+    .fetch_all(snapshot)
+    .await?;
+    for row in found {
+        let Some(Json(json)) = row.records else {
+            records.fitting = records.fitting.min(usize::try_from(row.place).unwrap_or_default());
+            continue;
+        };
+        let key = ElementKey { service: ServiceId(row.service_id), element: row.element.into(), id: row.element_id };
+        records.by_key.entry(key).or_default().insert(row.name, json);
+    }
+    if records.fitting == 0 { Err(StoreError::TooLarge { limit: MOST_RECORDS }) } else { Ok(records) }
+}
+
+/// Rows with the place on the page of the element that each belongs to. Elements come in the order of the page, before
+/// what is nested in them.
+fn placed<'a>(rows: &'a [Member<'a>]) -> impl Iterator<Item = (i32, &'a Member<'a>)> {
+    let mut places = HashMap::new();
+    rows.iter().map(move |member| {
+        let next = i32::try_from(places.len()).unwrap_or(i32::MAX);
+        (*places.entry(member.owner).or_insert(next), member)
+    })
+}
