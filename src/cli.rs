@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use clap::error::ErrorKind;
@@ -136,6 +137,18 @@ fn takes(subcommand: &str, setting: &Arg) -> bool {
 fn setting_names() -> BTreeSet<String> {
     let settings = Settings::command();
     settings.get_arguments().filter_map(|setting| setting.get_env()?.to_str().map(str::to_owned)).collect()
+}
+
+/// Starts the program over if the environment has `PGOPTIONS`. The PostgreSQL client would send it with every session, of
+/// the embedded server too, where it can make each of them fail.
+pub fn without_session_options() -> io::Result<()> {
+    const NAME: &str = "PGOPTIONS";
+    if std::env::var_os(NAME).is_none() {
+        return Ok(());
+    }
+    let mut program = std::process::Command::new(std::env::current_exe()?);
+    // It returns only if it fails.
+    Err(program.args(std::env::args_os().skip(1)).env_remove(NAME).exec())
 }
 
 /// Reads the file `.env`, if there is one, into the environment. Variables that are already set keep their values.

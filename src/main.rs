@@ -10,6 +10,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
+    if let Err(error) = cli::without_session_options() {
+        cli::report(&format!("cannot start without the environment variable PGOPTIONS: {error}"));
+        return ExitCode::FAILURE;
+    }
     if let Err(sentence) = cli::read_env_file() {
         return ExitCode::from(cli::refuse(&sentence));
     }

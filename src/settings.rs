@@ -316,6 +316,13 @@ impl Settings {
         Ok(AccessSettings { authentication, hosts, origins, rate_limit: self.access.rate_limit, password_rate_limit })
     }
 
+    /// The most connections to databases that the service opens and keeps.
+    pub fn database_connections(&self, has_replica: bool) -> u64 {
+        let DatabaseArgs { database_connections, read_connections, .. } = self.database;
+        let reads = u64::from(read_connections) * if has_replica { 2 } else { 1 };
+        u64::from(database_connections) + reads + self.writer.writers as u64
+    }
+
     /// The address of the external database, if one is configured.
     pub fn external_database(&self) -> Result<Option<DatabaseAddress>, String> {
         let DatabaseArgs { database_url, database_url_file, .. } = &self.database;

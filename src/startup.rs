@@ -109,13 +109,13 @@ impl Job for KeepPostgresRunning {
 async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, jobs: &Jobs) -> Result<()> {
     let Front { listener, mut signals, draining } = front;
     let replica = settings.read_database().map_err(anyhow::Error::msg)?;
+    let database_connections = settings.database_connections(replica.is_some());
     let open = Store::open(StoreSettings { replica, ..settings.store(database) }, Arc::new(SystemClock));
     let store = open.await?;
     let store = web::Data::new(store);
     let Listener { socket, is_held } = listener;
     let address = socket.local_addr()?;
     let mut http = settings.http()?;
-    let database_connections = u64::from(settings.database.database_connections) + settings.writer.writers as u64;
     let limit = descriptors::raise_limit();
     http.max_connections = descriptors::connections_within(limit, http.max_connections, database_connections);
     let (tls, access) = (http.tls.clone(), http.access.clone());

@@ -5,13 +5,13 @@ use super::extension::{Extension, SchemaDefinition};
 use super::field::{FieldName, LongOrString};
 use super::ids::Element;
 use super::json::{Json, Members};
-use super::metadata::Metadata;
+use super::metadata::{MOST_OPEN_SCHEMAS, Metadata};
 use super::reader::{MAX_TEXT, ObjectReader};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
-/// The fields of events. One that an event does not take is ignored, because clients of the replaced product send the
-/// fields of the start event again with the end.
+/// The fields of all events. A field that belongs to another event is ignored, because clients of the replaced product
+/// send the fields of the start event again with the end.
 const FIELDS: [&str; 21] = [
     "timestamp",
     "session_id",
@@ -106,10 +106,14 @@ fn read_extensions(
             }
             let of = element.singular();
             let detail = format!("neither a field of this event nor the name of a {of} extension");
-            if metadata.settings.open_extensions && SchemaDefinition::open(name).is_some() {
+            let could_be_open = metadata.settings.open_extensions && SchemaDefinition::open(name).is_some();
+            if !could_be_open {
+                violations.add_about_metadata(&place, detail);
+            } else if metadata.learns_extensions(element) {
                 violations.add_unlearned(&place, element, name, detail);
             } else {
-                violations.add_about_metadata(&place, detail);
+                let full = format!("{detail}, of which {MOST_OPEN_SCHEMAS} have no schema: create a schema for it");
+                violations.add_about_metadata(&place, full);
             }
             continue;
         };

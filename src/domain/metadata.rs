@@ -8,6 +8,10 @@ use super::extension::Schema;
 use super::field::Field;
 use super::ids::Element;
 
+/// The number of open schemas of a kind of element up to which events create further ones. Each of them makes every node
+/// read all schemas again.
+pub const MOST_OPEN_SCHEMAS: usize = 1_000;
+
 /// A version of the metadata. It grows with every change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct MetadataVersion(pub i64);
@@ -33,6 +37,8 @@ pub struct Metadata {
     /// The generation of learned values. A node forgets the rows of values that it knows when another one begins.
     pub values_generation: i64,
     schemas: HashMap<(Element, String), Arc<Schema>>,
+    /// The number of open schemas of each kind of element.
+    open_schemas: HashMap<Element, usize>,
     attributes: HashMap<Field, Arc<BusinessAttribute>>,
 }
 
@@ -51,14 +57,12 @@ impl Metadata {
         };
         let attributes = attributes.into_iter().flat_map(mapped).collect();
         let schemas = schemas.into_iter().filter(|schema| settings.open_extensions || !schema.definition.open);
-        Self {
-            settings,
-            version,
-            lifetimes: false,
-            values_generation: 0,
-            schemas: schemas.map(keyed).collect(),
-            attributes,
+        let schemas: HashMap<_, _> = schemas.map(keyed).collect();
+        let mut open_schemas = HashMap::new();
+        for schema in schemas.values().filter(|schema| schema.definition.open) {
+            *open_schemas.entry(schema.element).or_default() += 1;
         }
+        Self { settings, version, lifetimes: false, values_generation: 0, schemas, open_schemas, attributes }
     }
 
     /// The same metadata, saying whether lifetimes are in use.
@@ -76,6 +80,12 @@ impl Metadata {
     /// The schema of this name. Case does not count.
     pub fn schema(&self, element: Element, name: &str) -> Option<&Arc<Schema>> {
         self.schemas.get(&(element, name.to_ascii_lowercase()))
+    }
+
+    /// Whether an event with an extension that has no schema creates an open schema for it: not if there are
+    /// [`MOST_OPEN_SCHEMAS`] already.
+    pub fn learns_extensions(&self, element: Element) -> bool {
+        self.settings.open_extensions && self.open_schemas.get(&element).is_none_or(|open| *open < MOST_OPEN_SCHEMAS)
     }
 
     /// The business attribute that is mapped to a field.

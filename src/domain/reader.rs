@@ -162,7 +162,7 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         }
     }
 
-    /// Many clients keep every number as a double, or every identifier as text, and send it so.
+    /// Many clients keep and send every number as a double, or every identifier as text.
     fn integer<T: TryFrom<i64>>(&mut self, name: &str, what: &str) -> Option<T> {
         let value = self.take(name)?;
         let integer = match value {

@@ -45,7 +45,7 @@ pub struct OnRecord {
     pub service: bool,
     /// Whether the state that the body refers to exists in the service.
     pub state: bool,
-    /// Whether the element exists that the path names, or that has the drawn identifier.
+    /// Whether the element named by the path exists or, for a start, whether its drawn identifier is already taken.
     pub element: bool,
     /// The size in bytes of the records that the command changes.
     pub recorded_bytes: Option<usize>,

@@ -32,27 +32,27 @@ impl AnswerMemory {
     }
 }
 
-/// Marks an answer whose body takes no memory of its own, since all such answers have the same.
+/// Marks an answer whose body takes no memory of its own, since all answers of its kind share the same bytes.
 pub(super) struct Common;
 
-/// The answer and its memory; a problem instead of it if the answers that wait for their clients take too much.
+/// Takes the memory of an answer. If the answers that wait for their clients take too much, it is replaced by a problem.
 pub(super) fn hold<B: MessageBody>(response: ServiceResponse<B>) -> (ServiceResponse<EitherBody<B>>, Option<Share>) {
-    let length = match response.response().body().size() {
-        BodySize::Sized(length) if length > SMALL => usize::try_from(length).unwrap_or(usize::MAX),
-        _ => return (response.map_into_left_body(), None),
-    };
-    if response.response().extensions().get::<Common>().is_some() {
-        return (response.map_into_left_body(), None);
+    let length = counted(&response);
+    let budget = response.request().app_data::<AnswerMemory>().filter(|_| length > 0);
+    let Some(AnswerMemory(budget)) = budget else { return (response.map_into_left_body(), None) };
+    if let Some(share) = Share::take(budget, length) {
+        return (response.map_into_left_body(), Some(share));
     }
-    let Some(AnswerMemory(budget)) = response.request().app_data::<AnswerMemory>() else {
-        return (response.map_into_left_body(), None);
-    };
-    match Share::take(budget, length) {
-        Some(share) => (response.map_into_left_body(), Some(share)),
-        None => {
-            let problem = Problem::new(Code::Overloaded, "the answers of all requests are larger than MAX_ANSWER_MEMORY");
-            (response.error_response(problem).map_into_right_body::<B>(), None)
-        }
+    let problem = Problem::new(Code::Overloaded, "the answers of all requests are larger than MAX_ANSWER_MEMORY");
+    (response.error_response(problem).map_into_right_body(), None)
+}
+
+/// The bytes of an answer that count: 0 if it is small or common.
+fn counted<B: MessageBody>(response: &ServiceResponse<B>) -> usize {
+    let is_common = response.response().extensions().get::<Common>().is_some();
+    match response.response().body().size() {
+        BodySize::Sized(length) if length > SMALL && !is_common => usize::try_from(length).unwrap_or(usize::MAX),
+        _ => 0,
     }
 }
 

@@ -33,7 +33,7 @@ impl BodyMemory {
     }
 }
 
-/// Memory of one body that all share. It is given back when this is dropped.
+/// The memory that one body takes from the shared budget. It is given back on drop.
 pub(super) struct Shared(Option<Share>);
 
 impl Shared {
@@ -41,7 +41,7 @@ impl Shared {
         Self(request.app_data::<BodyMemory>().map(|memory| Share::of(Arc::clone(&memory.budget))))
     }
 
-    /// Takes so many more bytes.
+    /// Takes `bytes` more.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
         if self.0.as_mut().is_none_or(|share| share.grow(bytes)) {
             return Ok(());
@@ -70,7 +70,7 @@ pub(super) fn append(
     Ok(())
 }
 
-/// Memory of one body: what its connection may hold by itself, and beyond that what all share.
+/// The memory of one body: first from the connection's own allowance, then from the shared budget.
 pub(super) struct Held {
     flow: Option<Rc<Flow>>,
     of_connection: usize,

@@ -16,13 +16,13 @@ impl Budget {
         Arc::new(Self { limit, used: AtomicUsize::new(0) })
     }
 
-    /// Takes so many bytes if they are left. Returns whether they were.
+    /// Takes `bytes` if that many are left. Returns whether it did.
     fn take(&self, bytes: usize) -> bool {
         let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    /// Takes so many bytes if they are left, or if nobody else has any.
+    /// Takes `bytes` if that many are left, or if none are taken.
     fn take_or_be_first(&self, bytes: usize) -> bool {
         self.take(bytes) || self.used.compare_exchange(0, bytes, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -41,12 +41,13 @@ impl Share {
         Self { budget, bytes: 0 }
     }
 
-    /// Takes so many bytes. Fails if they are not left, unless nobody else has any.
+    /// Takes `bytes`, or returns `None` if fewer are left. While none are taken, any number is granted, so that one
+    /// share may be larger than the budget.
     pub(super) fn take(budget: &Arc<Budget>, bytes: usize) -> Option<Self> {
         budget.take_or_be_first(bytes).then(|| Self { budget: Arc::clone(budget), bytes })
     }
 
-    /// Takes so many more bytes. Returns false, and takes none, if they are not left.
+    /// Takes `bytes` more. Returns false, and takes none, if fewer are left.
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
         let is_left = self.budget.take(bytes);
         if is_left {

@@ -41,7 +41,7 @@ fn foreign() -> Problem {
 fn origin(headers: &HeaderMap) -> Option<&str> {
     let mut origins = headers.get_all(header::ORIGIN);
     if let Some(origin) = origins.next() {
-        // One that is not text is no origin that is allowed, and neither are several.
+        // A header that is not text, or several headers, match no allowed origin.
         return Some(origin.to_str().ok().filter(|_| origins.next().is_none()).unwrap_or("null"));
     }
     let referer = headers.get(header::REFERER)?.to_str().ok()?;
@@ -50,8 +50,8 @@ fn origin(headers: &HeaderMap) -> Option<&str> {
     referer.get(..scheme.len() + "://".len() + authority.len())
 }
 
-/// Whether an origin is the host that was called. A proxy may name it in `X-Forwarded-Host`, which no page of another site can
-/// send without asking first.
+/// Whether an origin is the host that was called. A proxy may name it in `X-Forwarded-Host`, which a page of another
+/// site cannot send without a preflight request.
 fn is_own(origin: &str, request: &ServiceRequest) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let headers = request.headers();

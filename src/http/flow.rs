@@ -14,8 +14,7 @@ use actix_web::dev::ServiceRequest;
 
 use super::budget::{Budget, Share};
 
-/// Bytes that are read from a connection at once. A few dozen of the smallest requests fit into them, all of which are
-/// parsed before the first is answered.
+/// Bytes that are read from a connection at once. Of the requests in them, `heads` passes on a few at a time.
 const READ: usize = 2 * 1024;
 
 /// Bytes that are read at once while a body arrives.
@@ -79,7 +78,7 @@ pub(super) enum Excess {
 
 /// The state of a connection. Its stream and its requests share it, on the thread that serves the connection.
 pub(super) struct Flow {
-    /// Of an HTTP/2 connection.
+    /// The requests in progress on all HTTP/2 connections; `None` if the connection speaks HTTP/1.1.
     streams: Option<Arc<Streams>>,
     /// True once the connection is to be closed.
     is_closed: Cell<bool>,
@@ -97,7 +96,7 @@ pub(super) struct Flow {
     bodies: Cell<usize>,
     /// Bytes that have arrived since the last request started.
     head: Cell<usize>,
-    /// The shared part of their memory.
+    /// The memory of the incomplete head beyond [`OWN_HEAD`], taken from the budget of all connections.
     head_memory: RefCell<Share>,
     /// Woken when more may be read.
     reader: Cell<Option<Waker>>,
@@ -200,7 +199,7 @@ impl Flow {
 
     /// Lets more be read, unless what comes next has to wait for an answer.
     fn allow_reading(&self) {
-        if self.receiving.get() > 0 {
+        if self.is_receiving() {
             self.readable.set(READ_OF_BODY);
         } else if self.streams.is_some() || self.requests.get() == 0 {
             self.readable.set(READ);
@@ -210,7 +209,7 @@ impl Flow {
         }
     }
 
-    /// Marks the start of a request, which is in progress until the returned guard is dropped, when its answer is sent.
+    /// Marks the start of a request. It is in progress until the returned guard is dropped, when its answer has been sent.
     pub(super) fn start(self: &Rc<Self>) -> InProgress {
         self.head.set(0);
         self.head_memory.borrow_mut().clear();
@@ -247,7 +246,7 @@ impl Flow {
         }
     }
 
-    /// Notes so many bytes of an answer.
+    /// Counts `bytes` of an answer as unsent.
     pub(super) fn answered(&self, bytes: usize) {
         self.unsent.set(self.unsent.get().saturating_add(bytes));
     }
@@ -257,6 +256,11 @@ impl Flow {
         self.receiving.set(self.receiving.get() + 1);
         self.allow_reading();
         Receiving(Rc::clone(self))
+    }
+
+    /// Whether a body is being received.
+    pub(super) fn is_receiving(&self) -> bool {
+        self.receiving.get() > 0
     }
 
     /// Takes up to `bytes` of what the connection may hold of bodies by itself. Returns how many it took.
@@ -296,6 +300,10 @@ pub(super) struct Receiving(Rc<Flow>);
 impl Drop for Receiving {
     fn drop(&mut self) {
         self.0.receiving.set(self.0.receiving.get() - 1);
+        // What follows the body is read when the answer is sent. Otherwise every request would let several others be parsed.
+        if self.0.streams.is_none() {
+            self.0.pause();
+        }
     }
 }
 

@@ -29,17 +29,18 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 /// TLS handshakes of a worker at the same time.
 const HANDSHAKES: usize = 256;
 
-/// Connections that may speak HTTP/2. Each takes several times the memory of one that speaks HTTP/1.1, which further
-/// connections are offered.
+/// Connections that may speak HTTP/2 at the same time. Each takes several times the memory of an HTTP/1.1 connection,
+/// so further connections are offered HTTP/1.1 only.
 const HTTP2_CONNECTIONS: usize = 512;
 
 /// The time for which a connection is read after its last answer, so that the client sees the answer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bytes of a body that an HTTP/2 client may send before they are asked for.
+/// The flow-control window of a stream: bytes of a body that an HTTP/2 client may send before the service has read any.
 const STREAM_WINDOW: u32 = 64 * 1024;
 
-/// Bytes of all bodies that an HTTP/2 client may send on a connection before they are asked for.
+/// The flow-control window of a connection: bytes of all bodies that an HTTP/2 client may send before the service has
+/// read any.
 const CONNECTION_WINDOW: u32 = 64 * 1024;
 
 /// How connections are accepted.
@@ -67,7 +68,7 @@ impl Front {
         <S::Service as Service<Request>>::Future: 'static,
         B: MessageBody + 'static,
     {
-        let (limits, places) = (Limits::new(), Arc::new(Semaphore::new(HTTP2_CONNECTIONS)));
+        let (limits, permits) = (Limits::new(), Arc::new(Semaphore::new(HTTP2_CONNECTIONS)));
         let builder = Server::build();
         let stopping = builder.graceful_shutdown_signal();
         let builder = builder
@@ -76,7 +77,7 @@ impl Front {
             .shutdown_timeout(self.shutdown_timeout)
             .disable_signals();
         let builder = builder.listen("http", listener, move || {
-            let tls = self.tls.as_ref().map(|config| Tls::new(config, &places));
+            let tls = self.tls.as_ref().map(|config| Tls::new(config, &permits));
             let (stopping, keep_alive) = (stopping.clone(), self.keep_alive);
             let http = HttpService::build()
                 .graceful_shutdown_signal(move || {
@@ -108,29 +109,29 @@ struct Tls {
     without_http2: TlsAcceptor,
     handshakes: Rc<Semaphore>,
     /// The connections that may still speak HTTP/2.
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Tls {
-    fn new(config: &Arc<ServerConfig>, places: &Arc<Semaphore>) -> Self {
+    fn new(config: &Arc<ServerConfig>, permits: &Arc<Semaphore>) -> Self {
         let mut without_http2 = ServerConfig::clone(config);
         without_http2.alpn_protocols.retain(|protocol| protocol != HTTP2);
         Self {
             acceptor: Arc::clone(config).into(),
             without_http2: Arc::new(without_http2).into(),
             handshakes: Rc::new(Semaphore::new(HANDSHAKES)),
-            places: Arc::clone(places),
+            permits: Arc::clone(permits),
         }
     }
 
-    /// The connection, and its place if it speaks HTTP/2.
+    /// The connection, and its permit if it speaks HTTP/2.
     async fn accept(&self, socket: TcpStream) -> io::Result<(Transport, Option<OwnedSemaphorePermit>)> {
         let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
-        let place = Arc::clone(&self.places).try_acquire_owned().ok();
-        let acceptor = if place.is_some() { &self.acceptor } else { &self.without_http2 };
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok();
+        let acceptor = if permit.is_some() { &self.acceptor } else { &self.without_http2 };
         let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await??;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
-        Ok((Transport::Tls(Box::new(stream)), place.filter(|_| is_http2)))
+        Ok((Transport::Tls(Box::new(stream)), permit.filter(|_| is_http2)))
     }
 }
 
@@ -142,10 +143,10 @@ async fn accept(
     // Nagle's algorithm and delayed acknowledgements together can hold a response back for 40 ms.
     socket.set_nodelay(true)?;
     let address = socket.peer_addr().ok();
-    let (transport, place) = match &tls {
+    let (transport, permit) = match &tls {
         Some(tls) => tls.accept(socket).await?,
         None => (Transport::Plain(socket), None),
     };
-    let protocol = if place.is_some() { Protocol::Http2 } else { Protocol::Http1 };
-    Ok((Stream::new(transport, place, &limits), protocol, address))
+    let protocol = if permit.is_some() { Protocol::Http2 } else { Protocol::Http1 };
+    Ok((Stream::new(transport, permit, &limits), protocol, address))
 }

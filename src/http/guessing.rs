@@ -21,8 +21,8 @@ const WAITING: usize = 16;
 /// Password checks that an address may ask for at once after a pause.
 const BURST: NonZeroU32 = NonZeroU32::new(20).expect("it is not zero");
 
-/// Hashes of each check, whether the user exists or not, and whichever password matches: the response time must not reveal
-/// which.
+/// Hashes that each check computes, so that its duration reveals neither whether the user exists nor which password
+/// matched.
 const HASHES: usize = MOST_PASSWORDS;
 
 /// Wrong passwords of a user in a row, after which each further one doubles the time until the next check.

@@ -1,5 +1,5 @@
-//! Where requests begin in what a client sends. actix-http parses everything that it has read before it answers, and a parsed
-//! request takes several kilobytes. It is therefore given a few requests at a time.
+//! Finds the heads of requests in the bytes that a client sends. actix-http parses everything that it has read before
+//! it answers, and a parsed request takes several kilobytes, so it is given a few requests at a time.
 
 /// Requests that may begin in what is passed on at once.
 const HEADS: usize = 4;
@@ -22,7 +22,8 @@ const LARGEST_HEAD: usize = 16 * 1024;
 /// Finds the heads of requests in the bytes of a connection.
 #[derive(Debug)]
 pub(super) enum Heads {
-    /// A head ends with an empty line. So may some lines of a body, which is then passed on in more parts.
+    /// A head ends with an empty line. A body may contain empty lines, too; it is then passed on in more parts, which
+    /// does no harm.
     Http1,
     /// Requests begin with frames.
     Http2(Frames),
@@ -34,22 +35,23 @@ impl Heads {
         matches!(self, Self::Http2(Frames { head, .. }) if *head > LARGEST_HEAD)
     }
 
-    /// Returns how many of the bytes may be passed on now. The others are given again, in front of what follows.
-    pub(super) fn cut(&mut self, bytes: &[u8]) -> usize {
+    /// Returns how many of the bytes may be passed on now. The caller passes the others again, followed by new ones.
+    /// While a body is being received, at most one further request is passed on.
+    pub(super) fn cut(&mut self, bytes: &[u8], is_receiving: bool) -> usize {
         match self {
-            Self::Http1 => after_empty_lines(bytes),
+            Self::Http1 => after_empty_lines(bytes, if is_receiving { 1 } else { HEADS }),
             Self::Http2(frames) => frames.cut(bytes),
         }
     }
 }
 
-fn after_empty_lines(bytes: &[u8]) -> usize {
+fn after_empty_lines(bytes: &[u8], most: usize) -> usize {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').filter_map(|(at, _)| match bytes[at..] {
         [_, b'\r', b'\n', ..] => Some(at + 3),
         [_, b'\n', ..] => Some(at + 2),
         _ => None,
     });
-    ends.take(HEADS).nth(HEADS - 1).unwrap_or(bytes.len())
+    ends.take(most).nth(most - 1).unwrap_or(bytes.len())
 }
 
 /// The position within the frames of an HTTP/2 connection.
@@ -64,7 +66,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// The begin of a connection.
+    /// The start of a connection.
     pub(super) fn new() -> Self {
         Self { left: PREFACE, header: Vec::with_capacity(FRAME_HEADER), head: 0 }
     }
@@ -106,10 +108,11 @@ mod tests {
     fn a_few_requests_are_passed_on_at_once() {
         let requests = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10);
         let one = requests.len() / 10;
-        assert_eq!(Heads::Http1.cut(requests.as_bytes()), HEADS * one);
-        assert_eq!(Heads::Http1.cut(&requests.as_bytes()[..one * 3 + 5]), one * 3 + 5);
-        assert_eq!(Heads::Http1.cut(b"GET / HTTP/1.0\n\n".repeat(9).as_slice()), HEADS * 16);
-        assert_eq!(Heads::Http1.cut(b""), 0);
+        assert_eq!(Heads::Http1.cut(requests.as_bytes(), false), HEADS * one);
+        assert_eq!(Heads::Http1.cut(requests.as_bytes(), true), one);
+        assert_eq!(Heads::Http1.cut(&requests.as_bytes()[..one * 3 + 5], false), one * 3 + 5);
+        assert_eq!(Heads::Http1.cut(b"GET / HTTP/1.0\n\n".repeat(9).as_slice(), false), HEADS * 16);
+        assert_eq!(Heads::Http1.cut(b"", false), 0);
     }
 
     #[test]
@@ -122,7 +125,7 @@ mod tests {
             let (mut heads, mut passed) = (Heads::Http2(Frames::new()), 0);
             while passed < bytes.len() {
                 let end = bytes.len().min(passed + part);
-                let cut = heads.cut(&bytes[passed..end]);
+                let cut = heads.cut(&bytes[passed..end], false);
                 assert!(cut > 0 && frames_in(&bytes[passed..passed + cut]) <= HEADS, "{part}");
                 passed += cut;
             }
@@ -135,7 +138,7 @@ mod tests {
         let sent = |frames: &[Vec<u8>]| {
             let mut heads = Heads::Http2(Frames::new());
             let bytes = [vec![1; PREFACE], frames.concat()].concat();
-            heads.cut(&bytes);
+            heads.cut(&bytes, false);
             heads.are_too_large()
         };
         assert!(!sent(&[frame(HEADERS), frame(CONTINUATION), frame(HEADERS), frame(0), frame(0)]));

@@ -164,7 +164,8 @@ fn matches(template: &str, path: &str) -> bool {
     }
 }
 
-/// The role that a request requires; none for health checks. An unknown path requires the highest role, except for GET.
+/// The role that a request requires; none for health checks. An unknown path requires the highest role, except for GET,
+/// and for changes under `/services` and `/customers`.
 ///
 /// It is a rule on method and path, not a column of the table: requests are authorized before they are routed.
 pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {

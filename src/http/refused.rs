@@ -33,7 +33,7 @@ pub(super) struct Refused {
     requests: Mutex<VecDeque<RefusedRequest>>,
 }
 
-/// A request that would have changed something, and was refused for a reason that its sender can mend.
+/// A request that would have changed something and was refused with a 4xx status, which its sender can correct.
 #[derive(Debug, Clone)]
 pub(super) struct RefusedRequest {
     pub(super) at: Timestamp,

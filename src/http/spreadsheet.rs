@@ -84,9 +84,17 @@ pub(super) fn text(value: Option<&String>) -> String {
             text.push('\'');
         }
         text.push(character);
-        may_start_cell = ENDS_OF_CELLS.contains(&character) || (may_start_cell && character == ' ');
+        may_start_cell = ENDS_OF_CELLS.contains(&character) || (may_start_cell && is_invisible(character));
     }
     text
+}
+
+/// Whether a character shows nothing, so that a spreadsheet may pass over it: blanks, controls, and marks such as a byte
+/// order mark.
+fn is_invisible(character: char) -> bool {
+    let is_mark = matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    character.is_whitespace() || character.is_control() || is_mark
 }
 
 #[cfg(test)]
@@ -100,6 +108,9 @@ mod tests {
             ("a-b = c + d", "a-b = c + d"),
             ("=1+1", "'=1+1"),
             ("  @sum(A1)", "  '@sum(A1)"),
+            ("\u{a0}=1", "\u{a0}'=1"),
+            ("\u{feff}=1", "\u{feff}'=1"),
+            ("\u{200b}\u{1}-1", "\u{200b}\u{1}'-1"),
             ("x;=1+1", "x;'=1+1"),
             ("x, -1", "x, '-1"),
             ("x\n=1", "x\n'=1"),

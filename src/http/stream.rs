@@ -22,8 +22,8 @@ pub(super) struct Stream {
     heads: Heads,
     /// Bytes that were read and have to wait.
     held_back: Vec<u8>,
-    /// The place of an HTTP/2 connection.
-    _place: Option<OwnedSemaphorePermit>,
+    /// The permit of an HTTP/2 connection, of which there is a limited number; `None` for HTTP/1.1.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What carries the bytes.
@@ -32,25 +32,27 @@ pub(super) enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// The first frame of an HTTP/2 connection, in which the server tells its limits. actix-http does not let us set all.
+/// How far the SETTINGS frame, the first of an HTTP/2 connection, has been written. A limit is added to it that
+/// actix-http cannot set.
 enum Settings {
     /// Nothing was written yet.
     Expected,
-    /// The frame is being written in place of one of `replaced` bytes.
+    /// `frame` is being written instead of actix-http's own, which is `replaced` bytes long; `from` bytes have been
+    /// written.
     Unsent { frame: Vec<u8>, from: usize, replaced: usize },
     /// There are none, or they are sent.
     Done,
 }
 
 impl Stream {
-    /// A new connection. HTTP/2 is spoken on one that has a `place`.
-    pub(super) fn new(transport: Transport, place: Option<OwnedSemaphorePermit>, limits: &Limits) -> Self {
-        let (settings, heads) = match place {
+    /// A new connection. It speaks HTTP/2 if it has a permit for that.
+    pub(super) fn new(transport: Transport, permit: Option<OwnedSemaphorePermit>, limits: &Limits) -> Self {
+        let (settings, heads) = match permit {
             Some(_) => (Settings::Expected, Heads::Http2(Frames::new())),
             None => (Settings::Done, Heads::Http1),
         };
-        let flow = Flow::new(limits, place.is_some());
-        Self { transport, flow, settings, heads, held_back: Vec::new(), _place: place }
+        let flow = Flow::new(limits, permit.is_some());
+        Self { transport, flow, settings, heads, held_back: Vec::new(), _permit: permit }
     }
 
     pub(super) fn flow(&self) -> &Rc<Flow> {
@@ -152,7 +154,8 @@ impl AsyncRead for Stream {
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
         ready!(self.fill(context, &mut part))?;
         let read = part.filled().len();
-        let passed_on = self.heads.cut(part.filled());
+        let is_receiving = self.flow.is_receiving();
+        let passed_on = self.heads.cut(part.filled(), is_receiving);
         if self.heads.are_too_large() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }

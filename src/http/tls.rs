@@ -26,8 +26,8 @@ pub enum TlsError {
         /// The cause.
         source: pem::Error,
     },
-    /// The certificate file ends in the middle of a section, as one that is still being written does.
-    #[error("{} is incomplete: its last section does not end", path.display())]
+    /// A section of the certificate file has no begin or no end, or a certificate in it was cut off.
+    #[error("{} is incomplete: a certificate in it was cut off", path.display())]
     Incomplete {
         /// The file.
         path: PathBuf,
@@ -94,9 +94,28 @@ fn certified(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Resul
 fn chain_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |source| TlsError::File { path: path.to_owned(), source };
     let text = std::fs::read(path).map_err(|error| unreadable(pem::Error::Io(error)))?;
-    let last_bounds = text.split(|byte| *byte == b'\n').rfind(|line| line.starts_with(b"--"));
-    if last_bounds.is_some_and(|line| !line.starts_with(b"-----END ")) {
-        return Err(TlsError::Incomplete { path: path.to_owned() });
+    let incomplete = || TlsError::Incomplete { path: path.to_owned() };
+    if !has_whole_sections(&text) {
+        return Err(incomplete());
     }
-    CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(unreadable)
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(unreadable)?;
+    if chain.iter().all(|certificate| is_whole(certificate)) { Ok(chain) } else { Err(incomplete()) }
+}
+
+/// Whether each section of a PEM file begins and ends.
+fn has_whole_sections(text: &[u8]) -> bool {
+    let mut bounds = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"--"));
+    while let Some(begin) = bounds.next() {
+        let end = bounds.next().unwrap_or_default();
+        if !begin.starts_with(b"-----BEGIN ") || !end.starts_with(b"-----END ") {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether a certificate is as long as its first bytes say: it is a sequence in DER, of a length that takes two bytes.
+fn is_whole(certificate: &[u8]) -> bool {
+    let [0x30, 0x82, high, low, content @ ..] = certificate else { return false };
+    content.len() == usize::from(u16::from_be_bytes([*high, *low]))
 }

@@ -31,7 +31,9 @@ pub enum StoreError {
     #[error("the read took longer than {} s, which READ_TIMEOUT allows; ask for less, or for a shorter period", .0.as_secs())]
     ReadTimeout(Duration),
     /// The selected extensions of an element, and of what is nested in it, exceed the limit of an answer, in bytes.
-    #[error("the selected extensions of one element have more than {limit} bytes; select fewer, or nest fewer elements")]
+    #[error(
+        "the selected extensions of one element have more than {limit} bytes; select fewer, or nest fewer elements"
+    )]
     TooLarge {
         /// The limit.
         limit: i64,
@@ -148,6 +150,7 @@ pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     has_code(error, LOCK_NOT_AVAILABLE)
 }
 
-fn has_code(error: &sqlx::Error, code: &str) -> bool {
+/// Returns whether PostgreSQL answered with this code.
+pub(super) fn has_code(error: &sqlx::Error, code: &str) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(code)
 }

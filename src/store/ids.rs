@@ -1,8 +1,9 @@
 //! Identifiers, drawn from their sequences in blocks, so that an identifier is known before its row is inserted and
 //! costs no round trip.
 //!
-//! A drawn identifier may be taken in its service: a sequence of 32 bits has come round, or a database was restored without
-//! its sequences. The next ones are tried then, and if they are taken as well, a free one is looked for.
+//! A drawn identifier may already be taken within its service, because a 32-bit sequence has wrapped around or a
+//! database was restored without its sequences. The next identifiers are then tried; if these are taken as well, a free
+//! one is searched for.
 
 use std::collections::VecDeque;
 
@@ -16,8 +17,8 @@ use super::write::Attempt;
 use super::{Store, StoreError};
 use crate::domain::ids::{ServiceId, StateId, TaskId};
 
-/// Skips this many identifiers of every kind, so that none is assigned again that was assigned after a backup. Those of 32 bits
-/// come round. No node may be running, because it draws from its block.
+/// Skips this many identifiers of every kind, so that none that was assigned after a backup is assigned again. 32-bit
+/// sequences wrap around. No node may be running, because it draws from its block.
 pub async fn skip_identifiers(database: DatabaseAddress, count: u32) -> Result<(), StartError> {
     let database = Database::new(database);
     database.find_primary().await?;

@@ -20,7 +20,8 @@ impl Store {
         let known = self.metadata.current();
         if known.schema(key.element, name).is_none() {
             self.renew(&known).await?;
-            if known.settings.open_extensions && self.metadata.current().schema(key.element, name).is_none() {
+            let current = self.metadata.current();
+            if current.learns_extensions(key.element) && current.schema(key.element, name).is_none() {
                 self.learn_extensions(&[(key.element, name.to_owned())]).await?;
             }
         }

@@ -4,6 +4,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnection, PgPool};
 
 use super::connection::NoPrimary;
+use super::error::{has_code, is_cancelled};
 use super::{Store, StoreError};
 
 /// The schema, in steps; applied under an advisory lock, so that nodes may start together.
@@ -18,7 +19,7 @@ pub(super) fn newest_version() -> i64 {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database does not answer, or refuses the connection.
-    #[error("cannot reach the database (check DATABASE_URL, and that the server runs and accepts this role)")]
+    #[error("cannot reach the database ({})", advice(.0))]
     Unreachable(#[source] sqlx::Error),
     /// No host accepts writes.
     #[error(
@@ -49,6 +50,29 @@ pub enum StartError {
     /// The database acknowledges commits that it may lose.
     #[error("the database may lose committed data: {0} is off; turn it on for this server, database and role")]
     NotDurable(String),
+}
+
+/// What to check if an error keeps the database from being reached.
+fn advice(error: &sqlx::Error) -> &'static str {
+    let text = error.to_string();
+    let is = |part: &str| text.contains(part);
+    match error {
+        sqlx::Error::Tls(_) | sqlx::Error::Io(_) if is("NotValidForName") => {
+            "its certificate is for another host name: use that name in DATABASE_URL; verify-ca checks it, too"
+        }
+        sqlx::Error::Tls(_) | sqlx::Error::Io(_) if is("CaUsedAsEndEntity") => {
+            "its certificate is one of an authority, which signs others: give the server one that the authority has signed"
+        }
+        sqlx::Error::Tls(_) | sqlx::Error::Io(_) if is("UnknownIssuer") => {
+            "its certificate was not signed by an authority that sslrootcert, or this machine, knows"
+        }
+        sqlx::Error::Tls(_) | sqlx::Error::Io(_) if is("invalid peer certificate") => "its certificate is not valid",
+        _ if is_cancelled(error) => "statement_timeout of this role or database is too short to begin a session",
+        _ if has_code(error, "26000") || has_code(error, "42P05") => {
+            "a pooler gives the statements of a session to several: its pool_mode must be session"
+        }
+        _ => "check DATABASE_URL, and that the server runs and accepts this role",
+    }
 }
 
 impl From<NoPrimary> for StartError {

@@ -125,9 +125,9 @@ type Key = (i64, ElementColumn, i32);
 const BEFORE_ALL: Key = (i64::MIN, ElementColumn::Service, i32::MIN);
 
 struct Pass {
-    /// Values that are not retired, and that the pass has not come upon.
+    /// Values that are not retired and that the pass has not yet found in use.
     unseen: HashSet<i32>,
-    /// Retired values that it has not come upon.
+    /// Retired values that it has not yet found in use.
     unseen_retired: HashSet<i32>,
     /// Where the scan continues; `None` once it is complete.
     at: Option<(Table, Key)>,

@@ -174,7 +174,7 @@ async fn variables_of_other_postgresql_clients_do_not_reach_the_embedded_server(
         ("PGDATA", "/nowhere"),
         ("PGSSLMODE", "verify-full"),
         ("PGSSLROOTCERT", "/nowhere"),
-        ("PGOPTIONS", "-c geqo=off"),
+        ("PGOPTIONS", "-c default_transaction_read_only=on -c nothing=1"),
     ]);
     program.journey().await;
     program.stop();

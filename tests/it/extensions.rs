@@ -376,6 +376,26 @@ async fn many_new_names_in_one_event_are_one_change_of_the_metadata() {
 }
 
 #[tokio::test]
+async fn events_create_open_schemas_for_a_limited_number_of_names() {
+    let database = Arc::new(Database::create().await);
+    let mut connection = database.connect().await;
+    let app = TestApp::on(Arc::clone(&database)).await;
+    let insert =
+        "insert into extension_schemas (element, name, multi_valued, open, attributes, unique_attributes, created_at)
+        select 'task', 'Name' || n, true, true, '[]', '[]', now() from generate_series(1, 1000) n";
+    sqlx::query(insert).execute(&mut connection).await.unwrap();
+    let settings = StoreSettings { open_extensions: true, ..settings(database.options.clone()) };
+    let open = TestApp::with_settings(database, settings).await;
+    let path = app.a_task_path().await;
+    let refused = open.post(&format!("{path}/end"), &json!({"Name7": {}, "Fresh": {}})).await;
+    let refused = refused.refused(400, "invalid_event");
+    assert_eq!(refused.pointers(), ["/Fresh"]);
+    open.put(&format!("{path}/extensions/Fresh"), &json!([{}])).await.refused(404, "unknown_extension");
+    open.post(&format!("{path}/end"), &json!({"Name7": {}})).await.is(204);
+    open.start("/services/start", &json!({"customer_id": "c", "Fresh": {"of": "a service"}})).await;
+}
+
+#[tokio::test]
 async fn while_a_view_is_being_read_its_schema_stays_and_other_readers_do_not_wait() {
     let app = TestApp::spawn().await;
     app.a_schema(&survey()).await;

@@ -191,3 +191,18 @@ async fn whatever_is_written_while_values_are_removed_keeps_its_values() {
         select count(*) from business_attribute_values v where v.attribute_id = a.attribute_id and v.retired_at is null)";
     assert_eq!(app.value::<i64>(counts).await, 0, "the counts are exact");
 }
+
+#[tokio::test]
+async fn identifiers_of_values_and_schemas_that_come_round_pass_over_those_in_use() {
+    let app = TestApp::spawn().await;
+    app.reference_schemas().await;
+    app.start("/services/start", &json!({"customer_id": "c", "service_type": "first"})).await;
+    let last = "select setval('value_id_seq', 2147483647), setval('schema_id_seq', 2147483647)";
+    app.sql().await.execute(last).await.unwrap();
+    app.start("/services/start", &json!({"customer_id": "c", "service_type": "second"})).await;
+    app.a_schema(&json!({"name": "Later", "type": "single-valued", "attributes": [{"name": "a", "type": "string"}]}))
+        .await;
+    let attribute = json!({"values": [{"name": "third"}, {"name": "fourth"}]});
+    app.put("/metadata/business-attributes/Types", &attribute).await.is(201);
+    assert_eq!(app.value::<i64>("select count(*) from extension_schemas").await, 3);
+}

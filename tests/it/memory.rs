@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::Executor;
 
-use crate::support::{TestApp, until};
 use crate::support::postgres::open_directory;
 use crate::support::program::Program;
 use crate::support::tls::{self, PREFACE, frame, start_with_tls};
+use crate::support::{TestApp, until};
 
 /// Hostile connections of each kind.
 const CONNECTIONS: usize = 100;
@@ -59,7 +59,7 @@ async fn requests_whose_answers_nobody_reads_do_not_fill_the_memory() {
 async fn heads_that_do_not_end_are_cut_off_when_they_take_too_much_memory_together() {
     let directory = open_directory();
     let program = Program::start_with(&[("DATA_DIR", directory.path().to_str().unwrap())]);
-    let head = [&b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nA: "[..], &[b'a'; 120 * 1024]].concat();
+    let head = [&b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nA: "[..], &vec![b'a'; 120 * 1024]].concat();
     let hostile = |_| {
         let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
         // It may be cut off.

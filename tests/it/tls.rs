@@ -161,7 +161,7 @@ async fn users_are_added_whether_the_service_runs_or_not() {
 }
 
 #[test]
-fn a_certificate_file_that_ends_in_the_middle_is_refused() {
+fn a_certificate_file_with_a_part_of_a_certificate_is_refused() {
     let directory = open_directory();
     certificate(directory.path());
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
@@ -171,8 +171,10 @@ fn a_certificate_file_that_ends_in_the_middle_is_refused() {
         ("TLS_CERTIFICATE", &*path("tls.crt")),
         ("TLS_KEY", &*path("tls.key")),
     ];
-    for cut in [10, whole.len() / 2] {
-        std::fs::write(path("tls.crt"), format!("{whole}{}", &whole[..cut])).unwrap();
+    let shorter: Vec<_> = whole.lines().collect();
+    let shorter = [&shorter[..3], &shorter[4..]].concat().join("\n");
+    for second in [&whole[..10], &whole[..whole.len() / 2], &whole[whole.len() / 2..], &shorter] {
+        std::fs::write(path("tls.crt"), format!("{whole}{second}")).unwrap();
         let ended = output(&settings, &[]);
         let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
         assert!(!ended.status.success() && said.contains("tls.crt is incomplete"), "{said}");

@@ -14,7 +14,7 @@ use crate::store::command::Write;
 use super::columns::ElementColumn;
 
 /// Reads the recorded data about commands that were not written, and judges each command. All are retried if the
-/// database has newer metadata than `version`, against which they were validated.
+/// database has newer metadata than `basis.version`, against which they were validated.
 pub(super) async fn explain(
     connection: &mut PgConnection,
     missing: &[&Write],

@@ -80,8 +80,8 @@ macro_rules! insert_starts {
     }};
 }
 
-/// Inserts the ends of elements that exist and have not ended, or were completed automatically, and replaces extensions
-/// recorded under the same names. Returns the keys of the elements that ended now.
+/// Records the ends of elements that exist: inserts an end if there is none, and replaces an automatic one. Replaces
+/// extensions recorded under the same names. Returns the keys of the elements whose end was recorded.
 ///
 /// `$20` says whether lifetimes are in use. If so, an end shares the lock of events, and its service must not have expired.
 ///

@@ -120,7 +120,8 @@ impl CompleteIdleServices {
         Ok(false)
     }
 
-    /// The start from which on services are entered: of all, where the setting has changed.
+    /// The start time from which services are added to `auto_completions`: that of the earliest service if the setting
+    /// has changed.
     async fn begin_entering(&self) -> Result<DateTime<Utc>, sqlx::Error> {
         let known = sqlx::query_scalar!("-- begin_entering\nselect auto_complete_after from deployment")
             .fetch_one(&self.pool)
