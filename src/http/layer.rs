@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::error::ErrorRequestTimeout;
+use actix_web::error::{ErrorRequestTimeout, InternalError};
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,10 @@ use super::telemetry::Taken;
 use super::{answer_memory, auth, compression, mode, normalization};
 use crate::traces;
 
+/// The most header fields of a request. actix-http limits them over HTTP/1.1 only; over HTTP/2, a field may be sent in a
+/// byte and takes a hundred.
+const FIELDS: usize = 96;
+
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Authorizes the request and passes it on, then records, logs and compresses the response.
@@ -26,6 +30,9 @@ pub(super) async fn answer(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if request.headers().len() > FIELDS {
+        return Err(InternalError::new("too many header fields", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into());
+    }
     let flow = Flow::of(&request).map(Rc::clone);
     let in_progress = flow.as_ref().map(Flow::start);
     if let Some(flow) = &flow {

@@ -131,29 +131,25 @@ fn connections_beyond_those_that_may_speak_http_2_speak_http_1() {
     program.stop();
 }
 
-#[test]
-fn http_2_requests_whose_answers_nobody_reads_do_not_fill_the_memory() {
-    const SETTINGS: u8 = 4;
-    const HEADERS: u8 = 1;
-    const DATA: u8 = 0;
-    const END_OF_HEADERS: u8 = 4;
-    // POST https://localhost/services/start, as RFC 7541 encodes it.
-    let head = [&[0x83, 0x87, 0x04, 15][..], b"/services/start", &[0x01, 9], b"localhost"].concat();
-    let streams = || (0..600_u32).map(|number| 2 * number + 1);
-    let heads = streams().flat_map(|stream| frame(HEADERS, END_OF_HEADERS, stream, &head));
-    let bodies = streams().flat_map(|stream| frame(DATA, 0, stream, &[b' '; 1024]));
-    let bytes = [PREFACE.to_vec(), frame(SETTINGS, 0, 0, &[]), heads.collect(), bodies.collect()].concat();
+const HEADERS: u8 = 1;
+const DATA: u8 = 0;
+const END_OF_HEADERS: u8 = 4;
 
+/// The head of `POST https://localhost/services/start`, as RFC 7541 encodes it.
+fn head() -> Vec<u8> {
+    [&[0x83, 0x87, 0x04, 15][..], b"/services/start", &[0x01, 9], b"localhost"].concat()
+}
+
+/// Sends the same frames on many HTTP/2 connections.
+fn frames_do_not_fill_the_memory(frames: &[u8]) {
+    const SETTINGS: u8 = 4;
+    let bytes = [PREFACE, &frame(SETTINGS, 0, 0, &[]), frames].concat();
     let directory = open_directory();
     let (program, certificate) = start_with_tls(directory.path(), &[]);
-    let open = || {
-        let stream = tls::connect(&program, &certificate, "h2");
-        stream.sock.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
-        stream
-    };
     let before = resident(&program);
     let hostile = |_| {
-        let mut stream = open();
+        let mut stream = tls::connect(&program, &certificate, "h2");
+        stream.sock.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
         // It is disconnected, or keeps what was sent waiting.
         drop(stream.write_all(&bytes).and_then(|()| stream.flush()));
         stream
@@ -166,6 +162,22 @@ fn http_2_requests_whose_answers_nobody_reads_do_not_fill_the_memory() {
     honest.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     program.stop();
+}
+
+#[test]
+fn http_2_requests_whose_answers_nobody_reads_do_not_fill_the_memory() {
+    let streams = || (0..600_u32).map(|number| 2 * number + 1);
+    let heads = streams().flat_map(|stream| frame(HEADERS, END_OF_HEADERS, stream, &head()));
+    let bodies = streams().flat_map(|stream| frame(DATA, 0, stream, &[b' '; 1024]));
+    frames_do_not_fill_the_memory(&heads.chain(bodies).collect::<Vec<_>>());
+}
+
+#[test]
+fn http_2_requests_with_thousands_of_short_fields_do_not_fill_the_memory() {
+    // The field `x: y`, which is then repeated by its number in the table of fields.
+    let fields = [&head()[..], &[0x40, 1, b'x', 1, b'y'], &vec![0xbe; 3_000]].concat();
+    let heads = (0..5_u32).flat_map(|number| frame(HEADERS, END_OF_HEADERS, 2 * number + 1, &fields));
+    frames_do_not_fill_the_memory(&heads.collect::<Vec<_>>());
 }
 
 #[tokio::test]
