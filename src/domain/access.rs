@@ -9,13 +9,14 @@ use argon2::{Argon2, password_hash};
 /// The most characters of a user name.
 const MAX_NAME: usize = 64;
 
-/// The most passwords of a user: an old one, and the new one that replaces it. Checks take as long for every user.
+/// The most passwords of a user: an old one, and the new one that replaces it. Each check computes this many hashes, so
+/// that it takes equally long for every user.
 pub const MOST_PASSWORDS: usize = 2;
 
 /// A role. Each role includes the rights of those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// May query: every GET.
+    /// May query: every GET except those under `/maintenance`, `/refused` and `/administration`.
     Reader,
     /// May also send lifecycle events and change the records of extensions.
     Writer,

@@ -48,7 +48,7 @@ pub struct Service {
     pub contact_key: Option<String>,
     /// When the service expires. `None`: never.
     pub expires_at: Option<Timestamp>,
-    /// The seconds after its last event at which the service is completed automatically. `None`: never.
+    /// How many seconds after its last event the service is completed automatically. `None`: never.
     pub auto_complete_after: Option<i64>,
     /// The start, the end and the extensions.
     pub lifecycle: Lifecycle,

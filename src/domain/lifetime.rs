@@ -12,7 +12,7 @@ pub const MAX_LIFETIME: i64 = 100 * 366 * 24 * 60 * 60;
 pub struct LastEvent {
     /// The latest timestamp among the events of the service and of everything in it.
     pub at: Timestamp,
-    /// The seconds after it at which the service ends.
+    /// How many seconds after it the service is completed.
     pub auto_complete_after: i64,
 }
 
@@ -29,7 +29,7 @@ pub enum Idleness {
 
 impl LastEvent {
     /// When the service becomes idle if nothing else happens in it, as known at `now`. A timestamp in the future counts
-    /// as now. None: beyond the calendar.
+    /// as now. `None` if that moment is later than the year 9999.
     pub fn idle_at(self, now: Timestamp) -> Option<Timestamp> {
         let last = self.at.min(now).to_datetime();
         let after = TimeDelta::try_seconds(self.auto_complete_after)?;

@@ -8,8 +8,8 @@ use super::extension::Schema;
 use super::field::Field;
 use super::ids::Element;
 
-/// The number of open schemas of a kind of element up to which events create further ones. Each of them makes every node
-/// read all schemas again.
+/// The limit on open schemas of a kind of element: once there are this many, no more are created. Each of them makes
+/// every node read all schemas again.
 pub const MOST_OPEN_SCHEMAS: usize = 1_000;
 
 /// A version of the metadata. It grows with every change.
@@ -21,7 +21,7 @@ pub struct MetadataVersion(pub i64);
 pub struct MetadataSettings {
     /// Whether an extension without a declared schema is accepted and stored as it is sent.
     pub open_extensions: bool,
-    /// The seconds after its last event at which a service without a value of its own is completed. `None`: never.
+    /// How many seconds after its last event a service without a value of its own is completed. `None`: never.
     pub auto_complete_after: Option<i64>,
 }
 

@@ -37,7 +37,7 @@ pub struct ServiceDetails {
     pub est_duration: Option<i64>,
     /// When the service and all its data are to be deleted.
     pub expires_at: Option<Timestamp>,
-    /// The seconds after its last event at which the service is to be ended.
+    /// How many seconds after its last event the service is to be completed.
     pub auto_complete_after: Option<i64>,
     /// When the service would be completed automatically if nothing else happened in it.
     pub idle_at: Option<Timestamp>,
@@ -116,7 +116,7 @@ pub struct AssociateService {
     pub est_duration: Option<i64>,
     /// When the service and all its data are to be deleted.
     pub expires_at: Option<Timestamp>,
-    /// The seconds after its last event at which the service is to be ended.
+    /// How many seconds after its last event the service is to be completed.
     pub auto_complete_after: Option<i64>,
     /// When the service is idle if nothing else happens in it. `None`: the event does not say after how long.
     pub idle_at: Option<Timestamp>,

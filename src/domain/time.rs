@@ -30,9 +30,9 @@ impl Timestamp {
         }
     }
 
-    /// Parses RFC 3339 with any offset, and what clients write in its place that is as unambiguous: without seconds or
-    /// their fraction, with an offset such as `+0000` or `+00`, with the name of the zone behind it (`Z[UTC]`). `None` if
-    /// the text is anything else.
+    /// Parses RFC 3339 with any offset, and variants that clients send and that are just as unambiguous: a time without
+    /// seconds or their fraction, an offset such as `+0000` or `+00`, and a zone name in brackets at the end
+    /// (`Z[UTC]`). `None` if the text is anything else.
     pub fn parse(text: &str) -> Option<Self> {
         // The parser also accepts a Unicode minus sign.
         if !text.is_ascii() {
@@ -93,8 +93,8 @@ pub fn lacks_offset(text: &str) -> bool {
     Timestamp::parse(&format!("{local}Z")).is_some()
 }
 
-/// An ASCII text in the form of RFC 3339, if it merely lacks seconds, the minutes of the offset or their colon, or is followed
-/// by the name of a zone.
+/// Completes an ASCII text to the form of RFC 3339, if all that it lacks is seconds, the minutes of the offset or the
+/// colon before them, and removes a zone name at its end.
 fn completed(text: &str) -> Option<String> {
     let is_zone = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
     let text = match text.split_once('[') {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::{ErrorRequestTimeout, InternalError};
@@ -31,7 +32,8 @@ pub(super) async fn answer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if request.headers().len() > FIELDS {
-        return Err(InternalError::new("too many header fields", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into());
+        let answer = HttpResponse::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        return Err(InternalError::from_response("too many header fields", answer).into());
     }
     let flow = Flow::of(&request).map(Rc::clone);
     let in_progress = flow.as_ref().map(Flow::start);

@@ -73,8 +73,8 @@ pub(super) struct PageParameters {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct ServiceFilterParameters {
-    /// Types to include: numbers or names, comma-separated or repeated. A name with a comma, or with blanks at its ends,
-    /// stands in double quotes, and a quote in it is doubled.
+    /// Types to include: numbers or names, comma-separated or repeated. Put a name with a comma, or with spaces at its
+    /// ends, in double quotes, and double a quote in it.
     service_types: Option<String>,
     /// Include services that started at this time or later.
     #[param(format = DateTime)]
@@ -95,8 +95,8 @@ pub(super) struct ServiceFilterParameters {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct StateFilterParameters {
-    /// Types to include: numbers or names, comma-separated or repeated. A name with a comma, or with blanks at its ends,
-    /// stands in double quotes, and a quote in it is doubled.
+    /// Types to include: numbers or names, comma-separated or repeated. Put a name with a comma, or with spaces at its
+    /// ends, in double quotes, and double a quote in it.
     state_types: Option<String>,
 }
 
@@ -105,8 +105,8 @@ pub(super) struct StateFilterParameters {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read parameter by parameter")]
 pub(super) struct TaskFilterParameters {
-    /// Types to include: numbers or names, comma-separated or repeated. A name with a comma, or with blanks at its ends,
-    /// stands in double quotes, and a quote in it is doubled.
+    /// Types to include: numbers or names, comma-separated or repeated. Put a name with a comma, or with spaces at its
+    /// ends, in double quotes, and double a quote in it.
     task_types: Option<String>,
     /// States whose tasks to include: identifiers, comma-separated or repeated.
     state_id: Option<String>,
@@ -179,7 +179,7 @@ impl Parameters {
             values.iter().filter(|list| !list.trim().is_empty()).map(|list| items(list)).collect();
         let list = lists.map(|lists| lists.concat()).filter(|items| items.iter().all(|item| !item.contains('\0')));
         let expected =
-            "expected comma-separated items; one with a comma or with blanks at its ends stands in double quotes";
+            "expected comma-separated items; put one with a comma, or with spaces at its ends, in double quotes";
         list.ok_or_else(|| Problem::invalid_query(name, expected.to_owned()))
     }
 

@@ -134,9 +134,9 @@ async fn update_attribute(
     .map(drop)
 }
 
-/// Retires values that are no longer listed, and inserts new ones. Numbers are drawn for those without: more than that by
-/// the number of those that are taken, so that enough of them are free. The number and the name of a row never change: a
-/// value with another number or name gets another row.
+/// Retires values that are no longer listed, and inserts new ones. Values without a number get one from the sequence.
+/// As many more are drawn as there are numbers in use, so that enough of the drawn numbers are free. The number and the
+/// name of a row never change: a value with another number or name gets another row.
 async fn write_values(
     connection: &mut PgConnection,
     attribute_id: i32,

@@ -154,7 +154,7 @@ impl Command {
         }
     }
 
-    /// The schema of the records that the command changes apart from events.
+    /// The schema of the records that the command changes, if it is a change of records and not an event.
     pub(super) fn changed_schema(&self) -> Option<SchemaId> {
         match self {
             Self::ChangeRecords(command) => Some(command.schema_id),

@@ -26,7 +26,8 @@ impl Store {
         Ok(started.fetch_optional(&self.pool).await?)
     }
 
-    /// Removes expired idempotency keys (docs/api.md §1), as the background job does every hour. Returns their number.
+    /// Removes expired idempotency keys (docs/api.md §1), as the background job does every minute. Returns their
+    /// number.
     pub async fn expire_idempotency_keys(&self) -> Result<u64, StoreError> {
         let (mut removed, mut after) = (0, BEFORE_ALL);
         while let Some((last, keys)) = expire_keys(&self.pool, &*self.clock, after, i64::MAX).await? {
@@ -42,7 +43,7 @@ pub(super) struct ExpireKeys {
     pool: PgPool,
     clock: Arc<dyn Clock>,
     pace: Pace,
-    /// The age of the newest key that was removed: the index entries before it may still wait for vacuum.
+    /// The creation time of the newest key that was removed: the index entries before it may still wait for vacuum.
     after: DateTime<Utc>,
 }
 
@@ -66,8 +67,8 @@ impl Job for ExpireKeys {
     }
 }
 
-/// Removes some of the expired keys, the oldest ones from `after` on. Returns the age of the last one and their number;
-/// `None` if none is left.
+/// Removes some of the expired keys, the oldest ones from `after` on. Returns the creation time of the last one and
+/// their number; `None` if none is left.
 async fn expire_keys(
     pool: &PgPool,
     clock: &dyn Clock,

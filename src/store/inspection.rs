@@ -29,7 +29,8 @@ pub enum FindingError {
     Start(#[from] StartError),
     /// The service would migrate the database at its start, or needs somebody who does.
     #[error(
-        "{0} steps are missing: the service applies them at its start if its role may, or run `context-services migrate`"
+        "{0} steps are missing: the service applies them when it starts, if its role is allowed to; otherwise run \
+         `context-services migrate`"
     )]
     Pending(usize),
     /// The database cannot be reached by what the settings say.

@@ -91,7 +91,7 @@ pub struct StoreSettings {
     pub max_learned_values: u32,
     /// Whether an extension without a schema is accepted and stored as it is sent (docs/api.md §4).
     pub open_extensions: bool,
-    /// Whether queries give the name of a value that has a number, too (docs/api.md §5).
+    /// Whether queries give the name of a value instead of its number, if it has both (docs/api.md §5).
     pub map_names: bool,
     /// How long services live.
     pub lifetimes: LifetimeSettings,
@@ -108,7 +108,7 @@ impl StoreSettings {
     }
 }
 
-/// The context of customer journeys, on disk.
+/// Reads and writes services, states and tasks in PostgreSQL.
 pub struct Store {
     pool: PgPool,
     reads: Reads,

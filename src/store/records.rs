@@ -1,4 +1,4 @@
-//! Records of extensions, changed apart from events.
+//! Changes of extension records by calls of their own, not as part of an event.
 
 use super::command::Command;
 use super::values::ValueIds;

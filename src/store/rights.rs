@@ -79,7 +79,7 @@ pub(super) async fn missing_rights(pool: &PgPool) -> Result<Vec<String>, sqlx::E
     .await
 }
 
-/// Refuses a role that may not do what the service does.
+/// Refuses a role that lacks a right that the service needs.
 pub(super) async fn check_rights(pool: &PgPool) -> Result<(), StartError> {
     let missing = missing_rights(pool).await.map_err(StartError::Unreachable)?;
     if missing.is_empty() {
@@ -88,8 +88,8 @@ pub(super) async fn check_rights(pool: &PgPool) -> Result<(), StartError> {
     let (few, rest) = missing.split_at(missing.len().min(3));
     let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
     Err(StartError::Unsuitable(format!(
-        "the role of the database URL may not do what the service does, it lacks {}{more}: grant this as the owner of the \
-         tables, see \"Two roles\" in docs/operating.md",
+        "the role of DATABASE_URL does not have all rights that the service needs: it lacks {}{more}. Grant them as the \
+         owner of the tables; see \"Two roles\" in docs/operating.md",
         few.join(", ")
     )))
 }

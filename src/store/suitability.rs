@@ -61,7 +61,7 @@ fn advice(error: &sqlx::Error) -> &'static str {
             "its certificate is for another host name: use that name in DATABASE_URL; verify-ca checks it, too"
         }
         sqlx::Error::Tls(_) | sqlx::Error::Io(_) if is("CaUsedAsEndEntity") => {
-            "its certificate is one of an authority, which signs others: give the server one that the authority has signed"
+            "its certificate is that of a certificate authority: give the server a certificate that this authority has signed"
         }
         sqlx::Error::Tls(_) | sqlx::Error::Io(_) if is("UnknownIssuer") => {
             "its certificate was not signed by an authority that sslrootcert, or this machine, knows"
@@ -69,7 +69,7 @@ fn advice(error: &sqlx::Error) -> &'static str {
         sqlx::Error::Tls(_) | sqlx::Error::Io(_) if is("invalid peer certificate") => "its certificate is not valid",
         _ if is_cancelled(error) => "statement_timeout of this role or database is too short to begin a session",
         _ if has_code(error, "26000") || has_code(error, "42P05") => {
-            "a pooler gives the statements of a session to several: its pool_mode must be session"
+            "a pooler sends the statements of one session to several server connections: its pool_mode must be session"
         }
         _ => "check DATABASE_URL, and that the server runs and accepts this role",
     }
@@ -191,7 +191,7 @@ impl Facts {
         }
     }
 
-    /// What stands against migrating a database that can be used otherwise.
+    /// The reason why this role cannot migrate a database that is suitable in all other respects.
     pub(super) fn objection_to_migration(&self, version: i64) -> Option<String> {
         let Self { role, database, .. } = self;
         let owner = self.owner.as_ref().filter(|_| self.is_owner == Some(false))?;

@@ -24,8 +24,8 @@ pub(super) struct Values {
     limit: u32,
 }
 
-/// The rows that are known to a generation. They are in use for as long as it lasts: `unused_values` retires rows together
-/// with the beginning of the next one, and no event is written that was validated before.
+/// The rows that are known to a generation. They stay valid for as long as it lasts: `unused_values` begins a new
+/// generation whenever it retires rows, and an event that was validated against an earlier generation is not written.
 struct Generation {
     number: i64,
     known: Cache<(Field, LongOrString), i32>,
@@ -47,8 +47,8 @@ impl Values {
         if current.number == generation { current.known.get(key) } else { None }
     }
 
-    /// The known rows of a generation. A newer one than before begins without any. `None`: it has passed, so the event will
-    /// be validated again.
+    /// The known rows of a generation. A generation that is newer than the current one replaces it and starts empty.
+    /// `None`: the generation is over, so the event will be validated again.
     fn of(&self, generation: i64) -> Option<Arc<Generation>> {
         if self.current.load().number < generation {
             let next = Arc::new(Generation::new(generation));
@@ -209,7 +209,8 @@ impl Store {
             if let Some(id) = self.learn_value(&field, (dbid, name), limit).await? {
                 return Ok(id);
             }
-            // Another node has learned it, or the last one that the field may have: look again.
+            // Another node has learned this value meanwhile, or has learned another one that made the field full: look
+            // again.
         }
         Err(Unlearned::Failed(StoreError::Corrupt { table: "business_attributes", column: "fields" }))
     }
@@ -274,7 +275,7 @@ impl Store {
     }
 }
 
-/// What a field has.
+/// The result of looking for a value: how many values its field has learned, and the row of the value if there is one.
 struct Found {
     learned_values: i32,
     value_id: Option<i32>,

@@ -91,7 +91,7 @@ async fn serves(
     let mut owner = owner.connect().await.unwrap();
     owner.execute(&*format!("revoke insert on tasks from {role}")).await.unwrap();
     let (status, _, said) = run(as_app, &[]);
-    assert!(status == Some(1) && said.contains("it lacks insert on tasks: grant this"), "{said}");
+    assert!(status == Some(1) && said.contains("it lacks insert on tasks. Grant them"), "{said}");
     owner
         .execute("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)")
         .await

@@ -27,8 +27,8 @@ pub struct SchemaDefinition {
     /// Whether the extension has one record or an array of them.
     #[serde(rename = "type")]
     pub kind: ValueKind,
-    /// Whether the schema was created for an event without a declared one, and accepts any record (setting
-    /// `EXTENSION_SCHEMAS=optional`). Left out if not.
+    /// Whether the schema was created automatically for an extension that had none (setting
+    /// `EXTENSION_SCHEMAS=optional`). It accepts any record or array of records. Left out if not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open: bool,
     /// Attributes, or sets of attributes, whose values must be unique among the records of one element. A record that

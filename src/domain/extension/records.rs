@@ -1,4 +1,4 @@
-//! Changes of the records of an extension, apart from events (docs/api.md §4).
+//! Changes of extension records by calls of their own, not as part of an event (docs/api.md §4).
 
 use super::schema::{Schema, SchemaId};
 use crate::domain::ids::ElementKey;

@@ -1,4 +1,4 @@
-//! Records of extensions, changed apart from events, in batches.
+//! Changes of extension records by calls of their own, not as part of an event, in batches.
 
 use sqlx::PgConnection;
 

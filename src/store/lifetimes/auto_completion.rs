@@ -1,6 +1,6 @@
 //! Automatic completion: idle services are ended, together with everything open in them.
 //!
-//! Events do not update a deadline. A service that may be completed automatically has a row in `auto_completions`,
+//! Events do not postpone a deadline. A service that may be completed automatically has a row in `auto_completions`,
 //! which is processed when it is due. The service's last event then determines whether it is idle, or when to check it
 //! again.
 
@@ -247,7 +247,8 @@ async fn complete_idle_services(
     .map(drop)
 }
 
-/// Enters the open services of a step through all services, in the order of their start. Returns the last service looked at.
+/// Takes the next services in the order of their start, and adds those that are open to `auto_completions`. Returns the
+/// last service looked at.
 async fn enter_open_services(
     pool: &PgPool,
     (after, after_id): (DateTime<Utc>, i64),

@@ -38,8 +38,8 @@ pub struct LifetimeSettings {
     pub auto_complete_after: Option<TimeDelta>,
 }
 
-/// The advisory lock that every event shares until it is committed, once lifetimes are in use. While it is held
-/// exclusively, no event is being written.
+/// The advisory lock that every event in an existing service shares until it is committed, once lifetimes are in use.
+/// While it is held exclusively, no event is being written.
 ///
 /// The statements that write events name this number, too.
 pub(super) const EVENTS_LOCK: i64 = 5329;

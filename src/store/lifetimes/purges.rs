@@ -106,7 +106,8 @@ impl Job for RunPurges {
         let start = Instant::now();
         let mut transaction = self.pool.begin().await?;
         let Some(running) = running_purge(&mut transaction).await? else { return Ok(Next::Scheduled) };
-        // An event that was acknowledged before decides whether its service is purged.
+        // The step must see every event that has been acknowledged, since an event may decide whether its service is
+        // purged.
         if !wait_for_events(&mut transaction).await? {
             return Ok(Next::After(BUSY));
         }

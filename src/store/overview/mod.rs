@@ -1,7 +1,7 @@
 //! The overview of services: where each stands, totals, and the search for a customer (docs/api.md §8, Pages).
 //!
-//! A service is open if there is no row of its end, which no index tells. So an overview considers a limited number of
-//! services, which it finds by their start.
+//! A service is open if there is no row for its end, and no index shows which services those are. So an overview
+//! considers a limited number of services, which it finds by their start.
 
 mod rows;
 mod search;
@@ -19,7 +19,7 @@ use rows::{ShareRow, StandingRow, TotalsRow};
 /// The most services that are counted as started in a day.
 const MOST_STARTED: i64 = 100_000;
 
-/// The most values of a property that are told.
+/// The most values of a property that are returned.
 const MOST_SHARES: i64 = 12;
 
 /// The most services that a search finds by one kind of identifier.

@@ -3,8 +3,8 @@
 use sqlx::{Postgres, QueryBuilder};
 
 /// The text of a column or parameter without case, blanks and the signs between digits. The indexes
-/// `services_customer_key_idx` and `services_contact_key_idx` have the same expression. ASCII letters become small in every
-/// locale, others as the database's locale says.
+/// `services_customer_key_idx` and `services_contact_key_idx` have the same expression. ASCII letters are lower-cased
+/// in every locale, other letters as the database's locale defines.
 fn key(text: &str) -> String {
     let signs = r"E' \u00A0\u2009\u202F-\u2010\u2011\u2013+()./'";
     format!(r#"(lower(lower(translate({text}, {signs}, '') collate "C") collate "default") collate "C")"#)

@@ -29,7 +29,8 @@ pub(super) fn push_recent(query: &mut QueryBuilder<'_, Postgres>, selection: &Se
     push_measured(query, "recent", now);
 }
 
-/// Appends `recent`, all services that are considered, and `measured`, these services with their times.
+/// Appends `given`, the services with these identifiers, `recent`, from which medians are taken, and `measured`, the
+/// given services with their times.
 pub(super) fn push_given(query: &mut QueryBuilder<'_, Postgres>, services: Vec<i64>, now: Timestamp) {
     query.push("with given as materialized (").push(COLUMNS).push(" and service_id = any(").push_bind(services);
     query.push(")), recent as materialized (").push(COLUMNS);
@@ -37,7 +38,7 @@ pub(super) fn push_given(query: &mut QueryBuilder<'_, Postgres>, services: Vec<i
     push_measured(query, "given", now);
 }
 
-/// Estimates are limited, so that they can be told in milliseconds.
+/// Estimates are limited, so that they fit into a `bigint` as milliseconds.
 fn push_measured(query: &mut QueryBuilder<'_, Postgres>, of: &str, now: Timestamp) {
     query.push(
         ", medians as (

@@ -58,7 +58,7 @@ impl Meanings {
 }
 
 impl KnownMeanings {
-    /// An empty cache. `map_names` selects the name of a value that has a number, too.
+    /// An empty cache. With `map_names`, a value that has a number and a name is given by its name.
     pub(in crate::store) fn new(map_names: bool) -> Self {
         Self { known: Cache::new(REMEMBERED), map_names }
     }

@@ -46,7 +46,7 @@ impl NestedRows {
         Ok(nested)
     }
 
-    /// Rows that were read otherwise, in ascending order.
+    /// Wraps rows that another statement has read, in ascending order.
     pub(super) fn of_services(rows: Vec<ElementRow>) -> Self {
         let mut nested = Self { by_owner: HashMap::new(), complete: usize::MAX, omitted: 0 };
         for row in rows {

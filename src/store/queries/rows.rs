@@ -107,7 +107,7 @@ impl ElementRow {
         ElementKey { service: ServiceId(self.service_id), element, id: self.element_id }
     }
 
-    /// When the service expires, if services live for `ttl` that do not say otherwise.
+    /// When the service expires. `ttl` is the lifetime of services that have no expiry of their own.
     pub(super) fn expiry(&self, ttl: Option<TimeDelta>) -> Option<Timestamp> {
         let general = || ttl.and_then(|ttl| self.started_at.checked_add_signed(ttl));
         self.expires_at.or_else(general).map(Timestamp::cut)
@@ -340,7 +340,8 @@ fn select<'a>(element: Element) -> QueryBuilder<'a, Postgres> {
     query
 }
 
-/// The condition that the service of a row has not expired. Of services, only those are read in the first place.
+/// The condition that the service of a row has not expired. Services need no condition, because they are read from
+/// `unexpired_services`.
 const fn condition(element: Element) -> &'static str {
     match element {
         Element::Service => "",

@@ -47,8 +47,8 @@ impl Owned {
     }
 
     /// Discards cached plans before tables have grown much. A sequential scan is the best plan for the first rows of a
-    /// table, and PostgreSQL itself would revise it only after autovacuum has analyzed the table, at least a minute
-    /// later.
+    /// table, and PostgreSQL itself would revise it only after autovacuum, which wakes up every `autovacuum_naptime`
+    /// (by default a minute), has analyzed the table.
     async fn renew_plans(&mut self, commands: usize) -> Result<(), sqlx::Error> {
         self.served += commands;
         if self.served > self.plan_limit {
