@@ -1,15 +1,17 @@
 //! Compression with gzip: of answers to `GET`, and of bodies that callers send (docs/api.md §1, Bodies).
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
-use actix_http::encoding::Encoder;
 use actix_web::body::{BodySize, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceResponse};
-use actix_web::http::header::{self, AcceptEncoding, ContentEncoding, Encoding, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, AcceptEncoding, Encoding, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
 use actix_web::{HttpMessage, HttpRequest, web};
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 
 use super::body_memory::{BodyMemory, Held, Shared, append, incomplete};
 use super::problem::{Code, Problem};
@@ -31,21 +33,43 @@ pub(super) fn is_accepted(request: &HttpRequest) -> bool {
 }
 
 /// Compresses the body of an answer if its caller accepts that, and if it is a text of some length.
-pub(super) fn compress<B: MessageBody>(
+///
+/// The whole body is compressed before it is sent, because an encoder takes 250 KiB: it must not wait for a client that
+/// does not read.
+pub(super) async fn compress<B: MessageBody>(
     response: ServiceResponse<B>,
     is_accepted: bool,
-) -> ServiceResponse<EitherBody<Encoder<B>, B>> {
+) -> ServiceResponse<EitherBody<Bytes, B>> {
     if response.request().method() != Method::GET || response.status() != StatusCode::OK || !is_worthwhile(&response) {
         return response.map_into_right_body();
     }
-    response.map_body(|head, body| {
-        if is_accepted {
-            return EitherBody::left(Encoder::response(ContentEncoding::Gzip, head, body));
-        }
-        // Another caller may get it compressed.
-        head.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
-        EitherBody::right(body)
-    })
+    let (request, response) = response.into_parts();
+    let (mut head, mut body) = response.into_parts();
+    // Another caller may get it in another form.
+    head.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if is_accepted {
+        body = match body.try_into_bytes() {
+            Ok(plain) => {
+                let packed = web::block(move || packed(&plain, Compression::fast())).await.unwrap_or_else(|_| {
+                    // The runtime is shutting down.
+                    *head.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                    Bytes::new()
+                });
+                head.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                return ServiceResponse::new(request, head.set_body(packed).map_into_left_body());
+            }
+            Err(body) => body,
+        };
+    }
+    ServiceResponse::new(request, head.set_body(body).map_into_right_body())
+}
+
+/// Bytes in the format of gzip.
+pub(super) fn packed(plain: &[u8], level: Compression) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    // Writing to memory cannot fail.
+    encoder.write_all(plain).ok();
+    encoder.finish().unwrap_or_default().into()
 }
 
 fn is_worthwhile<B: MessageBody>(response: &ServiceResponse<B>) -> bool {
@@ -56,7 +80,7 @@ fn is_worthwhile<B: MessageBody>(response: &ServiceResponse<B>) -> bool {
     };
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_text = kind.starts_with("text/") || ["json", "javascript", "svg+xml"].iter().any(|text| kind.contains(text));
-    is_long && is_text
+    is_long && is_text && !response.headers().contains_key(header::CONTENT_ENCODING)
 }
 
 /// The coding of a request's body.

@@ -26,7 +26,7 @@ const FIELDS: usize = 96;
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// Authorizes the request and passes it on, then records, logs and compresses the response.
+/// Authorizes the request and passes it on, then compresses, records and logs the response.
 pub(super) async fn answer(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -49,6 +49,7 @@ pub(super) async fn answer(
         Ok(()) => traces::within(taken.trace(), unless_abandoned(request, next)).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
+    let response = compression::compress(response, may_be_compressed).await;
     let (mut response, memory) = answer_memory::hold(response);
     taken.answered(&mut response);
     // Browsers must not guess that an answer is a page or a script.
@@ -62,8 +63,7 @@ pub(super) async fn answer(
     if let Some(flow) = &flow {
         flow.answered(HEAD);
     }
-    Ok(compression::compress(response, may_be_compressed)
-        .map_body(|_, body| Paced::new(body, flow.zip(in_progress), memory)))
+    Ok(response.map_body(|_, body| Paced::new(body, flow.zip(in_progress), memory)))
 }
 
 /// Passes the request on. A query, report or page is abandoned when its client has closed the connection: its statement is

@@ -1,15 +1,13 @@
 //! Answers that never change: they are compressed once, and as small as gzip makes them.
 
-use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::http::header::{self, ContentEncoding, ETag, HeaderValue, TryIntoHeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use super::answer_memory::Common;
-use super::compression;
+use super::compression::{self, packed};
 use super::etag::{conditional, tag_of};
 use super::problem::Problem;
 use super::query::elsewhere;
@@ -38,19 +36,14 @@ impl Packed {
         if !compression::is_accepted(request) {
             return Ok(conditional(request, answer.body(self.plain.clone())));
         }
-        let packed = self.clone();
-        let gzip = elsewhere(move || packed.gzip().clone()).await?;
+        let this = self.clone();
+        let gzip = elsewhere(move || this.gzip().clone()).await?;
         answer.insert_header((header::VARY, HeaderValue::from_static("accept-encoding")));
         answer.insert_header(ContentEncoding::Gzip);
         Ok(conditional(request, answer.body(gzip)))
     }
 
     fn gzip(&self) -> &web::Bytes {
-        self.gzip.get_or_init(|| {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-            // Writing to memory cannot fail.
-            encoder.write_all(&self.plain).ok();
-            encoder.finish().unwrap_or_default().into()
-        })
+        self.gzip.get_or_init(|| packed(&self.plain, Compression::best()))
     }
 }

@@ -56,6 +56,24 @@ async fn requests_whose_answers_nobody_reads_do_not_fill_the_memory() {
 }
 
 #[tokio::test]
+async fn compressed_answers_that_nobody_reads_do_not_fill_the_memory() {
+    let directory = open_directory();
+    let program = Program::start_with(&[("DATA_DIR", directory.path().to_str().unwrap())]);
+    assert_eq!(program.get("/metrics").await.0, 200);
+    let before = resident(&program);
+    let requests = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n".repeat(200);
+    let hostile = |_| {
+        let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+        send_until_blocked(&mut stream, &requests);
+        stream
+    };
+    let _streams: Vec<_> = (0..CONNECTIONS).map(hostile).collect();
+    check(&program, before);
+    program.stop();
+}
+
+#[tokio::test]
 async fn heads_that_do_not_end_are_cut_off_when_they_take_too_much_memory_together() {
     let directory = open_directory();
     let program = Program::start_with(&[("DATA_DIR", directory.path().to_str().unwrap())]);
