@@ -146,6 +146,11 @@ impl View {
     pub fn of_element() -> Self {
         Self { extensions: ExtensionSelections::all(), for_people: true, ..Self::default() }
     }
+
+    /// The same with the values of its fields as they are recorded.
+    pub fn of_record() -> Self {
+        Self { for_people: false, ..Self::of_element() }
+    }
 }
 
 /// A half-open span of time.

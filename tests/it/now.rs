@@ -54,9 +54,9 @@ async fn open_services_are_listed_with_the_most_overdue_first() {
     assert_eq!(shown(&html), [median, late, in_time, never]);
     for text in [
         "of 10 min median",
-        "1 h over",
+        "1 h</span> over",
         "of 1 min estimated",
-        "59 min over",
+        "59 min</span> over",
         "robot 9",
         "agent 7",
         ">survey<",

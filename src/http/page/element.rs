@@ -19,7 +19,6 @@ use crate::domain::event::Event;
 use crate::domain::extension::SchemaDefinition;
 use crate::domain::field::LongOrString;
 use crate::domain::ids::{Element, ServiceId, StateId};
-use crate::domain::query::View;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
@@ -46,8 +45,8 @@ pub(in crate::http) async fn get_service_page(
     ServicePath(id): ServicePath,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
-    let service = store.get_service(id, &View::of_element()).await?;
-    let json = json(services::ServiceBody::from(store.get_service(id, &as_recorded()).await?));
+    let [service, recorded] = store.show_service(id).await?;
+    let json = json(services::ServiceBody::from(recorded));
     let schemas = store.list_extension_schemas(Element::Service).await?;
     let mut own = Vec::new();
     own.extend(service.customer_id.as_ref().map(|customer| ("Customer", link(&links::journey_of(&service), customer))));
@@ -68,8 +67,8 @@ pub(in crate::http) async fn get_state_page(
     StatePath(service, id): StatePath,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
-    let state = store.get_state(service, id, &View::of_element()).await?;
-    let json = json(states::StateBody::from(store.get_state(service, id, &as_recorded()).await?));
+    let [state, recorded] = store.show_state(service, id).await?;
+    let json = json(states::StateBody::from(recorded));
     let schemas = store.list_extension_schemas(Element::State).await?;
     let own = state
         .previous_state_id
@@ -87,18 +86,13 @@ pub(in crate::http) async fn get_task_page(
     TaskPath(service, id): TaskPath,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
-    let task = store.get_task(service, id, &View::of_element()).await?;
-    let json = json(tasks::TaskBody::from(store.get_task(service, id, &as_recorded()).await?));
+    let [task, recorded] = store.show_task(service, id).await?;
+    let json = json(tasks::TaskBody::from(recorded));
     let schemas = store.list_extension_schemas(Element::Task).await?;
     let own = task.state_id.map(|state| ("State", link_to_state(service, state))).into_iter().collect();
     let lifecycle = task.lifecycle;
     page(Shown { element: Element::Task, id: id.0.into(), service, lifecycle, own, schemas, json, now: store.now() })
         .await
-}
-
-/// An element with the values of its fields as they are recorded.
-fn as_recorded() -> View {
-    View { for_people: false, ..View::of_element() }
 }
 
 fn json(body: impl Serialize) -> String {

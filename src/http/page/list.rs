@@ -8,7 +8,7 @@ use super::super::problem::Problem;
 use super::super::query::Parameters;
 use super::super::spreadsheet::{Cells, Form, text};
 use super::layout::{self, Here};
-use super::{format, standings};
+use super::{format, refresh, standings};
 use crate::domain::ids::Element;
 use crate::domain::overview::{CONSIDERED, Overview, Selection, Share, Standing};
 use crate::domain::query::Status;
@@ -136,7 +136,8 @@ from_path!(ListInQuery, request => ListInQuery::read(request));
 const STATUSES: [(&str, Option<Status>); 3] =
     [("active", Some(Status::Active)), ("completed", Some(Status::Completed)), ("all", None)];
 
-fn one_of<T, const N: usize>(
+/// A value of a parameter that has few.
+pub(super) fn one_of<T, const N: usize>(
     parameters: &mut Parameters,
     name: &str,
     known: [(&str, T); N],
@@ -155,17 +156,18 @@ pub(in crate::http) async fn get_list_page(
     if let Some(form) = csv {
         return form.answer("services.csv", &store.list_overview(&selection, FILE).await?.rows);
     }
-    let overview = store.list_overview(&selection, PAGE).await?;
-    let shares = store.count_shares(&selection).await?;
+    let (overview, shares) = store.get_overview(&selection, PAGE).await?;
     let now = store.now();
-    let main = move || {
-        html! {
+    layout::answer_tagged("Services".to_owned(), Here::Nowhere, move || {
+        let tag = refresh::tag_of_standings(&(&address, overview.total, &shares), &overview.rows);
+        let main = html! {
             h1 { "Services" }
             (filters(&address))
-            (list(&overview, &shares, &address, now))
-        }
-    };
-    layout::answer_elsewhere("Services".to_owned(), Here::Nowhere, main).await
+            section id="services" data-live data-rest data-now=(now.millis()) { (list(&overview, &shares, &address, now)) }
+        };
+        (main, tag)
+    })
+    .await
 }
 
 /// The services of a selection, with links to narrower ones.

@@ -11,7 +11,7 @@ use super::super::query::Parameters;
 use super::format::{self, name};
 use super::layout::{self, Here};
 use super::list::{self, Address};
-use super::standings;
+use super::{refresh, standings};
 use crate::domain::overview::{CONSIDERED, Match, Selection, Standing, Totals};
 use crate::domain::query::Status;
 use crate::domain::time::{HOUR, Timestamp};
@@ -41,22 +41,29 @@ pub(in crate::http) async fn get_now_page(
         let ids: Vec<_> = matches.iter().map(|found| found.service_id).collect();
         let rows = if ids.is_empty() { Vec::new() } else { store.list_standings(&ids).await? };
         let title = format!("Search for {text}");
-        return layout::answer_elsewhere(title, Here::Now, move || found(&text, &matches, &rows, now)).await;
+        return layout::answer_tagged(title, Here::Now, move || {
+            let tag = refresh::tag_of_standings(&(&text, &matches), &rows);
+            (found(&text, &matches, &rows, now), tag)
+        })
+        .await;
     }
     let selection = Selection { status: Some(Status::Active), ..Selection::default() };
-    let totals = store.count_totals().await?;
-    let overview = store.list_overview(&selection, list::PAGE).await?;
-    let shares = store.count_shares(&selection).await?;
-    let main = move || {
-        html! {
+    let (totals, overview, shares) = store.get_overview_with_totals(&selection, list::PAGE).await?;
+    layout::answer_tagged("Now".to_owned(), Here::Now, move || {
+        let counts = (Totals { oldest: None, ..totals }, now.start_of_day());
+        let tag = refresh::tag_of_standings(&(counts, overview.total, &shares), &overview.rows);
+        let main = html! {
             h1 { "Now" }
             (form(""))
-            (tiles(&totals, now))
-            h2 { "Open services, most overdue first" }
-            (list::list(&overview, &shares, &Address::default(), now))
-        }
-    };
-    layout::answer_elsewhere("Now".to_owned(), Here::Now, main).await
+            section id="now" data-live data-rest data-now=(now.millis()) {
+                (tiles(&totals, now))
+                h2 { "Open services, most overdue first" }
+                (list::list(&overview, &shares, &Address::default(), now))
+            }
+        };
+        (main, tag)
+    })
+    .await
 }
 
 fn form(text: &str) -> Markup {

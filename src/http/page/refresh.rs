@@ -7,6 +7,7 @@ use actix_web::http::header::EntityTag;
 use super::super::etag::tag_of;
 use super::assets;
 use super::steps::{Step, Steps};
+use crate::domain::overview::Standing;
 use crate::domain::time::Timestamp;
 
 /// The page is sent again when an open bar has grown by about one eighth (1 / `GROWTH`) of its length. Until then the
@@ -31,6 +32,18 @@ pub(super) fn tag(content: &impl Debug, of_services: &[Steps], now: Timestamp) -
 pub(super) fn tag_of_element(content: &impl Debug, open_for: Option<i64>) -> EntityTag {
     let version = (assets::version(), env!("CARGO_PKG_VERSION"));
     tag_of(format!("{:?}", (version, content, open_for.map(steps_of_growth))).as_bytes())
+}
+
+/// The tag of a page of services. It changes with where they stand, and when one exceeds what was expected. The script
+/// advances their durations.
+pub(super) fn tag_of_standings(content: &impl Debug, rows: &[Standing]) -> EntityTag {
+    let recorded = |row: &Standing| {
+        let elapsed_ms = if row.ended.is_none() { 0 } else { row.elapsed_ms };
+        (Standing { elapsed_ms, ..row.clone() }, row.overrun_ms().is_some())
+    };
+    let rows: Vec<_> = rows.iter().map(recorded).collect();
+    let version = (assets::version(), env!("CARGO_PKG_VERSION"));
+    tag_of(format!("{:?}", (version, content, rows)).as_bytes())
 }
 
 /// A number that changes when the longest of open steps has grown enough.

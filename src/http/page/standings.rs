@@ -37,7 +37,7 @@ fn row(row: &Standing, address: &Address, now: Timestamp) -> Markup {
             td { @if let Some(channel) = &row.channel { (value(channel, address, "channel")) } }
             td { @if let Some(agent) = &row.agent { (shortened(agent)) } }
             td { (waiting(row, now)) }
-            td { (elapsed(row)) }
+            td { (elapsed(row, now)) }
         }
     }
 }
@@ -81,15 +81,23 @@ fn waiting(row: &Standing, now: Timestamp) -> Markup {
     }
 }
 
-fn elapsed(row: &Standing) -> Markup {
+fn elapsed(row: &Standing, now: Timestamp) -> Markup {
+    // What an open service has taken, and exceeds, is counted on.
+    let so_far = |millis: i64| {
+        if row.ended.is_some() {
+            html! { (format::duration(millis)) }
+        } else {
+            format::elapsed(now.minus(millis), now)
+        }
+    };
     html! {
-        (format::duration(row.elapsed_ms))
+        (so_far(row.elapsed_ms))
         @if let Some(expected) = row.expected_ms {
             span class="quiet" {
                 " of " (format::duration(expected)) @if row.has_estimate { " estimated" } @else { " median" }
             }
         }
-        @if let Some(overrun) = row.overrun_ms() { br; strong class="overdue" { "▲ " (format::duration(overrun)) " over" } }
+        @if let Some(overrun) = row.overrun_ms() { br; strong class="overdue" { "▲ " (so_far(overrun)) " over" } }
         @if row.ended.is_some() {
             br;
             @if let Some(disposition) = &row.disposition { "outcome: " (format::toned(row.tone, &shortened(disposition))) } @else { "no outcome" }

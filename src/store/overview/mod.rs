@@ -7,7 +7,7 @@ mod rows;
 mod search;
 mod sql;
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::{Store, StoreError};
 use crate::domain::ids::ServiceId;
@@ -28,60 +28,33 @@ const MOST_FOUND: i64 = 100;
 impl Store {
     /// Lists the services of a selection, at most `limit`: open ones first, and of these the most overdue.
     pub async fn list_overview(&self, selection: &Selection, limit: i64) -> Result<Overview, StoreError> {
-        let mut query = QueryBuilder::new("-- list_overview\n");
-        sql::push_recent(&mut query, selection, self.now());
-        sql::push_chosen(&mut query, selection);
-        query
-            .push("select c.*, ")
-            .push(rows::STEP_COLUMNS)
-            .push(" from (select *, count(*) over () as total from chosen c ");
-        query.push(sql::ORDER).push(" limit ").push_bind(limit).push(") c left join lateral (");
-        query.push(sql::last_step("c.service_id")).push(") step on true ").push(sql::ORDER);
-        let rows: Vec<StandingRow> = self.fetch_all(query).await?;
-        let total = rows.first().map_or(0, |row| row.total);
-        Ok(Overview { rows: rows.into_iter().map(Standing::from).collect(), total })
-    }
-
-    /// Counts the services of a selection by type, channel and disposition, the most frequent values first.
-    pub async fn count_shares(&self, selection: &Selection) -> Result<Vec<Share>, StoreError> {
-        let mut query = QueryBuilder::new("-- count_shares\n");
-        sql::push_recent(&mut query, selection, self.now());
-        sql::push_chosen(&mut query, selection);
-        query.push(
-            "select property, value, tone, services from (
-               select property, value, max(of.tone) as tone, count(*) as services,
-                 row_number() over (partition by property order by count(*) desc, value collate \"C\") as place
-               from chosen
-               cross join lateral (values ('type', service_type, null), ('channel', channel, null),
-                 ('disposition', disposition, chosen.tone)) as of(property, value, tone)
-               where value is not null group by property, value
-             ) counted where place <= ",
-        );
-        query.push_bind(MOST_SHARES).push(" order by property, place");
-        let rows: Vec<ShareRow> = self.fetch_all(query).await?;
-        Ok(rows.into_iter().map(Share::from).collect())
-    }
-
-    /// Counts the services that are open, overdue, ended in the last hour, and started today.
-    pub async fn count_totals(&self) -> Result<Totals, StoreError> {
         let now = self.now();
-        let (day, hour) = (now.start_of_day(), now.minus(HOUR));
-        let mut query = QueryBuilder::new("-- count_totals\n");
-        sql::push_recent(&mut query, &Selection::default(), now);
-        query.push(
-            "select count(*) filter (where s.ended is null) as open,
-               count(*) filter (where s.ended is null and s.elapsed_ms > s.expected_ms) as overdue,
-               count(*) filter (where s.ended >= ",
-        );
-        query.push_bind(hour.to_datetime()).push(") as ended, count(*) filter (where s.ended >= ");
-        query.push_bind(hour.to_datetime()).push(" and ").push(sql::ENDED_BADLY).push(") as ended_badly, (");
-        push_started(&mut query, day, now.minus(-1));
-        query.push(") as started_today, (");
-        push_started(&mut query, day.minus(7 * DAY), now.minus(7 * DAY - 1));
-        query.push(") as started_week_before, count(*) as considered, min(s.started) as oldest from measured s");
-        let [totals]: [TotalsRow; 1] =
-            self.fetch_all(query).await?.try_into().map_err(|_| StoreError::Unavailable(None))?;
-        Ok(totals.into())
+        self.read_overview(async |snapshot| overview(snapshot, selection, limit, now).await).await
+    }
+
+    /// Lists the services of a selection, and counts them by their properties, in one snapshot.
+    pub async fn get_overview(&self, selection: &Selection, limit: i64) -> Result<(Overview, Vec<Share>), StoreError> {
+        let now = self.now();
+        self.read_overview(async |snapshot| {
+            let overview = overview(&mut *snapshot, selection, limit, now).await?;
+            Ok((overview, shares(snapshot, selection, now).await?))
+        })
+        .await
+    }
+
+    /// Counts services by how they are doing, in the same snapshot as an overview.
+    pub async fn get_overview_with_totals(
+        &self,
+        selection: &Selection,
+        limit: i64,
+    ) -> Result<(Totals, Overview, Vec<Share>), StoreError> {
+        let now = self.now();
+        self.read_overview(async |snapshot| {
+            let totals = totals(&mut *snapshot, now).await?;
+            let overview = overview(&mut *snapshot, selection, limit, now).await?;
+            Ok((totals, overview, shares(snapshot, selection, now).await?))
+        })
+        .await
     }
 
     /// Finds services by customer, contact key, interaction, session or service id. Services with exactly this text come
@@ -91,7 +64,8 @@ impl Store {
         if text.is_empty() || text.contains('\0') {
             return Ok(Vec::new());
         }
-        let rows: Vec<rows::MatchRow> = self.fetch_all(search::query(text, MOST_FOUND)).await?;
+        let query = search::query(text, MOST_FOUND);
+        let rows: Vec<rows::MatchRow> = self.read_overview(async |snapshot| fetch_all(snapshot, query).await).await?;
         Ok(rows.into_iter().map(Match::from).collect())
     }
 
@@ -104,21 +78,89 @@ impl Store {
             .push(rows::STEP_COLUMNS)
             .push(" from measured c left join lateral (");
         query.push(sql::last_step("c.service_id")).push(") step on true ").push(sql::ORDER);
-        let rows: Vec<StandingRow> = self.fetch_all(query).await?;
+        let rows: Vec<StandingRow> = self.read_overview(async |snapshot| fetch_all(snapshot, query).await).await?;
         Ok(rows.into_iter().map(Standing::from).collect())
     }
 
-    async fn fetch_all<T>(&self, mut query: QueryBuilder<'_, Postgres>) -> Result<Vec<T>, StoreError>
-    where
-        T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
-    {
+    /// Runs a read whose statements take longer to compile than to run.
+    async fn read_overview<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.read(async |snapshot| {
-            // Compiling such a statement takes longer than running it.
             sqlx::query("set local jit = off").execute(&mut *snapshot).await?;
-            Ok(query.build_query_as().persistent(false).fetch_all(snapshot).await?)
+            work(snapshot).await
         })
         .await
     }
+}
+
+async fn overview(
+    snapshot: &mut PgConnection,
+    selection: &Selection,
+    limit: i64,
+    now: Timestamp,
+) -> Result<Overview, StoreError> {
+    let mut query = QueryBuilder::new("-- list_overview\n");
+    sql::push_recent(&mut query, selection, now);
+    sql::push_chosen(&mut query, selection);
+    query
+        .push("select c.*, ")
+        .push(rows::STEP_COLUMNS)
+        .push(" from (select *, count(*) over () as total from chosen c ");
+    query.push(sql::ORDER).push(" limit ").push_bind(limit).push(") c left join lateral (");
+    query.push(sql::last_step("c.service_id")).push(") step on true ").push(sql::ORDER);
+    let rows: Vec<StandingRow> = fetch_all(snapshot, query).await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    Ok(Overview { rows: rows.into_iter().map(Standing::from).collect(), total })
+}
+
+/// Counts the services of a selection by type, channel and disposition, the most frequent values first.
+async fn shares(snapshot: &mut PgConnection, selection: &Selection, now: Timestamp) -> Result<Vec<Share>, StoreError> {
+    let mut query = QueryBuilder::new("-- count_shares\n");
+    sql::push_recent(&mut query, selection, now);
+    sql::push_chosen(&mut query, selection);
+    query.push(
+        "select property, value, tone, services from (
+           select property, value, max(of.tone) as tone, count(*) as services,
+             row_number() over (partition by property order by count(*) desc, value collate \"C\") as place
+           from chosen
+           cross join lateral (values ('type', service_type, null), ('channel', channel, null),
+             ('disposition', disposition, chosen.tone)) as of(property, value, tone)
+           where value is not null group by property, value
+         ) counted where place <= ",
+    );
+    query.push_bind(MOST_SHARES).push(" order by property, place");
+    let rows: Vec<ShareRow> = fetch_all(snapshot, query).await?;
+    Ok(rows.into_iter().map(Share::from).collect())
+}
+
+/// Counts the services that are open, overdue, ended in the last hour, and started today.
+async fn totals(snapshot: &mut PgConnection, now: Timestamp) -> Result<Totals, StoreError> {
+    let (day, hour) = (now.start_of_day(), now.minus(HOUR));
+    let mut query = QueryBuilder::new("-- count_totals\n");
+    sql::push_recent(&mut query, &Selection::default(), now);
+    query.push(
+        "select count(*) filter (where s.ended is null) as open,
+           count(*) filter (where s.ended is null and s.elapsed_ms > s.expected_ms) as overdue,
+           count(*) filter (where s.ended >= ",
+    );
+    query.push_bind(hour.to_datetime()).push(") as ended, count(*) filter (where s.ended >= ");
+    query.push_bind(hour.to_datetime()).push(" and ").push(sql::ENDED_BADLY).push(") as ended_badly, (");
+    push_started(&mut query, day, now.minus(-1));
+    query.push(") as started_today, (");
+    push_started(&mut query, day.minus(7 * DAY), now.minus(7 * DAY - 1));
+    query.push(") as started_week_before, count(*) as considered, min(s.started) as oldest from measured s");
+    let [totals]: [TotalsRow; 1] =
+        fetch_all(snapshot, query).await?.try_into().map_err(|_| StoreError::Unavailable(None))?;
+    Ok(totals.into())
+}
+
+async fn fetch_all<T>(snapshot: &mut PgConnection, mut query: QueryBuilder<'_, Postgres>) -> Result<Vec<T>, StoreError>
+where
+    T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+{
+    Ok(query.build_query_as().persistent(false).fetch_all(snapshot).await?)
 }
 
 /// Appends a query that counts the services that started in a period.

@@ -42,6 +42,12 @@ impl Found {
     }
 }
 
+/// The elements of two pages with one each.
+fn both<T>(mut first: Page<T>, mut second: Page<T>, element: Element) -> Result<[T; 2], StoreError> {
+    let pair = first.elements.pop().zip(second.elements.pop());
+    pair.map(<[T; 2]>::from).ok_or_else(|| Refusal::Unknown(element).into())
+}
+
 impl Store {
     /// Gets a service (docs/api.md §3).
     pub async fn get_service(&self, id: ServiceId, view: &View) -> Result<Service, StoreError> {
@@ -69,6 +75,40 @@ impl Store {
             self.tasks(snapshot, Found::one(row), view).await
         });
         read.await?.elements.pop().ok_or_else(|| Refusal::Unknown(Element::Task).into())
+    }
+
+    /// Gets a service as people read it, and as it is recorded, from one snapshot.
+    pub async fn show_service(&self, id: ServiceId) -> Result<[Service; 2], StoreError> {
+        self.read(async |snapshot| {
+            let row = rows::one(&mut *snapshot, ElementKey::service(id)).await?;
+            let row = row.ok_or(Refusal::Unknown(Element::Service))?;
+            let for_people = self.services(&mut *snapshot, Found::one(row.clone()), &View::of_element()).await?;
+            let recorded = self.services(snapshot, Found::one(row), &View::of_record()).await?;
+            both(for_people, recorded, Element::Service)
+        })
+        .await
+    }
+
+    /// Gets a state as people read it, and as it is recorded, from one snapshot.
+    pub async fn show_state(&self, service: ServiceId, id: StateId) -> Result<[State; 2], StoreError> {
+        self.read(async |snapshot| {
+            let row = one_of_service(&mut *snapshot, ElementKey::state(service, id)).await?;
+            let for_people = self.states(&mut *snapshot, service, Found::one(row.clone()), &View::of_element()).await?;
+            let recorded = self.states(snapshot, service, Found::one(row), &View::of_record()).await?;
+            both(for_people, recorded, Element::State)
+        })
+        .await
+    }
+
+    /// Gets a task as people read it, and as it is recorded, from one snapshot.
+    pub async fn show_task(&self, service: ServiceId, id: TaskId) -> Result<[Task; 2], StoreError> {
+        self.read(async |snapshot| {
+            let row = one_of_service(&mut *snapshot, ElementKey::task(service, id)).await?;
+            let for_people = self.tasks(&mut *snapshot, Found::one(row.clone()), &View::of_element()).await?;
+            let recorded = self.tasks(snapshot, Found::one(row), &View::of_record()).await?;
+            both(for_people, recorded, Element::Task)
+        })
+        .await
     }
 
     /// Lists services of a customer or of a contact key (docs/api.md §3). A page is shorter than asked for if more would be

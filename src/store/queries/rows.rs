@@ -68,7 +68,7 @@ const TASKS: &str = select!(
 );
 
 /// A service, state or task with its end. Values are identifiers of `business_attribute_values`.
-#[derive(Debug, FromRow)]
+#[derive(Debug, Clone, FromRow)]
 pub(super) struct ElementRow {
     pub(super) service_id: i64,
     /// The `state_id` or `task_id`; 0 for a service.

@@ -6,6 +6,9 @@
 const SHORTEST = 2000;
 const LONGEST = 15000;
 
+// How many times as long as its refresh took a page that considers many services rests at least.
+const REST = 10;
+
 document.documentElement.classList.add('scripted');
 
 // Makes an element equal to a newer version. Elements are matched by id; those that are equal stay untouched, and so do
@@ -167,16 +170,19 @@ const soon = () => {
   timer = setTimeout(refresh, interval);
 };
 const refresh = async () => {
+  const began = performance.now();
+  let rest = 0;
   try {
     if (!document.hidden) {
       interval = (await refreshAll()) ? SHORTEST : Math.min(interval * 1.5, LONGEST);
+      if (document.querySelector('main > [data-rest]')) rest = REST * (performance.now() - began);
       lost(false);
     }
   } catch {
     lost(true);
   } finally {
     clearTimeout(timer);
-    timer = setTimeout(refresh, interval);
+    timer = setTimeout(refresh, Math.max(interval, rest));
   }
 };
 document.addEventListener('visibilitychange', soon);
@@ -200,6 +206,17 @@ document.addEventListener('click', async (event) => {
   }
   button.textContent = 'Copied';
 });
+
+// The dashboard has the times of the browser's zone, unless its address says otherwise.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && !['UTC', 'Etc/Unknown'].includes(zone)) {
+  for (const link of document.querySelectorAll('nav a[href$="/dashboard"]')) link.search = new URLSearchParams({ time_zone: zone });
+  if (document.querySelector('[data-choose-zone]')) {
+    const address = new URL(location.href);
+    address.searchParams.set('time_zone', zone);
+    location.replace(address);
+  }
+}
 
 // Changing one of the dashboard's two times selects the custom period.
 for (const moment of document.querySelectorAll('.moments input')) {
