@@ -4,6 +4,7 @@
 //! Nothing here knows SQL or HTTP, waits, or reads a clock.
 
 pub mod access;
+pub mod buckets;
 pub mod business_attribute;
 pub mod clock;
 pub mod completion;
@@ -13,6 +14,7 @@ pub mod element;
 pub mod event;
 pub mod extension;
 pub mod field;
+pub mod funnel;
 pub mod ids;
 pub mod journey;
 pub mod json;
@@ -31,5 +33,6 @@ pub mod state;
 pub mod task;
 pub mod time;
 pub mod time_step;
+pub mod time_zone;
 pub mod tone;
 pub mod violation;

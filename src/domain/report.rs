@@ -32,11 +32,6 @@ impl Period {
     pub fn bucket(self) -> i64 {
         time_step::at_least(((self.to.millis() - self.from.millis()) / BUCKETS).max(1000))
     }
-
-    /// The start of the first bucket. It is a whole multiple of the bucket's length, so it may lie before the period.
-    pub fn first_bucket(self) -> Timestamp {
-        Timestamp::from_millis(self.from.millis().div_euclid(self.bucket()) * self.bucket())
-    }
 }
 
 /// The scope of a report.
@@ -65,8 +60,10 @@ pub struct LifetimesRow {
 /// The activity of services in one bucket of a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActivityRow {
-    /// The start of the bucket. It ends where the next one starts.
+    /// The start of the bucket.
     pub start: Timestamp,
+    /// The end of the bucket, where the next one starts.
+    pub end: Timestamp,
     /// The number of services that started in it.
     pub started: i64,
     /// The number of services that ended in it.
@@ -86,27 +83,6 @@ pub struct Change {
     pub ended: i64,
     /// The increase in open services.
     pub opened: i64,
-}
-
-/// The rows of all buckets of a period, from the changes in order.
-pub fn activity(period: Period, changes: &[Change]) -> Vec<ActivityRow> {
-    let (first, step) = (period.first_bucket().millis(), period.bucket());
-    let mut changes = changes.iter().peekable();
-    let mut open = 0;
-    let mut row = |bucket: i64| {
-        let mut row = ActivityRow { start: Timestamp::from_millis(first + bucket * step), started: 0, ended: 0, open };
-        while let Some(change) = changes.next_if(|change| change.bucket <= bucket) {
-            row.open += change.opened;
-            if change.bucket == bucket {
-                row.started += change.started;
-                row.ended += change.ended;
-            }
-        }
-        open = row.open;
-        row
-    };
-    let last = (period.to.millis() - 1 - first).div_euclid(step);
-    (0..=last).map(&mut row).collect()
 }
 
 /// The number of elements of one type that ended with one disposition.
@@ -141,6 +117,25 @@ pub struct DurationRow {
     pub longest_ms: i64,
 }
 
+/// The durations of elements of one type, or of the waits before them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpanRow {
+    /// `service`, `state` or `task`.
+    pub element: String,
+    /// The type of the elements, if they have one.
+    pub kind: Option<String>,
+    /// The number of durations.
+    pub count: i64,
+    /// The median in milliseconds.
+    pub p50_ms: i64,
+    /// The 90th percentile in milliseconds.
+    pub p90_ms: i64,
+    /// The 99th percentile in milliseconds.
+    pub p99_ms: i64,
+    /// The longest in milliseconds.
+    pub longest_ms: i64,
+}
+
 /// The number of services whose last step is of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopRow {
@@ -165,15 +160,5 @@ mod tests {
         assert_eq!((period.to, period.to.millis() - period.from.millis()), (now, DEFAULT_PERIOD));
         assert_eq!(period.bucket(), 30 * 60 * 1000);
         assert!(Period::new(Some(now), None, now).is_none());
-    }
-
-    #[test]
-    fn what_was_open_before_the_period_is_open_in_it_until_it_ends() {
-        let at = Timestamp::from_millis;
-        let period = Period { from: at(1500), to: at(4000) };
-        let change = |bucket, started, ended, opened| Change { bucket, started, ended, opened };
-        let rows = activity(period, &[change(-1, 0, 0, 2), change(0, 1, 0, 1), change(2, 0, 1, -1)]);
-        let row = |start, started, ended, open| ActivityRow { start: at(start), started, ended, open };
-        assert_eq!(rows, [row(1000, 1, 0, 3), row(2000, 0, 0, 3), row(3000, 0, 1, 2)]);
     }
 }

@@ -122,7 +122,7 @@ struct ActivityRowBody {
 }
 
 impl From<ActivityRow> for ActivityRowBody {
-    fn from(ActivityRow { start, started, ended, open }: ActivityRow) -> Self {
+    fn from(ActivityRow { start, end: _, started, ended, open }: ActivityRow) -> Self {
         Self { start: start.to_string(), started, ended, open }
     }
 }

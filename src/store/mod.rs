@@ -16,6 +16,7 @@ mod idempotency;
 mod ids;
 mod inspection;
 mod lifetimes;
+mod measures;
 mod metadata;
 mod metrics;
 mod migrations;

@@ -2,20 +2,27 @@
 
 use super::tone::ToneColumn;
 use super::{Store, StoreError};
-use crate::domain::report::{
-    ActivityRow, Change, DurationRow, HORIZONS, LifetimesRow, OutcomeRow, Scope, StopRow, activity,
-};
+use crate::domain::buckets::{Buckets, activity};
+use crate::domain::report::{ActivityRow, Change, DurationRow, HORIZONS, LifetimesRow, OutcomeRow, Scope, StopRow};
+use crate::domain::time_zone::TimeZone;
 use crate::domain::tone::Tone;
 
 impl Store {
-    /// Counts services that started, that ended, and that were open, over the period.
+    /// Counts services that started, that ended, and that were open, over the period, in buckets of UTC.
+    pub async fn report_activity(&self, scope: &Scope) -> Result<Vec<ActivityRow>, StoreError> {
+        self.measure_activity(scope, &Buckets::of(scope.period, TimeZone::UTC)).await
+    }
+
+    /// The same in other buckets of the period.
     ///
     /// A service whose end is dated before its start counts as open at no time.
-    pub async fn report_activity(&self, scope: &Scope) -> Result<Vec<ActivityRow>, StoreError> {
-        let period = scope.period;
-        let changes = self.read_replica(async |connection| Ok(sqlx::query_as!(
-            Change,
-            r#"-- report_activity
+    pub async fn measure_activity(&self, scope: &Scope, buckets: &Buckets) -> Result<Vec<ActivityRow>, StoreError> {
+        let bounds: Vec<_> = buckets.bounds().iter().map(|bound| bound.to_datetime()).collect();
+        let changes = self
+            .read_replica(async |connection| {
+                Ok(sqlx::query_as!(
+                    Change,
+                    r#"-- report_activity
             with of_type as (
               select started, ended, greatest(started, ended) as closed from reporting.services
               where started < $2 and ($3::text is null or service_type = $3)
@@ -26,18 +33,19 @@ impl Store {
               union all
               select closed, 0, 0, -1 from of_type where ended is not null and closed < $2
             )
-            select case when at < $1 then -1 else (extract(epoch from at - $4) * 1000)::bigint / $5::bigint end as "bucket!",
+            select case when at < $1 then -1 else width_bucket(at, $4::timestamptz[]) - 1 end::bigint as "bucket!",
               sum(started) as "started!", sum(ended) as "ended!", sum(opened) as "opened!"
             from moments group by 1 order by 1"#,
-            period.from.to_datetime(),
-            period.to.to_datetime(),
-            scope.service_type,
-            period.first_bucket().to_datetime(),
-            period.bucket(),
-        )
-        .fetch_all(connection)
-        .await?)).await?;
-        Ok(activity(period, &changes))
+                    scope.period.from.to_datetime(),
+                    scope.period.to.to_datetime(),
+                    scope.service_type,
+                    &bounds,
+                )
+                .fetch_all(connection)
+                .await?)
+            })
+            .await?;
+        Ok(activity(buckets, &changes))
     }
 
     /// Counts the elements that ended in the period by type and disposition.
