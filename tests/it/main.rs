@@ -10,6 +10,7 @@ mod business_attributes;
 mod commands;
 mod conventions;
 mod cross_site;
+mod dashboard;
 mod databases;
 mod documents;
 mod embedded;

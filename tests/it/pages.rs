@@ -242,7 +242,8 @@ async fn the_dashboard_shows_the_figures_of_the_reports() {
     for text in [
         "fine",
         "2.5 s",
-        "/reports/activity?from=2026-02-05T08%3A11%3A03.500Z",
+        "/dashboard?from=2026-02-05T08%3A11%3A03.500Z",
+        "/reports/stops?from=2026-02-05T08%3A11%3A03.500Z",
         "format=excel",
         "separator=semicolon",
         "open at it",
@@ -250,7 +251,7 @@ async fn the_dashboard_shows_the_figures_of_the_reports() {
         assert!(html.contains(text), "{text} is not in {html}");
     }
     let quiet = page(&app, "/dashboard?period=chosen&from=2026-01-01T00:00&to=2026-01-02T00:00:30&service_type=").await;
-    assert_eq!(quiet.matches("Nothing happened in this period").count(), 4, "{quiet}");
+    assert_eq!(quiet.matches("Nothing happened in this period").count(), 6, "{quiet}");
 }
 
 #[tokio::test]

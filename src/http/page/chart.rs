@@ -3,8 +3,11 @@
 
 use maud::{Markup, html};
 
+use super::super::etag::tag_of;
 use super::format::{self, name, toned_label};
-use crate::domain::report::{ActivityRow, DurationRow, Period};
+use crate::domain::buckets::Buckets;
+use crate::domain::report::{ActivityRow, Period, SpanRow};
+use crate::domain::time_zone::TimeZone;
 use crate::domain::tone::Tone;
 
 /// The heights of the two parts of a chart over time, in pixels: columns of starts and ends, and the area of open services.
@@ -22,6 +25,8 @@ const LABELLED: i64 = 12_000;
 
 /// A labelled bar.
 pub(super) struct Row {
+    /// What tells it from other rows of the page, for the refresh.
+    pub(super) id: String,
     /// The name.
     pub(super) label: String,
     /// The services behind the bar.
@@ -68,7 +73,7 @@ pub(super) fn bars(rows: &[Row], limit: usize) -> Markup {
     html! {
         ul class="rows" {
             @for row in rows.iter().take(limit) {
-                li {
+                li id=(row.id) {
                     span class="name" { (linked(row.href.as_deref(), &row.label)) " " span class="quiet" { (row.note) } }
                     (bar(row, largest))
                     span class="number" { (number(total(row))) }
@@ -120,8 +125,8 @@ fn omitted(rows: usize, limit: usize) -> Markup {
 }
 
 /// A chart of the duration percentiles of the first `limit` rows, on a logarithmic scale.
-/// `link` is the address of the services behind a row.
-pub(super) fn ranges(rows: &[DurationRow], limit: usize, link: impl Fn(&DurationRow) -> Option<String>) -> Markup {
+/// `of` says what is measured, and `link` is the address of the services behind a row.
+pub(super) fn ranges(rows: &[SpanRow], of: &str, limit: usize, link: impl Fn(&SpanRow) -> Option<String>) -> Markup {
     let shown = &rows[..rows.len().min(limit)];
     let lowest = shown.iter().map(|row| doublings(row.p50_ms)).min().unwrap_or_default();
     let highest = shown.iter().map(|row| doublings(row.p99_ms)).max().unwrap_or_default();
@@ -134,8 +139,8 @@ pub(super) fn ranges(rows: &[DurationRow], limit: usize, link: impl Fn(&Duration
             }
             @for row in shown {
                 @let (p50, p90, p99) = (format::brief(row.p50_ms), format::brief(row.p90_ms), format::brief(row.p99_ms));
-                li {
-                    span class="name" { (linked(link(row).as_deref(), row.task_type.as_deref().unwrap_or("none given"))) }
+                li id=(row_id(&[of, &row.element], row.kind.as_deref())) {
+                    span class="name" { (linked(link(row).as_deref(), row.kind.as_deref().unwrap_or("none given"))) }
                     svg width="100%" height="20" role="img" aria-label=(format!("p50 {p50}, p90 {p90}, p99 {p99}")) {
                         line class="track" x1="0" x2="100%" y1="10" y2="10" {}
                         line class="to-p99" x1=(share(place(row.p50_ms))) x2=(share(place(row.p99_ms))) y1="10" y2="10" {}
@@ -147,9 +152,20 @@ pub(super) fn ranges(rows: &[DurationRow], limit: usize, link: impl Fn(&Duration
                 }
             }
         }
-        p class="quiet" { "Large dot: p50. Thick line: to p90. Thin line and small dot: p99. The scale is logarithmic." }
         (omitted(rows.len(), limit))
     }
+}
+
+/// What the marks of [`ranges`] are.
+pub(super) fn legend_of_ranges() -> Markup {
+    html! {
+        p class="quiet" { "Large dot: p50. Thick line: to p90. Thin line and small dot: p99. Scales are logarithmic." }
+    }
+}
+
+/// An identifier of the row of a name that an application sent, or of a missing one.
+pub(super) fn row_id(places: &[&str], name: Option<&str>) -> String {
+    format!("row-{}", &tag_of(format!("{places:?}{name:?}").as_bytes()).tag()[..16])
 }
 
 /// The binary logarithm in thousandths, interpolated linearly between powers of two.
@@ -162,9 +178,10 @@ fn doublings(millis: i64) -> i64 {
 
 /// A chart of services over time: columns of starts and ends, with those of the period before as outlines, and an area of
 /// open services below.
-pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Period) -> Markup {
+pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Period, buckets: &Buckets) -> Markup {
+    let (step, zone) = (buckets.step(), buckets.zone());
     let count = i64::try_from(rows.len()).unwrap_or(1).max(1);
-    let (step, width) = (period.bucket(), (100_000 - LEFT) / count);
+    let width = (100_000 - LEFT) / count;
     let most = round(rows.iter().chain(before).map(|row| row.started.max(row.ended)).max().unwrap_or_default());
     let most_open = round(rows.iter().map(|row| row.open).max().unwrap_or_default());
     let place = |at: usize| LEFT + i64::try_from(at).unwrap_or(0) * width;
@@ -173,21 +190,21 @@ pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Pe
         let height = value * COLUMNS / most;
         html! { rect class=(class) x=(share(x)) width=(share(width * 4 / 10)) y=(base - height) height=(height) {} }
     };
-    let is_partial = |row: &ActivityRow| row.start < period.from || row.start.millis() + step > period.to.millis();
+    let is_partial = |row: &ActivityRow| row.start < period.from || row.end > period.to;
     let partial = rows.iter().any(is_partial);
     html! {
         ul class="legend" aria-label="Legend" {
             li { span class="chip started" { "started" } } li { span class="chip ended" { "ended" } } li { span class="chip open" { "open" } }
             @if partial { li class="quiet" { span class="sample partial" {} "only partly in the period" } }
         }
-        svg class="over-time" width="100%" height=(open_base + 26) role="img" aria-label="Services over time; see the table for the numbers" {
+        svg class="over-time" width="100%" height=(open_base + 44) role="img" aria-label="Services over time; see the table for the numbers" {
             (level(10, most)) (level(base, 0)) (level(open_base - OPEN, most_open)) (level(open_base, 0))
             @for (at, row) in rows.iter().enumerate() {
                 @let open = row.open * OPEN / most_open;
                 @let (left, right) = (place(at) + width / 10, place(at) + width / 2);
                 g class=[is_partial(row).then_some("partial")] {
                     title {
-                        (format::formatted(row.start, "%-d %b %Y %H:%M:%S")) " UTC: " (row.started) " started, " (row.ended) " ended, " (row.open) " open"
+                        (format::local(row.start, zone, "%-d %b %Y %H:%M:%S")) " " (zone) ": " (row.started) " started, " (row.ended) " ended, " (row.open) " open"
                         @if is_partial(row) { "; only partly in the period" }
                     }
                     rect class="hit" x=(share(place(at))) width=(share(width)) y="10" height=(open_base - 10) {}
@@ -199,8 +216,9 @@ pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Pe
                 }
             }
             @for (at, row) in rows.iter().enumerate().step_by(rows.len().div_ceil(times(step)).max(1)) {
-                @if place(at) < LAST_LABEL { text x=(share(place(at))) y=(open_base + 18) { (time(row, step)) } }
+                @if place(at) < LAST_LABEL { text x=(share(place(at))) y=(open_base + 18) { (time(row, step, zone)) } }
             }
+            text class="zone" x="100%" y=(open_base + 38) text-anchor="end" { (zone) }
         }
     }
 }
@@ -222,14 +240,14 @@ fn level(y: i64, value: i64) -> Markup {
     }
 }
 
-fn time(row: &ActivityRow, step: i64) -> String {
+fn time(row: &ActivityRow, step: i64, zone: TimeZone) -> String {
     let format = match step {
         ..60_000 => "%H:%M:%S",
         60_000..3_600_000 => "%H:%M",
         3_600_000..86_400_000 => "%-d %b %H:%M",
         _ => "%-d %b %Y",
     };
-    format::formatted(row.start, format)
+    format::local(row.start, zone, format)
 }
 
 /// The smallest round number of at least `value`, for the end of a scale.

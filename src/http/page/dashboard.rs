@@ -7,12 +7,16 @@ use super::super::extract::from_path;
 use super::super::problem::Problem;
 use super::super::query::Parameters;
 use super::super::reports::backwards;
+use super::super::spreadsheet::Form;
 use super::figures::{self, Figures};
+use super::funnels::{self, FunnelLine};
 use super::layout::{self, Here};
-use super::list::Moment;
-use super::{chart, format, leaving};
-use crate::domain::report::{ActivityRow, Period, Scope};
+use super::list::{Moment, one_of};
+use super::{chart, format, leaving, spans};
+use crate::domain::buckets::Buckets;
+use crate::domain::report::{ActivityRow, LifetimesRow, Period, Scope};
 use crate::domain::time::{DAY, HOUR, Timestamp};
+use crate::domain::time_zone::TimeZone;
 use crate::store::Store;
 
 /// The maximum number of service types that the form suggests; any other can be typed.
@@ -33,25 +37,63 @@ const DEFAULT: &str = "day";
 const CHOSEN: &str = "chosen";
 
 /// The query of the dashboard.
+#[derive(Debug)]
 pub(in crate::http) struct DashboardInQuery {
     period: String,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
     service_type: Option<String>,
+    /// The time zone that the address names.
+    zone: Option<TimeZone>,
+    figure: Option<(Figure, Form)>,
 }
+
+/// Figures that are given as CSV. Reports have the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Figure {
+    Activity,
+    Durations,
+    Waits,
+    Funnels,
+}
+
+/// The names of figures in addresses.
+const FIGURES: [(&str, Figure); 4] = [
+    ("activity", Figure::Activity),
+    ("durations", Figure::Durations),
+    ("waits", Figure::Waits),
+    ("funnels", Figure::Funnels),
+];
 
 impl DashboardInQuery {
     fn read(request: &HttpRequest) -> Result<Self, Problem> {
         let mut parameters = Parameters::of(request)?;
         let asked = parameters.one("period")?.filter(|period| !period.is_empty());
-        let (from, to) = (minute(&mut parameters, "from")?, minute(&mut parameters, "to")?);
+        let zone = zone(&mut parameters)?;
+        let shown = zone.unwrap_or(TimeZone::UTC);
+        let (from, to) = (minute(&mut parameters, "from", shown)?, minute(&mut parameters, "to", shown)?);
         let default = if from.is_some() || to.is_some() { CHOSEN } else { DEFAULT };
         let period = asked.unwrap_or_else(|| default.to_owned());
         if period != CHOSEN && !PERIODS.iter().any(|(name, ..)| *name == period) {
             return Err(Problem::invalid_query("period", "expected hour, day, week, month or chosen".to_owned()));
         }
         let service_type = parameters.text("service_type")?;
-        parameters.refuse_rest(Self { period, from, to, service_type })
+        let figure = match (one_of(&mut parameters, "figure", FIGURES)?, Form::take(&mut parameters)?) {
+            (Some(figure), Some(form)) => Some((figure, form)),
+            (None, None) => None,
+            (Some(_), None) => return Err(Problem::invalid_query("format", "expected csv or excel".to_owned())),
+            (None, Some(_)) => return Err(Problem::invalid_query("figure", "expected one with a format".to_owned())),
+        };
+        parameters.refuse_rest(Self { period, from, to, service_type, zone, figure })
+    }
+
+    fn zone(&self) -> TimeZone {
+        self.zone.unwrap_or(TimeZone::UTC)
+    }
+
+    /// Whether the script may choose the time zone: if the address has no times, which would then be others.
+    fn lets_choose_zone(&self) -> bool {
+        self.zone.is_none() && self.from.is_none() && self.to.is_none()
     }
 
     fn scope(&self, now: Timestamp) -> Result<Scope, Problem> {
@@ -66,58 +108,101 @@ impl DashboardInQuery {
 
 from_path!(DashboardInQuery, request => DashboardInQuery::read(request));
 
-/// A moment as forms send it, in UTC with a precision of minutes or seconds: `2026-02-05T09:11`.
-fn minute(parameters: &mut Parameters, name: &str) -> Result<Option<Timestamp>, Problem> {
-    let Some(text) = parameters.one(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let read = ["Z", ":00Z", ""].into_iter().find_map(|rest| Timestamp::parse(&format!("{text}{rest}")));
-    let expected = || Problem::invalid_query(name, "expected a date and time such as 2026-02-05T09:11".to_owned());
-    read.map(Some).ok_or_else(expected)
+fn zone(parameters: &mut Parameters) -> Result<Option<TimeZone>, Problem> {
+    let Some(name) = parameters.one("time_zone")?.filter(|name| !name.is_empty()) else { return Ok(None) };
+    let expected =
+        || Problem::invalid_query("time_zone", "expected the name of a zone such as Europe/Berlin".to_owned());
+    TimeZone::parse(&name).map(Some).ok_or_else(expected)
 }
 
-/// The dashboard.
+/// A moment as forms send it, on the clocks of a zone, with a precision of minutes or seconds (`2026-02-05T09:11`), or with
+/// an offset.
+fn minute(parameters: &mut Parameters, name: &str, zone: TimeZone) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = parameters.one(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let on_clocks = || Some(zone.moment(Timestamp::parse(&format!("{text}Z"))?.millis()));
+    let expected = || Problem::invalid_query(name, "expected a date and time such as 2026-02-05T09:11".to_owned());
+    Timestamp::parse(&text).or_else(on_clocks).map(Some).ok_or_else(expected)
+}
+
+/// The dashboard, or some of its figures as CSV.
 pub(in crate::http) async fn get_dashboard_page(
     store: web::Data<Store>,
     asked: DashboardInQuery,
 ) -> Result<HttpResponse, Problem> {
     let scope = asked.scope(store.now())?;
+    if let Some((figure, form)) = asked.figure {
+        return file(&store, &asked, &scope, (figure, form)).await;
+    }
     let types = store.list_service_types(SUGGESTED).await?;
-    let figures = Figures {
-        activity: store.report_activity(&scope).await?,
-        before: store.report_activity(&before(&scope)).await?,
-        outcomes: store.report_outcomes(&scope).await?,
-        durations: store.report_durations(&scope).await?,
-        stops: store.report_stops(&scope).await?,
-        scope,
-    };
+    let figures = figures(&store, scope, asked.zone()).await?;
     let lifetimes = store.report_lifetimes().await?;
-    let main = move || {
-        html! {
-            h1 { "Dashboard" }
-            (form(&asked, &figures.scope, &types))
-            (totals(&figures))
-            (leaving::line(&lifetimes))
-            div class="panels" {
-                (figures::activity(&figures))
-                (figures::outcomes(&figures))
-                (figures::durations(&figures))
-                (figures::stops(&figures))
-            }
-        }
-    };
-    layout::answer_elsewhere("Dashboard".to_owned(), Here::Dashboard, main).await
+    layout::answer_tagged("Dashboard".to_owned(), Here::Dashboard, move || {
+        let tag = figures.tag(&(&asked, &types, &lifetimes));
+        (dashboard(&asked, &types, &figures, &lifetimes), tag)
+    })
+    .await
 }
 
-/// The period before, moved by whole buckets, so that each bucket has one to compare with.
-fn before(scope: &Scope) -> Scope {
-    let Period { from, to } = scope.period;
-    let step = scope.period.bucket();
-    let shift = (to.millis() - from.millis() + step - 1) / step * step;
-    let earlier = |at: Timestamp| at.minus(shift);
-    Scope { period: Period { from: earlier(from), to: earlier(to) }, service_type: scope.service_type.clone() }
+async fn figures(store: &Store, scope: Scope, zone: TimeZone) -> Result<Figures, Problem> {
+    let buckets = Buckets::of(scope.period, zone);
+    let (period, buckets_before) = buckets.before(scope.period);
+    let before = Scope { period, service_type: scope.service_type.clone() };
+    Ok(Figures {
+        activity: store.measure_activity(&scope, &buckets).await?,
+        before: store.measure_activity(&before, &buckets_before).await?,
+        outcomes: store.report_outcomes(&scope).await?,
+        durations: store.measure_durations(&scope).await?,
+        waits: store.measure_waits(&scope).await?,
+        funnels: store.measure_funnels(&scope).await?,
+        stops: store.report_stops(&scope).await?,
+        buckets,
+        scope,
+    })
+}
+
+async fn file(
+    store: &Store,
+    asked: &DashboardInQuery,
+    scope: &Scope,
+    (figure, form): (Figure, Form),
+) -> Result<HttpResponse, Problem> {
+    match figure {
+        Figure::Activity => {
+            let buckets = Buckets::of(scope.period, asked.zone());
+            form.answer("activity.csv", &figures::lines(&store.measure_activity(scope, &buckets).await?, asked.zone()))
+        }
+        Figure::Durations => form.answer("durations.csv", &store.measure_durations(scope).await?),
+        Figure::Waits => form.answer("waits.csv", &store.measure_waits(scope).await?),
+        Figure::Funnels => form.answer("funnels.csv", &FunnelLine::of(&store.measure_funnels(scope).await?)),
+    }
+}
+
+fn dashboard(asked: &DashboardInQuery, types: &[String], figures: &Figures, lifetimes: &[LifetimesRow]) -> Markup {
+    let (period, zone) = (figures.scope.period, figures.buckets.zone());
+    html! {
+        h1 { "Dashboard" }
+        (form(asked, &figures.scope, types))
+        section id="figures" data-live data-rest data-choose-zone[asked.lets_choose_zone()] {
+            p class="quiet" {
+                (format::local_moment(period.from, zone)) " to " (format::local_moment(period.to, zone)) " " (zone)
+            }
+            (totals(figures))
+            (leaving::line(lifetimes))
+            div class="panels" {
+                (figures::activity(figures))
+                (figures::outcomes(figures))
+                (funnels::funnels(figures))
+                (spans::durations(figures))
+                (spans::waits(figures))
+                (figures::stops(figures))
+            }
+        }
+    }
 }
 
 fn form(asked: &DashboardInQuery, scope: &Scope, types: &[String]) -> Markup {
-    let local = |at: Timestamp| format::formatted(at, "%Y-%m-%dT%H:%M");
+    let zone = asked.zone();
+    let local = |at: Timestamp| format::local(at, zone, "%Y-%m-%dT%H:%M");
     let periods = PERIODS.iter().map(|(name, label, _)| (*name, *label)).chain([(CHOSEN, "custom period")]);
     html! {
         form class="choice" action="/dashboard" method="get" {
@@ -129,12 +214,16 @@ fn form(asked: &DashboardInQuery, scope: &Scope, types: &[String]) -> Markup {
                     }
                 }
                 div class="moments" {
-                    label for="from" { "From (UTC)" }
+                    label for="from" { "From" }
                     input id="from" name="from" type="datetime-local" value=(local(scope.period.from));
                 }
                 div class="moments" {
-                    label for="to" { "To (UTC)" }
+                    label for="to" { "To" }
                     input id="to" name="to" type="datetime-local" value=(local(scope.period.to));
+                }
+                div {
+                    label for="time_zone" { "Time zone" }
+                    input id="time_zone" name="time_zone" placeholder="UTC" autocomplete="off" spellcheck="false" value=(zone);
                 }
                 div {
                     label for="service_type" { "Service type" }
@@ -144,15 +233,8 @@ fn form(asked: &DashboardInQuery, scope: &Scope, types: &[String]) -> Markup {
                 }
                 button type="submit" { "Show" }
             }
-            p class="quiet" {
-                (format::moment(second(scope.period.from))) " to " (format::moment(second(scope.period.to))) " UTC"
-            }
         }
     }
-}
-
-fn second(at: Timestamp) -> Timestamp {
-    Timestamp::from_millis(at.millis().div_euclid(1000) * 1000)
 }
 
 /// Four totals of the period, and those of the period before.
@@ -160,7 +242,7 @@ fn totals(figures: &Figures) -> Markup {
     let sum = |rows: &[ActivityRow], count: fn(&ActivityRow) -> i64| rows.iter().map(count).sum::<i64>();
     let both = |count| (sum(&figures.activity, count), Some(sum(&figures.before, count)));
     let open = |rows: &[ActivityRow]| rows.last().map_or(0, |row| row.open);
-    let tasks = figures.durations.iter().map(|row| row.tasks).sum::<i64>();
+    let tasks = figures.durations.iter().filter(|row| row.element == "task").map(|row| row.count).sum::<i64>();
     html! {
         dl class="totals" {
             @for (label, (number, before), href) in [

@@ -1,39 +1,61 @@
 //! The panels of the dashboard: each has a chart, its data as a table, and a link to the same data as CSV.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Debug;
 
+use actix_web::http::header::EntityTag;
+use chrono::SecondsFormat;
 use maud::{Markup, html};
 
+use super::super::etag::tag_of;
+use super::super::spreadsheet::Cells;
+use super::assets;
 use super::chart::{self, Row, Segment};
 use super::format::{self, Outcome, chip, name};
 use super::list::{Address, Moment};
-use crate::domain::report::{ActivityRow, DurationRow, OutcomeRow, Scope, StopRow};
+use crate::domain::buckets::Buckets;
+use crate::domain::funnel::Funnel;
+use crate::domain::report::{ActivityRow, OutcomeRow, Scope, SpanRow, StopRow};
+use crate::domain::time_zone::TimeZone;
 use crate::domain::tone::Tone;
 
 /// The maximum number of rows in a chart.
-const CHART_ROWS: usize = 24;
+pub(super) const CHART_ROWS: usize = 24;
 
 /// The maximum number of segments in a bar; those of the other dispositions become one.
-const SEGMENTS: usize = 24;
+pub(super) const SEGMENTS: usize = 24;
 
 /// The maximum number of rows in a table; the CSV has all of them.
-const TABLE_ROWS: usize = 100;
+pub(super) const TABLE_ROWS: usize = 100;
 
 /// The placeholder for a missing type or disposition.
 const NONE: &str = "none given";
 
-/// The figures of the dashboard: one report per panel.
+/// The figures of the dashboard.
+#[derive(Debug)]
 pub(super) struct Figures {
     pub(super) scope: Scope,
+    pub(super) buckets: Buckets,
     pub(super) activity: Vec<ActivityRow>,
     /// The activity in the period before, with the same number of buckets.
     pub(super) before: Vec<ActivityRow>,
     pub(super) outcomes: Vec<OutcomeRow>,
-    pub(super) durations: Vec<DurationRow>,
+    pub(super) durations: Vec<SpanRow>,
+    pub(super) waits: Vec<SpanRow>,
+    pub(super) funnels: Vec<Funnel>,
     pub(super) stops: Vec<StopRow>,
 }
 
 impl Figures {
+    /// The tag of the page. It changes with the figures and their buckets, but not merely because a period that ends now has
+    /// moved on.
+    pub(super) fn tag(&self, content: &impl Debug) -> EntityTag {
+        let Self { scope: _, buckets, activity, before, outcomes, durations, waits, funnels, stops } = self;
+        let figures = (buckets, activity, before, outcomes, durations, waits, funnels, stops);
+        let version = (assets::version(), env!("CARGO_PKG_VERSION"));
+        tag_of(format!("{:?}", (version, content, figures)).as_bytes())
+    }
+
     /// The address of the services of the period that `more` selects.
     pub(super) fn services(&self, moment: Moment, more: &[(&'static str, &str)]) -> String {
         Address::of_figure(&self.scope, moment, more).to_string()
@@ -50,25 +72,33 @@ impl Figures {
         Some(self.services(Moment::Completed, &selected))
     }
 
-    /// The address of the services behind a row of durations.
-    fn tasks(&self, row: &DurationRow) -> Option<String> {
-        let kind = row.task_type.as_deref()?;
-        Some(self.services(Moment::Completed, &[("part", "task"), ("step", kind)]))
+    /// The address of a report of the period as CSV.
+    fn report(&self, name: &str) -> String {
+        self.address(&format!("/reports/{name}"), &[])
+    }
+
+    /// The address of figures of the dashboard as CSV.
+    pub(super) fn file(&self, name: &str) -> String {
+        self.address("/dashboard", &[("figure", name), ("time_zone", &self.buckets.zone().to_string())])
+    }
+
+    fn address(&self, path: &str, more: &[(&str, &str)]) -> String {
+        let period = [("from", self.scope.period.from.to_string()), ("to", self.scope.period.to.to_string())];
+        let kind = self.scope.service_type.clone().map(|kind| ("service_type", kind));
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let all: Vec<_> = period.into_iter().chain(kind).chain(more).chain([("format", "excel".to_owned())]).collect();
+        format!("{path}?{}", serde_urlencoded::to_string(all).unwrap_or_default())
     }
 }
 
-/// A panel with its chart and table. `report` is its name, for the link to its CSV.
-fn panel(scope: &Scope, (report, title, about): (&str, &str, &str), chart: &Markup, table: &Markup) -> Markup {
-    let period = [("from", scope.period.from.to_string()), ("to", scope.period.to.to_string())];
-    let kind = scope.service_type.clone().map(|kind| ("service_type", kind));
-    let parameters: Vec<_> = period.into_iter().chain(kind).chain([("format", "excel".to_owned())]).collect();
-    let csv = format!("/reports/{report}?{}", serde_urlencoded::to_string(parameters).unwrap_or_default());
+/// A panel with its chart and table. `csv` is the address of the same data as CSV.
+pub(super) fn panel(csv: &str, (id, title, about): (&str, &str, &str), chart: &Markup, table: &Markup) -> Markup {
     // Which separator a spreadsheet expects depends on its language, so there is a file for either.
     let semicolons = format!("{csv}&separator=semicolon");
     html! {
-        section class="panel" aria-labelledby=(report) {
+        section class="panel" aria-labelledby=(id) {
             header {
-                h2 id=(report) { (title) }
+                h2 id=(id) { (title) }
                 a class="csv" href=(csv) download aria-label=(format!("{title} as CSV")) { "CSV" }
                 a class="csv" href=(semicolons) download aria-label=(format!("{title} as CSV with semicolons")) { "CSV ;" }
             }
@@ -82,12 +112,12 @@ fn panel(scope: &Scope, (report, title, about): (&str, &str, &str), chart: &Mark
     }
 }
 
-fn nothing() -> Markup {
+pub(super) fn nothing() -> Markup {
     html! { p class="quiet nothing" { "Nothing happened in this period." } }
 }
 
 /// The end of a table that was cut: the number of rows that are left out.
-fn more(rows: usize) -> Markup {
+pub(super) fn more(rows: usize) -> Markup {
     html! {
         @if rows > TABLE_ROWS {
             tfoot { tr { td colspan="6" class="quiet" { "and " (chart::number(left_out(rows, TABLE_ROWS))) " more, in the CSV" } } }
@@ -95,35 +125,56 @@ fn more(rows: usize) -> Markup {
     }
 }
 
-fn left_out(all: usize, shown: usize) -> i64 {
+pub(super) fn left_out(all: usize, shown: usize) -> i64 {
     i64::try_from(all.saturating_sub(shown)).unwrap_or(i64::MAX)
 }
 
-fn named(text: Option<&String>) -> &str {
+pub(super) fn named(text: Option<&String>) -> &str {
     text.map_or(NONE, String::as_str)
 }
 
 /// The panel of services started, ended and open over time.
 pub(super) fn activity(figures: &Figures) -> Markup {
     let rows = &figures.activity;
-    let step = format::duration(figures.scope.period.bucket());
+    let (step, zone) = (format::duration(figures.buckets.step()), figures.buckets.zone());
     let quiet = rows.iter().all(|row| row.started == 0 && row.ended == 0 && row.open == 0);
-    let plot = if quiet { nothing() } else { chart::over_time(rows, &figures.before, figures.scope.period) };
+    let plot =
+        if quiet { nothing() } else { chart::over_time(rows, &figures.before, figures.scope.period, &figures.buckets) };
     let table = html! {
         thead { tr {
             th scope="col" { "From" } th scope="col" class="number" { "Started" } th scope="col" class="number" { "Ended" }
             th scope="col" class="number" { "Open at the end" }
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
-            td { (format::moment(row.start)) }
+            td { (format::local_moment(row.start, zone)) }
             td class="number" { (row.started) } td class="number" { (row.ended) } td class="number" { (row.open) }
         } } }
         (more(rows.len()))
     };
     let about = format!(
-        "Services started and ended in each interval of {step} (UTC), and services open at its end. Outlines are of the period before."
+        "Services started and ended in each interval of {step} ({zone}), and services open at its end. Outlines are of the period before."
     );
-    panel(&figures.scope, ("activity", "Services over time", &about), &plot, &table)
+    panel(&figures.file("activity"), ("activity", "Services over time", &about), &plot, &table)
+}
+
+/// A bucket as a line of the CSV: its start on the clocks of the zone, and its numbers.
+pub(super) struct ActivityLine([String; 4]);
+
+/// The lines of activity.
+pub(super) fn lines(rows: &[ActivityRow], zone: TimeZone) -> Vec<ActivityLine> {
+    let start = |row: &ActivityRow| zone.local(row.start).to_rfc3339_opts(SecondsFormat::Millis, true);
+    let line = |row: &ActivityRow| {
+        ActivityLine([start(row), row.started.to_string(), row.ended.to_string(), row.open.to_string()])
+    };
+    rows.iter().map(line).collect()
+}
+
+impl Cells for ActivityLine {
+    const HEAD: &'static [&'static str] = &["start", "started", "ended", "open"];
+
+    fn cells(&self) -> Vec<String> {
+        self.0.to_vec()
+    }
 }
 
 /// The panel of outcomes by element type.
@@ -158,7 +209,7 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
         (more(rows.len()))
     };
     let about = "Elements that ended in the period, by type and disposition.";
-    panel(&figures.scope, ("outcomes", "Outcomes", about), &plot, &table)
+    panel(&figures.report("outcomes"), ("outcomes", "Outcomes", about), &plot, &table)
 }
 
 /// The bars of element types, the largest first.
@@ -183,29 +234,8 @@ fn outcomes_of_type(figures: &Figures, rows: &[OutcomeRow]) -> Row {
         segments.push(Segment { text, tone: None, class: format::class(None), count });
     }
     let href = figures.ended(first, None);
-    Row { label: named(first.kind.as_ref()).to_owned(), href, note: String::new(), segments }
-}
-
-/// The panel of task durations.
-pub(super) fn durations(figures: &Figures) -> Markup {
-    let rows = &figures.durations;
-    let plot = if rows.is_empty() { nothing() } else { chart::ranges(rows, CHART_ROWS, |row| figures.tasks(row)) };
-    let table = html! {
-        thead { tr {
-            th scope="col" { "Task type" }
-            @for head in ["Tasks", "p50", "p90", "p99", "Longest"] { th scope="col" class="number" { (head) } }
-        } }
-        tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
-            td { (name(named(row.task_type.as_ref()))) }
-            td class="number" { (row.tasks) }
-            @for millis in [row.p50_ms, row.p90_ms, row.p99_ms, row.longest_ms] {
-                td class="number" { (format::duration(millis)) }
-            }
-        } } }
-        (more(rows.len()))
-    };
-    let about = "Tasks that ended in the period: 50 % took at most p50, 90 % at most p90, 99 % at most p99.";
-    panel(&figures.scope, ("durations", "Task durations", about), &plot, &table)
+    let id = chart::row_id(&["outcomes", &first.element], first.kind.as_deref());
+    Row { id, label: named(first.kind.as_ref()).to_owned(), href, note: String::new(), segments }
 }
 
 /// The panel of the last step that services reached.
@@ -241,7 +271,7 @@ pub(super) fn stops(figures: &Figures) -> Markup {
         (more(rows.len()))
     };
     let about = "The last state or task of each service that started in the period: where the service ended, or where it is now.";
-    panel(&figures.scope, ("stops", "Where services stop", about), &plot, &table)
+    panel(&figures.report("stops"), ("stops", "Where services stop", about), &plot, &table)
 }
 
 /// The text and colour of ended services, and of open ones.
@@ -258,6 +288,7 @@ fn stops_at(figures: &Figures, place: &[&StopRow]) -> Row {
         count,
     };
     Row {
+        id: chart::row_id(&["stops", place[0].last.as_deref().unwrap_or_default()], place[0].kind.as_deref()),
         label: if place[0].last.is_some() { named(place[0].kind.as_ref()) } else { "no step" }.to_owned(),
         href: place[0].kind.as_deref().map(|kind| figures.services(Moment::Started, &[("step", kind)])),
         note: place[0].last.clone().unwrap_or_default(),

@@ -6,6 +6,7 @@ use crate::domain::disposition::Disposition;
 use crate::domain::element::Lifecycle;
 use crate::domain::field::LongOrString;
 use crate::domain::time::Timestamp;
+use crate::domain::time_zone::TimeZone;
 use crate::domain::tone::Tone;
 
 /// A duration in its two largest non-zero units: `47.8 s`, `12 min 5 s`, `3 d 4 h`.
@@ -69,6 +70,16 @@ pub(super) fn moment(at: Timestamp) -> Markup {
 /// A moment, to the millisecond.
 pub(super) fn exact(at: Timestamp) -> Markup {
     html! { time datetime=(at) { (formatted(at, "%-d %b %Y, %H:%M:%S%.3f")) } }
+}
+
+/// A moment, to the second, as clocks of a zone show it.
+pub(super) fn local_moment(at: Timestamp, zone: TimeZone) -> Markup {
+    html! { time datetime=(at) { (local(at, zone, "%-d %b %Y, %H:%M:%S")) } }
+}
+
+/// The same in a format of chrono.
+pub(super) fn local(at: Timestamp, zone: TimeZone, format: &str) -> String {
+    zone.local(at).format(format).to_string()
 }
 
 /// A moment in a format of chrono.
