@@ -35,7 +35,7 @@ async fn counted(app: &TestApp, statement: &str) -> Vec<String> {
 /// Bookings that come more or less far, with tasks in their states and waits of different lengths.
 async fn bookings(app: &TestApp, services: i64) {
     let outcome = json!({"cv_attributes": ["Service.disposition"],
-        "values": [{"name": "booked", "tone": "good"}, {"name": "lost", "tone": "bad"}]});
+        "values": [{"name": "booked", "tone": "good"}, {"name": "lost", "display_name": "Lost to another company with better prices", "tone": "bad"}]});
     app.put("/metadata/business-attributes/Outcome", &outcome).await.is(201);
     for number in 0..services {
         let kind = ["hotel", "flight"][usize::from(number % 3 == 0)];

@@ -1,15 +1,14 @@
 // The labels of charts that overlap, or that are cut off at the edge of the chart. Only what is visible of a label counts.
 const visible = (text) => {
   const { left, right, top, bottom } = text.getBoundingClientRect();
-  const box = { text: text.textContent, left, right, top, bottom };
-  for (let part = text.parentElement.closest('svg'); part; part = part.parentElement.closest('svg')) {
-    if (getComputedStyle(part).overflow === 'visible') continue;
-    const clip = part.getBoundingClientRect();
-    box.cut ||= part === text.farthestViewportElement && (left < clip.left - 1 || right > clip.right + 1);
-    box.left = Math.max(box.left, clip.left);
-    box.right = Math.min(box.right, clip.right);
-  }
-  return box;
+  const chart = text.farthestViewportElement;
+  const edge = chart.getBoundingClientRect();
+  const cut = left < edge.left - 1 || right > edge.right + 1;
+  const part = text.parentElement.closest('svg');
+  // The box of a part is that of its content, so its own edges are computed.
+  const from = part === chart ? edge.left : edge.left + part.x.baseVal.value;
+  const to = part === chart ? edge.right : from + part.width.baseVal.value;
+  return { text: text.textContent, left: Math.max(left, from), right: Math.min(right, to), top, bottom, cut };
 };
 const found = [];
 for (const chart of document.querySelectorAll('svg:not(svg svg)')) {
