@@ -72,9 +72,11 @@ impl Standing {
         self.expected_ms.map(|expected| self.elapsed_ms - expected).filter(|overrun| *overrun > 0)
     }
 
-    /// Since when nothing has happened: the end or else the start of the last step, or the start of the service.
+    /// Since when nothing has happened: the end or else the start of the last step, or the start of the service. Of a step
+    /// that ends before it starts, the end cannot be right.
     pub fn waiting_since(&self) -> Timestamp {
-        self.step.as_ref().map_or(self.started, |step| step.ended.unwrap_or(step.started))
+        let last = |step: &Step| step.ended.map_or(step.started, |ended| ended.max(step.started));
+        self.step.as_ref().map_or(self.started, last)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The first page, its search, and the list of services to which figures lead.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::Executor;
 use thirtyfour::Key;
 
@@ -75,6 +75,16 @@ async fn open_services_are_listed_with_the_most_overdue_first() {
     {
         app.get(&format!("/list?{query}")).await.is(400);
     }
+}
+
+#[tokio::test]
+async fn a_step_that_ends_before_it_starts_leaves_no_service_waiting_for_years() {
+    let app = TestApp::spawn().await;
+    let task = app.a_task_path().await;
+    app.clock.advance(60_000);
+    app.post(&format!("{task}/end"), &json!({"timestamp": "1999-02-05T09:11:00Z"})).await.is(204);
+    let html = page(&app, "/").await;
+    assert!(html.contains(">1 min</span>") && !html.contains("1999"), "{html}");
 }
 
 #[tokio::test]
@@ -283,7 +293,7 @@ async fn the_first_page_and_lists_can_be_read_in_light_and_dark_and_on_a_phone()
         browser.driver.goto(format!("{}{path}", app.url)).await.unwrap();
         for (scheme, width) in [("light", 1440), ("dark", 1440), ("light", 768), ("light", 390), ("dark", 390)] {
             browser.look(scheme, width).await;
-            let complaints: Value = browser.run(include_str!("support/accessible.js")).await;
+            let complaints = browser.complaints().await;
             assert_eq!(complaints, json!([]), "{path} in {scheme} at {width}: {complaints:#}");
         }
     }
