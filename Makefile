@@ -74,7 +74,7 @@ postgres:
 pgbouncer:
 	@.ci/pgbouncer
 
-# Installs a browser and its driver, for the tests of pages, if they are not installed.
+# Installs a browser, its driver and axe-core, for the tests of pages, if they are not installed.
 browser:
 	@.ci/browser
 

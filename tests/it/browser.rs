@@ -190,7 +190,6 @@ async fn every_page_can_be_read_in_light_and_dark_and_on_a_phone() {
     app.post(&format!("{task}/end"), &reference_end(state)).await.is(204);
     some_journeys(&app, 30).await;
     let browser = Browser::open().await;
-    let check = include_str!("support/accessible.js");
     let element = format!("/journey{task}");
     for path in [
         "/journey",
@@ -210,7 +209,7 @@ async fn every_page_can_be_read_in_light_and_dark_and_on_a_phone() {
             [("light", 1440), ("dark", 1440), ("light", 768), ("dark", 768), ("light", 390), ("dark", 390)]
         {
             browser.look(scheme, width).await;
-            let complaints = browser.run(check).await;
+            let complaints = browser.complaints().await;
             assert_eq!(complaints, json!([]), "{path} in {scheme} at {width}: {complaints:#}");
         }
     }

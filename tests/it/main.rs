@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue panics")]
 
 mod access;
+mod accessibility;
 mod architecture;
 mod auto_completion;
 mod browser;

@@ -115,7 +115,7 @@ async fn metadata_can_be_read_on_pages_in_maintenance_too() {
         assert!(schemas.contains(shown), "{shown} is not in {schemas}");
     }
     let attributes = app.get("/administration/business-attributes").await.is(200).body.as_str().unwrap().to_owned();
-    for shown in ["How it ended", "Task.disposition", "✓", "✗", "&lt;i&gt;bad&lt;/i&gt;", "default"] {
+    for shown in ["How it ended", "Task.disposition", "✓", "✗", "&lt;i&gt;bad&lt;/i&gt;", "Default", "yes"] {
         assert!(attributes.contains(shown), "{shown} is not in {attributes}");
     }
     app.get("/dashboard").await.is(503);

@@ -11,6 +11,7 @@ use utoipa_swagger_ui::Config;
 
 use super::super::etag::conditional;
 use super::super::packed::Packed;
+use super::super::page::address_of_asset;
 use super::super::path::{forwarded_prefix, with_prefix};
 use super::super::problem::{Code, Problem};
 use super::{Published, operations};
@@ -77,6 +78,7 @@ pub(super) fn page(document: &OpenApi) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "API · Context Services" }
+                link rel="icon" href=(address_of_asset("icon.svg"));
                 link rel="stylesheet" href="swagger-ui.css";
                 link rel="stylesheet" href="docs.css";
                 script src="swagger-ui-bundle.js" defer {}

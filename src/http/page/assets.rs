@@ -29,7 +29,7 @@ pub(super) fn version() -> &'static str {
 }
 
 /// The address of a file.
-pub(super) fn address(name: &str) -> String {
+pub(in crate::http) fn address(name: &str) -> String {
     format!("/assets/{}/{name}", version())
 }
 

@@ -40,7 +40,7 @@ use crate::domain::mode::Mode;
 use crate::store::Store;
 
 pub(super) use administration::{get_business_attributes_page, get_refused_page, get_schemas_page, get_users_page};
-pub(super) use assets::get_asset;
+pub(super) use assets::{address as address_of_asset, get_asset};
 pub(super) use dashboard::get_dashboard_page;
 pub(super) use element::{get_service_page, get_state_page, get_task_page};
 pub(super) use journey::get_journey_page;

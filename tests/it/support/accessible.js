@@ -15,35 +15,17 @@ for (const cell of document.querySelectorAll('thead th, tbody th')) if (!cell.sc
 if (!document.documentElement.lang || !document.title) complaints.push('no language or title');
 if (document.querySelectorAll('h1').length !== 1) complaints.push('not one heading');
 
-const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-const parse = (colour) => {
-  canvas.clearRect(0, 0, 1, 1);
-  canvas.fillStyle = colour;
-  canvas.fillRect(0, 0, 1, 1);
-  return [...canvas.getImageData(0, 0, 1, 1).data];
-};
-const luminance = ([r, g, b]) => {
-  const part = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-  return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
-};
-const behind = (element) => {
-  const bar = element.closest('a.bar');
-  if (bar && bar.querySelector('.edge')) return parse(getComputedStyle(bar.querySelector('.body')).fill);
-  for (let one = element; one; one = one.parentElement) {
-    const colour = parse(getComputedStyle(one).backgroundColor);
-    if (colour[3] === 255) return colour;
-  }
-  return [255, 255, 255, 255];
-};
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walker.nextNode()) {
   const element = walker.currentNode.parentElement;
   if (!walker.currentNode.textContent.trim() || !element.getClientRects().length || element.closest('title, noscript')) continue;
   const style = getComputedStyle(element);
-  const ink = parse(element.closest('svg') ? style.fill : style.color);
-  const [light, dark] = [luminance(ink), luminance(behind(element))].sort((a, b) => b - a);
-  const contrast = (light + 0.05) / (dark + 0.05);
+  const contrast = contrastOf(parse(element.closest('svg') ? style.fill : style.color), behind(element));
   if (contrast < 4.5) tell(`contrast ${contrast.toFixed(2)}`, element);
 }
-if (document.documentElement.scrollWidth > innerWidth) complaints.push(`wider than the window: ${document.documentElement.scrollWidth}`);
+const width = document.documentElement.scrollWidth;
+if (width > innerWidth) {
+  const isWide = (element) => element.getBoundingClientRect().right >= width - 1;
+  tell(`wider than the window, ${width}`, [...document.querySelectorAll('body, body *')].filter(isWide).at(-1) ?? document.body);
+}
 return complaints;

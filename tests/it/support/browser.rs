@@ -74,6 +74,13 @@ impl Browser {
         self.with_element(selector, async |element| element.click().await).await;
     }
 
+    /// Follows the first link whose text contains `text`.
+    pub(crate) async fn follow(&self, text: &str) {
+        let query = self.driver.query(By::PartialLinkText(text)).wait(TIMEOUT, INTERVAL);
+        let link = query.first().await.unwrap_or_else(|error| panic!("a link {text}: {error}"));
+        link.click().await.unwrap();
+    }
+
     /// Does something with an element. Repeats it if the page has replaced the element meanwhile.
     async fn with_element<T>(&self, selector: &str, act: impl AsyncFn(WebElement) -> WebDriverResult<T>) -> T {
         let mut failure = "it does not appear".to_owned();
@@ -114,11 +121,27 @@ impl Browser {
 
     /// Light or dark, and how wide the window is, in pixels.
     pub(crate) async fn look(&self, scheme: &str, width: u32) {
+        self.show(width, &json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]})).await;
+    }
+
+    /// The page as on paper of this width, or with other features of its medium.
+    pub(crate) async fn show(&self, width: u32, media: &Value) {
         let tools = self.driver.cdp();
-        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        tools.send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
+        tools.send_raw("Emulation.setEmulatedMedia", media.clone()).await.unwrap();
         let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600});
         tools.send_raw("Emulation.setDeviceMetricsOverride", size).await.unwrap();
+    }
+
+    /// What keeps the page from being read and used by everybody.
+    pub(crate) async fn complaints(&self) -> Value {
+        self.run(concat!(include_str!("colours.js"), include_str!("accessible.js"))).await
+    }
+
+    /// The violations of rules of accessibility that axe-core finds, each with its places.
+    pub(crate) async fn violations(&self) -> Value {
+        let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/target/browser/node_modules/axe-core/axe.min.js");
+        self.run(&std::fs::read_to_string(axe).expect("install axe-core: .ci/browser does")).await;
+        self.driver.execute_async(include_str!("axe.js"), vec![]).await.unwrap().json().clone()
     }
 
     /// Asserts that the console has no errors and that everything came from `url`, and ends the browser.
