@@ -41,6 +41,7 @@ mod problems;
 mod program;
 mod purges;
 mod queries;
+mod questions;
 mod readme;
 mod reads;
 mod records;
