@@ -24,7 +24,8 @@ while (walker.nextNode()) {
   if (contrast < 4.5) tell(`contrast ${contrast.toFixed(2)}`, element);
 }
 const width = document.documentElement.scrollWidth;
-if (width > innerWidth) {
+// A phone zooms out, so that its window is always as wide as the page.
+if (width > document.documentElement.clientWidth) {
   const isWide = (element) => element.getBoundingClientRect().right >= width - 1;
   tell(`wider than the window, ${width}`, [...document.querySelectorAll('body, body *')].filter(isWide).at(-1) ?? document.body);
 }

@@ -39,5 +39,5 @@ for (const element of document.querySelectorAll('body *')) {
   }
 }
 const width = document.documentElement.scrollWidth;
-if (width > innerWidth) complaints.push(`wider than the page: ${width}`);
+if (width > document.documentElement.clientWidth) complaints.push(`wider than the page: ${width}`);
 return complaints;
