@@ -95,9 +95,10 @@ fn body(track: &Track<'_>, steps: &Steps, chosen: &Chosen) -> Markup {
                 @if let Some(since) = steps.waiting { (waterfall::waiting(track, since)) }
             }
             @if let Some(axis) = track.axis {
-                @for cut in axis.cuts().take(1) {
+                @let cut = axis.cuts().map(|cut| cut.millis).sum();
+                @if cut > 0 {
                     p class="quiet legend-line" {
-                        span class="sample gap" {} "a pause that is drawn shorter, here the first of " (format::duration(cut.millis))
+                        span class="sample gap" {} "pauses that are drawn shorter, in all " (format::duration(cut))
                     }
                 }
             }
