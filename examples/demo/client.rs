@@ -24,6 +24,12 @@ impl Client {
         Ok(serde_json::from_str(&text).unwrap_or_default())
     }
 
+    /// Gets what is at `path`.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        let response = self.http.get(format!("{}{path}", self.url)).send().await?.error_for_status()?;
+        Ok(serde_json::from_str(&response.text().await?)?)
+    }
+
     /// Sends a request and returns the status and body of the response, whatever the status is.
     pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> Result<(u16, String)> {
         let response = self.http.request(method, format!("{}{path}", self.url)).json(body).send().await?;

@@ -18,11 +18,12 @@ pub(crate) async fn define(client: &Client) -> Result<bool> {
     let mut new = false;
     for (element, schema) in schemas() {
         let path = format!("/metadata/{element}/extensions");
-        match client.send(Method::POST, &path, &schema).await? {
-            (201, _) => new = true,
-            (409, _) => {}
-            (status, text) => bail!("POST {path}: status {status}: {text}"),
+        let known = client.get(&path).await?;
+        if known.as_array().into_iter().flatten().any(|known| known["name"] == schema["name"]) {
+            continue;
         }
+        client.post(&path, &schema).await?;
+        new = true;
     }
     Ok(new)
 }
