@@ -156,12 +156,13 @@ async fn a_script_that_was_sent_is_shown_and_does_not_run() {
     let body = json!({"customer_id": SCRIPT, "service_type": SCRIPT, "media_type": SCRIPT, "session_id": SCRIPT});
     let service = app.start("/services/start", &body).await;
     let task = json!({"task_type": SCRIPT, "media_type": SCRIPT});
-    app.start(&format!("/services/{service}/tasks/start"), &task).await;
+    let task = app.start(&format!("/services/{service}/tasks/start"), &task).await;
+    let row = format!("#task-{service}-{task}");
     let browser = Browser::open().await;
     browser.driver.goto(format!("{}/journey?by=service&q={service}", app.url)).await.unwrap();
     assert!(browser.text(".service .kind").await.contains(SCRIPT));
-    browser.click("#task-1-1 > summary").await;
-    assert!(browser.text("#task-1-1 article").await.contains(SCRIPT), "in fetched content, too");
+    browser.click(&format!("{row} > summary")).await;
+    assert!(browser.text(&format!("{row} article")).await.contains(SCRIPT), "in fetched content, too");
     browser.driver.goto(format!("{}/journey", app.url)).await.unwrap();
     assert!(browser.text(".card").await.contains(SCRIPT));
     assert_ne!(browser.driver.title().await.unwrap(), "run");
