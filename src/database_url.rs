@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::store::DatabaseAddress;
@@ -153,6 +154,10 @@ fn parameters(query: &str) -> Result<String, String> {
             "sslmode" | "ssl-mode" if value.parse::<PgSslMode>().is_err() => {
                 return Err("sslmode must be disable, allow, prefer, require, verify-ca or verify-full".to_owned());
             }
+            "sslrootcert" | "ssl-root-cert" | "ssl-ca" => {
+                check_root(value)?;
+                kept.push(pair);
+            }
             "port" if value.parse::<u16>().is_err() => return Err("port must be a number up to 65535".to_owned()),
             "hostaddr" if value.parse::<std::net::IpAddr>().is_err() => {
                 return Err("hostaddr must be an IP address".to_owned());
@@ -164,6 +169,21 @@ fn parameters(query: &str) -> Result<String, String> {
         }
     }
     Ok(kept.join("&"))
+}
+
+/// Checks the file with the certificates of authorities, since an error of the connection would not name it.
+fn check_root(value: &str) -> Result<(), String> {
+    let path = percent_decode_str(value).decode_utf8_lossy();
+    if path.starts_with("-----BEGIN") {
+        return Ok(());
+    }
+    let read = std::fs::read_to_string(&*path);
+    let text = read.map_err(|error| format!("cannot read the file {path} of sslrootcert: {error}"))?;
+    if text.contains("-----BEGIN CERTIFICATE") {
+        Ok(())
+    } else {
+        Err(format!("the file {path} of sslrootcert has no certificate"))
+    }
 }
 
 fn check_login(login: &str) -> Result<(), String> {
@@ -239,6 +259,11 @@ mod tests {
             ("postgres://app:hunter2@db/x?sslpassword=hunter2", "sslpassword is not supported"),
             ("postgres://app:hunter2@db/x?hunter2=1", "unknown parameter"),
             ("postgres://app:hunter2@db/x?hostaddr=hunter2", "IP address"),
+            (
+                "postgres://app:hunter2@db/x?sslrootcert=%2Fnowhere.pem",
+                "cannot read the file /nowhere.pem of sslrootcert",
+            ),
+            ("postgres://app:hunter2@db/x?sslrootcert=/etc/hostname", "sslrootcert has no certificate"),
             ("postgres://app:hunter2@db/x?host=a,b", "several hosts"),
             ("postgres://app:hunter2@db/x?target_session_attrs=standby", "the service writes"),
         ] {

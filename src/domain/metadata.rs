@@ -82,10 +82,10 @@ impl Metadata {
         self.schemas.get(&(element, name.to_ascii_lowercase()))
     }
 
-    /// Whether an event with an extension that has no schema creates an open schema for it: not if there are
-    /// [`MOST_OPEN_SCHEMAS`] already.
-    pub fn learns_extensions(&self, element: Element) -> bool {
-        self.settings.open_extensions && self.open_schemas.get(&element).is_none_or(|open| *open < MOST_OPEN_SCHEMAS)
+    /// How many open schemas may still be created for a kind of element, of which there may be [`MOST_OPEN_SCHEMAS`].
+    pub fn open_schemas_left(&self, element: Element) -> usize {
+        let open = self.open_schemas.get(&element).copied().unwrap_or_default();
+        if self.settings.open_extensions { MOST_OPEN_SCHEMAS.saturating_sub(open) } else { 0 }
     }
 
     /// The business attribute that is mapped to a field.

@@ -37,7 +37,7 @@ impl PurgeOperation {
         }
     }
 
-    /// The operation that the API names so.
+    /// The operation with this name in the API.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operation| operation.word() == word)
     }

@@ -13,45 +13,117 @@ const PREFACE: usize = 24;
 /// Frame type of the head of a request.
 const HEADERS: u8 = 1;
 
-/// Frame type of a further part of the head that was sent last.
-const CONTINUATION: u8 = 9;
+/// Flag of the last frame of a head.
+const END_OF_HEAD: u8 = 4;
 
-/// The largest head of an HTTP/2 request, in bytes as sent. What it unpacks to may be a hundred times as large.
+/// The largest head of an HTTP/2 request, in bytes as sent.
 const LARGEST_HEAD: usize = 16 * 1024;
 
 /// Finds the heads of requests in the bytes of a connection.
 #[derive(Debug)]
 pub(super) enum Heads {
-    /// A head ends with an empty line. A body may contain empty lines, too; it is then passed on in more parts, which
-    /// does no harm.
-    Http1,
+    /// Requests are lines and bodies.
+    Http1(Lines),
     /// Requests begin with frames.
     Http2(Frames),
 }
 
 impl Heads {
-    /// Whether the head of a request is too large. The connection is to be closed then.
-    pub(super) const fn are_too_large(&self) -> bool {
-        matches!(self, Self::Http2(Frames { head, .. }) if *head > LARGEST_HEAD)
+    /// Whether the client has sent a head that is not taken. The connection is to be closed then.
+    pub(super) const fn are_refused(&self) -> bool {
+        matches!(self, Self::Http2(Frames { is_refused: true, .. }))
     }
 
     /// Returns how many of the bytes may be passed on now. The caller passes the others again, followed by new ones.
-    /// While a body is being received, at most one further request is passed on.
-    pub(super) fn cut(&mut self, bytes: &[u8], is_receiving: bool) -> usize {
+    pub(super) fn cut(&mut self, bytes: &[u8]) -> usize {
         match self {
-            Self::Http1 => after_empty_lines(bytes, if is_receiving { 1 } else { HEADS }),
+            Self::Http1(lines) => lines.cut(bytes),
             Self::Http2(frames) => frames.cut(bytes),
         }
     }
 }
 
-fn after_empty_lines(bytes: &[u8], most: usize) -> usize {
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').filter_map(|(at, _)| match bytes[at..] {
-        [_, b'\r', b'\n', ..] => Some(at + 3),
-        [_, b'\n', ..] => Some(at + 2),
-        _ => None,
-    });
-    ends.take(most).nth(most - 1).unwrap_or(bytes.len())
+/// The position within the requests of an HTTP/1.1 connection.
+///
+/// A request with a body is passed on without what follows it: actix-http would take the body of a later request, which it
+/// has begun to read, for that of the request that it answers, and close the connection.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// The begin of the current line of a head.
+    line: Vec<u8>,
+    /// What the head has said of its body so far.
+    body: Body,
+    /// Bytes of a body until the next head begins.
+    left: usize,
+    /// Whether a body in chunks is being passed on.
+    is_in_chunks: bool,
+}
+
+/// The body of a request.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Body {
+    #[default]
+    None,
+    Sized(usize),
+    /// It ends with an empty line. If others occur in it, it is passed on in more parts, which does no harm.
+    Chunked,
+}
+
+impl Lines {
+    /// Bytes of a line that are looked at. A length has at most 20 digits.
+    const LOOKED_AT: usize = 64;
+
+    fn cut(&mut self, bytes: &[u8]) -> usize {
+        let mut at = self.left.min(bytes.len());
+        self.left -= at;
+        let (mut heads, mut start) = (0, at);
+        if at > 0 {
+            return at;
+        }
+        while at < bytes.len() && heads < HEADS {
+            let byte = bytes[at];
+            at += 1;
+            if byte != b'\n' {
+                if self.line.len() < Self::LOOKED_AT {
+                    self.line.push(byte);
+                }
+                continue;
+            }
+            let is_empty = matches!(self.line[..], [] | [b'\r']);
+            if !is_empty {
+                self.body = body_by(&self.line).unwrap_or(self.body);
+                self.line.clear();
+                continue;
+            }
+            self.line.clear();
+            match std::mem::take(&mut self.body) {
+                Body::None if std::mem::take(&mut self.is_in_chunks) => return at,
+                Body::None | Body::Sized(0) => (heads, start) = (heads + 1, at),
+                // The requests without a body that came before it go first.
+                _ if heads > 0 => return start,
+                Body::Chunked => {
+                    self.is_in_chunks = true;
+                    return at;
+                }
+                Body::Sized(length) => {
+                    let part = length.min(bytes.len() - at);
+                    self.left = length - part;
+                    return at + part;
+                }
+            }
+        }
+        at
+    }
+}
+
+/// The body that the line of a head announces.
+fn body_by(line: &[u8]) -> Option<Body> {
+    let (name, value) = line.split_at_checked(line.iter().position(|byte| *byte == b':')?)?;
+    if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        return Some(Body::Chunked);
+    }
+    let value = || std::str::from_utf8(&value[1..]).ok()?.trim().parse().ok().map(Body::Sized);
+    if name.eq_ignore_ascii_case(b"content-length") { value() } else { None }
 }
 
 /// The position within the frames of an HTTP/2 connection.
@@ -61,14 +133,14 @@ pub(super) struct Frames {
     left: usize,
     /// What has been seen of the header of the next frame.
     header: Vec<u8>,
-    /// Length of the head that was sent last.
-    head: usize,
+    /// Whether a head was sent that is not taken.
+    is_refused: bool,
 }
 
 impl Frames {
     /// The start of a connection.
     pub(super) fn new() -> Self {
-        Self { left: PREFACE, header: Vec::with_capacity(FRAME_HEADER), head: 0 }
+        Self { left: PREFACE, header: Vec::with_capacity(FRAME_HEADER), is_refused: false }
     }
 
     fn cut(&mut self, bytes: &[u8]) -> usize {
@@ -82,16 +154,16 @@ impl Frames {
             }
             self.header.push(bytes[at]);
             at += 1;
-            if let [first, second, third, kind, _, _, _, _, _] = self.header[..] {
+            if let [first, second, third, kind, flags, _, _, _, _] = self.header[..] {
                 self.left = usize::from(first) << 16 | usize::from(second) << 8 | usize::from(third);
                 self.header.clear();
-                match kind {
-                    HEADERS => self.head = self.left,
-                    CONTINUATION => self.head += self.left,
-                    _ => continue,
+                if kind != HEADERS {
+                    continue;
                 }
-                heads += usize::from(kind == HEADERS);
-                if heads == HEADS || self.head > LARGEST_HEAD {
+                // A head in several frames could be kept waiting for its end, and unpacks to a hundred times its size.
+                self.is_refused |= self.left > LARGEST_HEAD || flags & END_OF_HEAD == 0;
+                heads += 1;
+                if heads == HEADS || self.is_refused {
                     break;
                 }
             }
@@ -102,51 +174,99 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const POST: &str = "POST / HTTP/1.1\r\ncontent-LENGTH:  7 \r\nHost: a\r\n\r\n{\n\n\"a\"}";
+    const CHUNKED: &str = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{ }\r\n0\r\n\r\n";
+
+    /// The parts in which bytes are passed on that arrive `at_once` at a time.
+    fn parts(bytes: &str, at_once: usize) -> Vec<String> {
+        let (mut heads, mut held_back, mut passed) = (Heads::Http1(Lines::default()), Vec::new(), Vec::new());
+        for chunk in bytes.as_bytes().chunks(at_once) {
+            held_back.extend_from_slice(chunk);
+            while !held_back.is_empty() {
+                let cut = heads.cut(&held_back);
+                assert!(cut > 0);
+                passed.push(String::from_utf8(held_back.drain(..cut).collect()).unwrap());
+            }
+        }
+        passed
+    }
+
     #[test]
-    fn a_few_requests_are_passed_on_at_once() {
-        let requests = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10);
-        let one = requests.len() / 10;
-        assert_eq!(Heads::Http1.cut(requests.as_bytes(), false), HEADS * one);
-        assert_eq!(Heads::Http1.cut(requests.as_bytes(), true), one);
-        assert_eq!(Heads::Http1.cut(&requests.as_bytes()[..one * 3 + 5], false), one * 3 + 5);
-        assert_eq!(Heads::Http1.cut(b"GET / HTTP/1.0\n\n".repeat(9).as_slice(), false), HEADS * 16);
-        assert_eq!(Heads::Http1.cut(b"", false), 0);
+    fn a_few_requests_without_a_body_are_passed_on_at_once() {
+        let requests = GET.repeat(10);
+        assert_eq!(parts(&requests, 10_000), [GET.repeat(HEADS), GET.repeat(HEADS), GET.repeat(2)]);
+        let short = "GET / HTTP/1.0\n\n";
+        assert_eq!(parts(&short.repeat(5), 10_000), [short.repeat(4), short.to_owned()]);
+    }
+
+    #[test]
+    fn a_request_with_a_body_is_passed_on_alone() {
+        assert_eq!(POST.len() - POST.find('{').unwrap(), 7);
+        let requests = [GET, GET, POST, POST, GET].concat();
+        assert_eq!(parts(&requests, 10_000), [GET.repeat(2), POST.to_owned(), POST.to_owned(), GET.to_owned()]);
+        let (head, body) = CHUNKED.split_at(CHUNKED.find("3\r").unwrap());
+        assert_eq!(parts(&[CHUNKED, GET].concat(), 10_000), [head, body, GET]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_of_the_next_request_is_passed_on_with_a_body(
+            requests in prop::collection::vec(prop::sample::select(vec![GET, POST]), 1..8),
+            at_once in 1..200_usize,
+        ) {
+            let bytes = requests.concat();
+            let parts = parts(&bytes, at_once);
+            prop_assert_eq!(parts.concat(), bytes);
+            let mut end = 0;
+            let ends: Vec<_> = parts.iter().map(|part| { end += part.len(); end }).collect();
+            let mut at = 0;
+            for request in requests {
+                at += request.len();
+                prop_assert!(request == GET || ends.contains(&at), "{at} is no end in {ends:?}");
+            }
+        }
     }
 
     #[test]
     fn frames_are_followed_wherever_they_are_cut() {
-        let frame =
-            |kind: u8, length: u8| [&[0, 0, length, kind, 0, 0, 0, 0, 1][..], &vec![HEADERS; length.into()]].concat();
+        let frame = |kind: u8, length: u8| {
+            [&[0, 0, length, kind, END_OF_HEAD, 0, 0, 0, 1][..], &vec![HEADERS; length.into()]].concat()
+        };
         let bytes = [vec![1; PREFACE], frame(4, 30), frame(HEADERS, 7), frame(0, 200)].concat();
         let bytes = [bytes, frame(HEADERS, 0).repeat(9)].concat();
         for part in 1..bytes.len() {
             let (mut heads, mut passed) = (Heads::Http2(Frames::new()), 0);
             while passed < bytes.len() {
                 let end = bytes.len().min(passed + part);
-                let cut = heads.cut(&bytes[passed..end], false);
+                let cut = heads.cut(&bytes[passed..end]);
                 assert!(cut > 0 && frames_in(&bytes[passed..passed + cut]) <= HEADS, "{part}");
                 passed += cut;
             }
+            assert!(!heads.are_refused());
         }
     }
 
     #[test]
-    fn a_head_in_many_frames_is_too_large() {
-        let frame = |kind: u8| [&[0, 0x20, 0, kind, 0, 0, 0, 0, 1][..], &[0; 0x2000]].concat();
-        let sent = |frames: &[Vec<u8>]| {
+    fn a_head_that_is_large_or_comes_in_several_frames_is_refused() {
+        let is_refused = |kind: u8, flags: u8, length: u16| {
             let mut heads = Heads::Http2(Frames::new());
-            let bytes = [vec![1; PREFACE], frames.concat()].concat();
-            heads.cut(&bytes, false);
-            heads.are_too_large()
+            let [high, low] = length.to_be_bytes();
+            heads.cut(&[&vec![1; PREFACE][..], &[0, high, low, kind, flags, 0, 0, 0, 1]].concat());
+            heads.are_refused()
         };
-        assert!(!sent(&[frame(HEADERS), frame(CONTINUATION), frame(HEADERS), frame(0), frame(0)]));
-        assert!(sent(&[frame(HEADERS), frame(CONTINUATION), frame(CONTINUATION)]));
+        assert!(!is_refused(HEADERS, END_OF_HEAD | 1, 0x4000));
+        assert!(!is_refused(0, 0, 0x5000));
+        assert!(is_refused(HEADERS, END_OF_HEAD, 0x4001));
+        assert!(is_refused(HEADERS, 1, 10));
     }
 
     /// Frames without a body, of which there are several in a row.
     fn frames_in(bytes: &[u8]) -> usize {
-        bytes.windows(FRAME_HEADER).filter(|header| **header == [0, 0, 0, HEADERS, 0, 0, 0, 0, 1]).count()
+        bytes.windows(FRAME_HEADER).filter(|header| **header == [0, 0, 0, HEADERS, END_OF_HEAD, 0, 0, 0, 1]).count()
     }
 }

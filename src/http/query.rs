@@ -354,14 +354,15 @@ where
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json))
 }
 
-/// Writes one element after the other, so that no more than one is there as a body.
+/// Writes the elements one by one, and converts each to its body only then, so that there is never more than one body
+/// in memory.
 fn array<T, B: From<T> + Serialize>(elements: Vec<T>) -> Vec<u8> {
     let mut json = vec![b'['];
     for (at, element) in elements.into_iter().enumerate() {
         if at > 0 {
             json.push(b',');
         }
-        // It fails neither at a body, whose names are strings, nor at memory.
+        // This cannot fail: the names in a body are strings, and writing to a vector always succeeds.
         drop(serde_json::to_writer(&mut json, &B::from(element)));
     }
     json.push(b']');

@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 
 use super::flow::{Flow, Limits, STREAMS};
-use super::heads::{Frames, Heads};
+use super::heads::{Frames, Heads, Lines};
 
 /// A connection as actix-http reads and writes it.
 pub(super) struct Stream {
@@ -49,7 +49,7 @@ impl Stream {
     pub(super) fn new(transport: Transport, permit: Option<OwnedSemaphorePermit>, limits: &Limits) -> Self {
         let (settings, heads) = match permit {
             Some(_) => (Settings::Expected, Heads::Http2(Frames::new())),
-            None => (Settings::Done, Heads::Http1),
+            None => (Settings::Done, Heads::Http1(Lines::default())),
         };
         let flow = Flow::new(limits, permit.is_some());
         Self { transport, flow, settings, heads, held_back: Vec::new(), _permit: permit }
@@ -154,9 +154,8 @@ impl AsyncRead for Stream {
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
         ready!(self.fill(context, &mut part))?;
         let read = part.filled().len();
-        let is_receiving = self.flow.is_receiving();
-        let passed_on = self.heads.cut(part.filled(), is_receiving);
-        if self.heads.are_too_large() {
+        let passed_on = self.heads.cut(part.filled());
+        if self.heads.are_refused() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         self.flow.hold(passed_on)?;

@@ -14,7 +14,8 @@ const SOCKET_PATH_LIMIT: usize = 108;
 /// The directory for data if PostgreSQL's account cannot enter the configured one.
 const ELSEWHERE: &str = "/var/lib/context-services";
 
-/// The beginning of the names under which data are created. What has such a name is incomplete, and nobody's.
+/// The beginning of the names under which data are created. Data under such a name are incomplete, and no server uses
+/// them.
 const NEW_DATA: &str = "data.new";
 
 /// How much of the end of the server's log is searched for the reason why it ended, in bytes.
@@ -25,7 +26,7 @@ const LOG_END: u64 = 16 * 1024;
 pub(super) struct Home(PathBuf);
 
 impl Home {
-    /// That of a data directory, as far as it exists.
+    /// The server's directory in a data directory. It need not exist.
     pub(super) fn of(data_dir: &Path) -> Self {
         Self(data_dir.join("postgres"))
     }

@@ -1,5 +1,5 @@
-//! `postmaster.pid` and the lock file of the socket, by which PostgreSQL keeps two servers apart. Their first line is the
-//! number of the server's process, the eighth line of `postmaster.pid` says whether that is ready.
+//! `postmaster.pid` and the lock file of the socket, by which PostgreSQL keeps two servers apart. Their first line is
+//! the number of the server's process. The eighth line of `postmaster.pid` says whether the server is ready.
 //!
 //! A server that was killed leaves both behind, and its number may belong to any other process later.
 

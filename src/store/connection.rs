@@ -178,10 +178,10 @@ impl Database {
         pool.connect_with(host).await
     }
 
-    /// A pool of connections for reads, whose statements may take so long, and are cancelled soon after their connection was
-    /// closed. It connects when it is first used.
+    /// A pool of connections for reads. PostgreSQL cancels a statement that takes more than `timeout` and a second, and
+    /// one whose connection was closed. The pool connects when it is first used. It connects when it is first used.
     pub(super) fn pool_for_reads(self: &Arc<Self>, size: u32, timeout: Duration) -> Result<PgPool, sqlx::Error> {
-        // The caller measures the time of the whole read, so this limit is the second one.
+        // The caller limits the time of the whole read. This limit is longer, so that the caller's is reached first.
         let timeout = timeout.as_millis() + 1000;
         let set_up = format!(
             "-- set_up_reads
@@ -194,7 +194,8 @@ impl Database {
         Ok(pool.connect_lazy_with(host))
     }
 
-    /// A pool whose sessions are set up by one more statement, unless it is empty, and the host in use.
+    /// The options of a pool, and the host in use. `also` is a further statement that sets up each session; it may be
+    /// empty.
     fn pool(self: &Arc<Self>, size: u32, also: String) -> Result<(PgPoolOptions, PgConnectOptions), sqlx::Error> {
         let also: Arc<str> = also.into();
         let host = self.host().ok_or(sqlx::Error::PoolClosed)?.clone();

@@ -28,8 +28,8 @@ impl SweepRecords {
     }
 }
 
-/// A sweep goes over all records until a pass has found none, and makes at least two passes: an event that was being
-/// written when its schema was deleted may record something behind the first one.
+/// A sweep makes passes over all records until one has removed nothing, and at least two: an event that was being
+/// written when its schema was deleted may add a record where the first pass has already been.
 struct Sweep {
     schemas: Vec<i32>,
     after: RecordKey,

@@ -28,7 +28,7 @@ pub enum StoreError {
     #[error("{0}")]
     Overloaded(Load),
     /// The read took longer than this, which is the limit.
-    #[error("the read took longer than {} s, which READ_TIMEOUT allows; ask for less, or for a shorter period", .0.as_secs())]
+    #[error("the read took longer than the {} s that READ_TIMEOUT allows; ask for less, or for a shorter period", .0.as_secs())]
     ReadTimeout(Duration),
     /// The selected extensions of an element, and of what is nested in it, exceed the limit of an answer, in bytes.
     #[error(
@@ -105,7 +105,7 @@ pub(super) fn is_outage(error: &sqlx::Error) -> bool {
             // objects (55), operator intervention (57), system errors (58) and internal errors (XX).
             let class = code.get(..2).unwrap_or_default();
             matches!(class, "08" | "28" | "3D" | "53" | "55" | "57" | "58" | "XX")
-                // A read-only session, and one that was ended because its transaction was idle for too long.
+                // A read-only session, and one that was ended because its transaction was idle, or open, for too long.
                 || matches!(&*code, "25006" | "25P03" | "25P04")
         }
         sqlx::Error::Io(_)

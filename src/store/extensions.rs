@@ -86,11 +86,15 @@ impl Store {
         let known = self.metadata.current();
         let unknown = names.iter().filter(|(element, name)| known.schema(*element, name).is_none());
         let unknown = unknown.filter(|(_, name)| SchemaDefinition::open(name).is_some());
-        let (elements, names): (Vec<_>, Vec<_>) =
-            unknown.map(|(element, name)| (ElementColumn::from(*element), name.clone())).unzip();
-        if names.is_empty() {
+        let unknown: Vec<_> = unknown.collect();
+        let of = |element| unknown.iter().filter(|(of, _)| *of == element).count();
+        // Others may have created some since the event was read. It is then read again, and refused.
+        if unknown.is_empty() || Element::ALL.into_iter().any(|element| of(element) > known.open_schemas_left(element))
+        {
             return Ok(());
         }
+        let (elements, names): (Vec<_>, Vec<_>) =
+            unknown.into_iter().map(|(element, name)| (ElementColumn::from(*element), name.clone())).unzip();
         let mut transaction = self.pool.begin().await?;
         // Another node may have created some of them meanwhile, and this event may have one twice.
         let created = sqlx::query!(

@@ -18,7 +18,7 @@ const MIGRATIONS_LOCK: i64 = 5330;
 /// The pause after which a node that waits for the lock asks again.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a step waits for a lock, and events then wait behind it.
+/// How long a step waits for a lock. Events wait behind it meanwhile.
 const LOCK_TIMEOUT: &str = "200ms";
 
 /// The pause before a step that could not get a lock is tried again.
@@ -81,7 +81,7 @@ pub(super) async fn bring_up_to_date(database: &Database) -> Result<usize, Start
     if let Some(objection) = facts.objection_to_migration(newest_version()) {
         return Err(StartError::Unsuitable(objection));
     }
-    // A step on large tables, and the wait for another node that migrates, may take longer than other statements may.
+    // A step on large tables may take longer than other statements may.
     connection.execute("set statement_timeout = 0").await.map_err(StartError::Unreachable)?;
     let steps = if facts.has_reporting() { steps_with_reporting() } else { Cow::Borrowed(&*MIGRATIONS.migrations) };
     let migrating = async {
@@ -178,7 +178,8 @@ async fn recorded(connection: &mut PgConnection) -> Result<SchemaState, MigrateE
     }
 }
 
-/// The steps where an administrator has made the schema `reporting` for a role that may not create schemas.
+/// All steps, without `create schema reporting`: an administrator has created that schema already, for a role that may
+/// not create schemas.
 fn steps_with_reporting() -> Cow<'static, [Migration]> {
     let mut steps = MIGRATIONS.migrations.to_vec();
     for step in &mut steps {

@@ -21,7 +21,7 @@ impl Store {
         if known.schema(key.element, name).is_none() {
             self.renew(&known).await?;
             let current = self.metadata.current();
-            if current.learns_extensions(key.element) && current.schema(key.element, name).is_none() {
+            if current.open_schemas_left(key.element) > 0 && current.schema(key.element, name).is_none() {
                 self.learn_extensions(&[(key.element, name.to_owned())]).await?;
             }
         }

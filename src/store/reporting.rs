@@ -9,8 +9,8 @@ use sqlx::{Executor, PgConnection};
 use crate::domain::extension::SchemaId;
 use crate::domain::ids::Element;
 
-/// The form of the views. It grows with every change of the form, which is a migration; views of an older form are then
-/// replaced.
+/// The version of the form of the views. It is incremented with every change of the form, which is a migration; views
+/// of an older version are then replaced.
 pub(super) const VIEW_VERSION: i32 = 2;
 
 /// The name of the view, such as `task_survey` for the task schema `Survey`.

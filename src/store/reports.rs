@@ -177,8 +177,8 @@ impl Store {
         .await?)).await
     }
 
-    /// The types that services have had, as the `reporting` views name them. Returns the first `limit` in alphabetical
-    /// order.
+    /// The values of `service_type`, declared or learned, as the `reporting` views name them, whether or not a service
+    /// has had them. Returns the first `limit` in alphabetical order.
     pub async fn list_service_types(&self, limit: i64) -> Result<Vec<String>, StoreError> {
         self.read_replica(async |connection| {
             Ok(sqlx::query_scalar!(

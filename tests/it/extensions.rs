@@ -382,14 +382,18 @@ async fn events_create_open_schemas_for_a_limited_number_of_names() {
     let app = TestApp::on(Arc::clone(&database)).await;
     let insert =
         "insert into extension_schemas (element, name, multi_valued, open, attributes, unique_attributes, created_at)
-        select 'task', 'Name' || n, true, true, '[]', '[]', now() from generate_series(1, 1000) n";
+        select 'task', 'Name' || n, true, true, '[]', '[]', now() from generate_series(1, 999) n";
     sqlx::query(insert).execute(&mut connection).await.unwrap();
     let settings = StoreSettings { open_extensions: true, ..settings(database.options.clone()) };
     let open = TestApp::with_settings(database, settings).await;
     let path = app.a_task_path().await;
-    let refused = open.post(&format!("{path}/end"), &json!({"Name7": {}, "Fresh": {}})).await;
+    let refused = open.post(&format!("{path}/end"), &json!({"Name7": {}, "Fresh": {}, "Fresher": {}})).await;
     let refused = refused.refused(400, "invalid_event");
-    assert_eq!(refused.pointers(), ["/Fresh"]);
+    assert!(refused.pointers().contains(&"/Fresher"), "{:?}", refused.pointers());
+    let names: Vec<_> = (0..9).map(|n| json!({format!("Last{n}"): {}})).collect();
+    let start = format!("{}/start", path.rsplit_once('/').unwrap().0);
+    let started = futures::future::join_all(names.iter().map(|body| open.post(&start, body))).await;
+    assert_eq!(started.iter().filter(|answer| answer.status == 201).count(), 1);
     open.put(&format!("{path}/extensions/Fresh"), &json!([{}])).await.refused(404, "unknown_extension");
     open.post(&format!("{path}/end"), &json!({"Name7": {}})).await.is(204);
     open.start("/services/start", &json!({"customer_id": "c", "Fresh": {"of": "a service"}})).await;
