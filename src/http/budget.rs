@@ -60,16 +60,11 @@ impl Share {
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
-
-    /// Gives all bytes back.
-    pub(super) fn clear(&mut self) {
-        self.budget.used.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
-    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.clear();
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -87,7 +82,7 @@ mod tests {
         assert!(!first.grow(1));
         drop(second);
         assert!(first.grow(40));
-        first.clear();
+        drop(first);
         assert!(Share::of(budget).grow(100));
     }
 

@@ -45,7 +45,7 @@ const OWN_HEAD: usize = 8 * 1024;
 /// The largest head that actix-http takes, in bytes.
 const LARGEST_HEAD: usize = 128 * 1024;
 
-/// Bytes that the incomplete heads of all connections may hold, beyond those of [`OWN_HEAD`].
+/// Bytes that the heads of all connections may hold, beyond those of [`OWN_HEAD`].
 const ALL_HEADS: usize = 16 * 1024 * 1024;
 
 /// What all connections share.
@@ -53,7 +53,7 @@ const ALL_HEADS: usize = 16 * 1024 * 1024;
 pub(super) struct Limits {
     /// The requests in progress on all HTTP/2 connections.
     streams: Arc<Streams>,
-    /// The incomplete heads of requests.
+    /// The heads of requests.
     heads: Arc<Budget>,
 }
 
@@ -84,6 +84,8 @@ pub(super) struct Flow {
     is_closed: Cell<bool>,
     /// True while the client does not take what was written.
     is_blocked: Cell<bool>,
+    /// True from when a request has arrived until its answer is sent. With HTTP/2, requests do not wait for each other.
+    is_serving: Cell<bool>,
     /// True while a task that will allow more reading is scheduled.
     is_resuming: Cell<bool>,
     /// Bytes that may be read until the next flush, or, with HTTP/2, until the requests that were read have had their turn.
@@ -96,7 +98,7 @@ pub(super) struct Flow {
     bodies: Cell<usize>,
     /// Bytes that have arrived since the last request started.
     head: Cell<usize>,
-    /// The memory of the incomplete head beyond [`OWN_HEAD`], taken from the budget of all connections.
+    /// The memory of the largest head so far, beyond [`OWN_HEAD`], taken from the budget of all connections.
     head_memory: RefCell<Share>,
     /// Woken when more may be read.
     reader: Cell<Option<Waker>>,
@@ -111,6 +113,7 @@ impl Flow {
             streams: is_http2.then(|| Arc::clone(&limits.streams)),
             is_closed: Cell::new(false),
             is_blocked: Cell::new(false),
+            is_serving: Cell::new(false),
             is_resuming: Cell::new(false),
             readable: Cell::new(READ),
             unsent: Cell::new(0),
@@ -151,14 +154,29 @@ impl Flow {
         Poll::Pending
     }
 
+    /// Notes that all of a request has arrived.
+    pub(super) fn serve(&self) {
+        self.is_serving.set(true);
+    }
+
+    /// Whether a request has arrived whose answer is not sent yet.
+    pub(super) fn is_serving(&self) -> bool {
+        self.is_serving.get()
+    }
+
+    /// Wakes the task when the answer is sent.
+    pub(super) fn wait(&self, context: &Context<'_>) {
+        self.reader.set(Some(context.waker().clone()));
+    }
+
     /// Closes the connection, whatever has arrived on it.
     pub(super) fn close(&self) {
         self.is_closed.set(true);
         wake(&self.reader);
     }
 
-    /// Notes bytes that were passed on to actix-http, which keeps them until they are a whole head. Fails if the incomplete
-    /// heads of all connections take too much memory.
+    /// Notes bytes that were passed on to actix-http, which keeps them until they are a whole head, and its buffer for longer.
+    /// Fails if the heads of all connections take too much memory.
     pub(super) fn hold(&self, bytes: usize) -> io::Result<()> {
         if self.streams.is_some() || self.requests.get() > 0 {
             return Ok(());
@@ -202,6 +220,7 @@ impl Flow {
         if self.receiving.get() > 0 {
             self.readable.set(READ_OF_BODY);
         } else if self.streams.is_some() || self.requests.get() == 0 {
+            self.is_serving.set(false);
             self.readable.set(READ);
         }
         if self.readable.get() > 0 && !self.is_blocked.get() {
@@ -212,7 +231,6 @@ impl Flow {
     /// Marks the start of a request. It is in progress until the returned guard is dropped, when its answer has been sent.
     pub(super) fn start(self: &Rc<Self>) -> InProgress {
         self.head.set(0);
-        self.head_memory.borrow_mut().clear();
         self.requests.set(self.requests.get() + 1);
         if let Some(streams) = &self.streams {
             streams.0.fetch_add(1, Ordering::Relaxed);
@@ -344,13 +362,15 @@ mod tests {
     #[test]
     fn heads_that_do_not_end_share_a_limited_memory() {
         let limits = Limits::new();
-        let flows: Vec<_> = (0..200).map(|_| Flow::new(&limits, false)).collect();
+        let mut flows: Vec<_> = (0..200).map(|_| Flow::new(&limits, false)).collect();
         let held = flows.iter().filter(|flow| flow.hold(LARGEST_HEAD).is_ok()).count();
         assert_eq!(held, ALL_HEADS / (LARGEST_HEAD - OWN_HEAD));
         let honest = Flow::new(&limits, false);
         honest.hold(OWN_HEAD).unwrap();
         assert!(honest.hold(LARGEST_HEAD).is_err());
-        let _request = flows[0].start();
+        drop(flows[0].start());
+        assert!(honest.hold(LARGEST_HEAD).is_err());
+        flows.swap_remove(0);
         honest.hold(LARGEST_HEAD).unwrap();
     }
 }

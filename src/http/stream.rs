@@ -98,6 +98,19 @@ impl Stream {
         outcome
     }
 
+    /// Reads nothing while a request is being answered. If nothing has arrived, the socket wakes the task; otherwise the end of
+    /// the answer does.
+    fn poll_next_request(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let has_arrived = match &self.transport {
+            Transport::Plain(socket) => !self.held_back.is_empty() || socket.poll_read_ready(context)?.is_ready(),
+            Transport::Tls(_) => true,
+        };
+        if has_arrived {
+            self.flow.wait(context);
+        }
+        Poll::Pending
+    }
+
     /// Writes the settings with the limit of streams among them.
     fn write_settings(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if matches!(self.settings, Settings::Expected) {
@@ -150,6 +163,9 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.flow.is_serving() {
+            return self.poll_next_request(context);
+        }
         let most = ready!(self.flow.poll_readable(context))?.min(buffer.remaining());
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
         ready!(self.fill(context, &mut part))?;
@@ -159,6 +175,9 @@ impl AsyncRead for Stream {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         self.flow.hold(passed_on)?;
+        if self.heads.are_complete() {
+            self.flow.serve();
+        }
         if passed_on < read {
             self.held_back.splice(..0, part.filled()[passed_on..].iter().copied());
             self.flow.pause();

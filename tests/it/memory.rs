@@ -59,7 +59,7 @@ async fn requests_whose_answers_nobody_reads_do_not_fill_the_memory() {
 async fn compressed_answers_that_nobody_reads_do_not_fill_the_memory() {
     let directory = open_directory();
     let program = Program::start_with(&[("DATA_DIR", directory.path().to_str().unwrap())]);
-    assert_eq!(program.get("/metrics").await.0, 200);
+    assert_eq!(program.get("/health/live").await.0, 200);
     let before = resident(&program);
     let requests = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n".repeat(200);
     let hostile = |_| {
