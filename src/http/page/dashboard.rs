@@ -17,7 +17,7 @@ use crate::domain::buckets::Buckets;
 use crate::domain::report::{ActivityRow, LifetimesRow, Period, Scope};
 use crate::domain::time::{DAY, HOUR, Timestamp};
 use crate::domain::time_zone::TimeZone;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// The maximum number of service types that the form suggests; any other can be typed.
 const SUGGESTED: i64 = 200;
@@ -152,12 +152,20 @@ async fn figures(store: &Store, scope: Scope, zone: TimeZone) -> Result<Figures,
         before: store.measure_activity(&before, &buckets_before).await?,
         outcomes: store.report_outcomes(&scope).await?,
         durations: store.measure_durations(&scope).await?,
-        waits: store.measure_waits(&scope).await?,
-        funnels: store.measure_funnels(&scope).await?,
+        waits: in_time(store.measure_waits(&scope).await)?,
+        funnels: in_time(store.measure_funnels(&scope).await)?,
         stops: store.report_stops(&scope).await?,
         buckets,
         scope,
     })
+}
+
+/// Figures, unless measuring them took too long: the others are shown all the same.
+fn in_time<T>(measured: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match measured {
+        Err(StoreError::ReadTimeout(_)) => Ok(None),
+        measured => measured.map(Some),
+    }
 }
 
 async fn file(

@@ -41,8 +41,10 @@ pub(super) struct Figures {
     pub(super) before: Vec<ActivityRow>,
     pub(super) outcomes: Vec<OutcomeRow>,
     pub(super) durations: Vec<SpanRow>,
-    pub(super) waits: Vec<SpanRow>,
-    pub(super) funnels: Vec<Funnel>,
+    /// `None` if measuring them took too long.
+    pub(super) waits: Option<Vec<SpanRow>>,
+    /// `None` if measuring them took too long.
+    pub(super) funnels: Option<Vec<Funnel>>,
     pub(super) stops: Vec<StopRow>,
 }
 
@@ -110,6 +112,10 @@ pub(super) fn panel(csv: &str, (id, title, about): (&str, &str, &str), chart: &M
             }
         }
     }
+}
+
+pub(super) fn too_long() -> Markup {
+    html! { p class="quiet nothing" { "Measuring this took too long. Choose a shorter period, or a service type." } }
 }
 
 pub(super) fn nothing() -> Markup {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::super::spreadsheet::{Cells, text};
 use super::chart::{self, Row, Segment};
-use super::figures::{CHART_ROWS, Figures, SEGMENTS, TABLE_ROWS, more, named, nothing, panel};
+use super::figures::{CHART_ROWS, Figures, SEGMENTS, TABLE_ROWS, more, named, nothing, panel, too_long};
 use super::format::{self, Outcome, chip, name, toned};
 use super::list::{Address, Moment};
 use crate::domain::funnel::{Funnel, Left, Stage};
@@ -29,9 +29,9 @@ type Line<'a> = (&'a Funnel, &'a Stage);
 
 /// The panel of funnels.
 pub(super) fn funnels(figures: &Figures) -> Markup {
-    let funnels = &figures.funnels;
+    let funnels = figures.funnels.as_deref().unwrap_or_default();
     let plot = html! {
-        @if funnels.is_empty() { (nothing()) } @else {
+        @if figures.funnels.is_none() { (too_long()) } @else if funnels.is_empty() { (nothing()) } @else {
             @for funnel in funnels.iter().take(DRAWN) {
                 h3 { (name(named(funnel.service_type.as_ref()))) }
                 (chart::bars(&rows(&figures.scope, funnel), CHART_ROWS))

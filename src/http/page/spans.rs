@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::spreadsheet::{Cells, text};
 use super::chart;
-use super::figures::{CHART_ROWS, Figures, TABLE_ROWS, more, named, nothing, panel};
+use super::figures::{CHART_ROWS, Figures, TABLE_ROWS, more, named, nothing, panel, too_long};
 use super::format::{self, name};
 use super::list::Moment;
 use crate::domain::report::SpanRow;
@@ -24,9 +24,10 @@ pub(super) fn durations(figures: &Figures) -> Markup {
 pub(super) fn waits(figures: &Figures) -> Markup {
     let about = "States and tasks that started in the period when no other of the same service was active: the time since \
                  the last state, or task, had ended.";
-    let rows = &figures.waits;
-    let plot = plot(rows, "waits", |_| None);
-    panel(&figures.file("waits"), ("waits", "Waits before states and tasks", about), &plot, &table(rows))
+    let rows = figures.waits.as_deref();
+    let plot = rows.map_or_else(too_long, |rows| plot(rows, "waits", |_| None));
+    let table = table(rows.unwrap_or_default());
+    panel(&figures.file("waits"), ("waits", "Waits before states and tasks", about), &plot, &table)
 }
 
 /// The address of the services behind a row of durations.
