@@ -1,6 +1,8 @@
 //! Finds the heads of requests in the bytes that a client sends. actix-http parses everything that it has read before
 //! it answers, and a parsed request takes several kilobytes, so it is given one request, or with HTTP/2 a few, at a time.
 
+use std::borrow::Cow;
+
 /// HTTP/2 requests that may begin in what is passed on at once.
 const HEADS: usize = 4;
 
@@ -54,7 +56,7 @@ impl Heads {
 /// which it has read, for those of the request that it answers.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// The begin of the current line of a head.
+    /// The start of a line of a head that has not arrived as a whole.
     line: Vec<u8>,
     /// What the head has said of its body so far.
     body: Body,
@@ -77,7 +79,7 @@ enum Body {
 }
 
 impl Lines {
-    /// Bytes of a line that are looked at. A length has at most 20 digits.
+    /// Bytes of a line that are kept until it has arrived. A length has at most 20 digits.
     const LOOKED_AT: usize = 64;
 
     fn cut(&mut self, bytes: &[u8]) -> usize {
@@ -88,21 +90,28 @@ impl Lines {
             return part;
         }
         self.is_complete = false;
-        for (at, byte) in bytes.iter().enumerate() {
-            if *byte != b'\n' {
-                if self.line.len() < Self::LOOKED_AT {
-                    self.line.push(*byte);
-                }
-                continue;
+        let mut at = 0;
+        while let Some(length) = bytes[at..].iter().position(|byte| *byte == b'\n') {
+            let line = self.end_of_line(&bytes[at..at + length]);
+            at += length + 1;
+            if let [] | [b'\r'] = line[..] {
+                return self.end_of_head(bytes.len(), at);
             }
-            if let [] | [b'\r'] = self.line[..] {
-                self.line.clear();
-                return self.end_of_head(bytes.len(), at + 1);
-            }
-            self.body = self.body.or(&self.line);
-            self.line.clear();
+            self.body = self.body.or(&line);
         }
+        let looked_at = Self::LOOKED_AT - self.line.len();
+        self.line.extend(bytes[at..].iter().take(looked_at));
         bytes.len()
+    }
+
+    /// The line that ends with `part`. It is copied only if it has arrived in parts.
+    fn end_of_line<'a>(&mut self, part: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.line.is_empty() {
+            return Cow::Borrowed(part);
+        }
+        let looked_at = Self::LOOKED_AT - self.line.len();
+        self.line.extend(part.iter().take(looked_at));
+        Cow::Owned(std::mem::take(&mut self.line))
     }
 
     /// Called at an empty line, which is followed by the byte at `end`. Returns up to where the request goes.
