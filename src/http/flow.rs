@@ -185,7 +185,8 @@ impl Flow {
         self.head.set(head);
         let mut memory = self.head_memory.borrow_mut();
         let more = head.saturating_sub(OWN_HEAD).saturating_sub(memory.bytes());
-        if memory.grow(more) { Ok(()) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
+        // Most requests take nothing, and do not touch what all threads share.
+        if more == 0 || memory.grow(more) { Ok(()) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
     }
 
     /// Notes that bytes were read.
@@ -313,7 +314,7 @@ pub(super) struct Receiving(Rc<Flow>);
 impl Drop for Receiving {
     fn drop(&mut self) {
         self.0.receiving.set(self.0.receiving.get() - 1);
-        // What follows the body is read when the answer is sent. Otherwise every request would let several others be parsed.
+        // What follows the body is read when the answer is sent: after a body in chunks, nothing else keeps it back.
         if self.0.streams.is_none() {
             self.0.pause();
         }

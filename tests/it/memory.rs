@@ -30,6 +30,18 @@ fn send_until_blocked(stream: &mut impl Write, bytes: &[u8]) {
     while stream.write_all(bytes).and_then(|()| stream.flush()).is_ok() {}
 }
 
+/// Sends a request on many connections, as often as the program takes it, and reads no answer.
+fn unread(program: &Program, request: &[u8]) -> Vec<TcpStream> {
+    let requests = request.repeat(200);
+    let hostile = |_| {
+        let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+        send_until_blocked(&mut stream, &requests);
+        stream
+    };
+    (0..CONNECTIONS).map(hostile).collect()
+}
+
 fn check(program: &Program, before: u64) {
     let taken = resident(program).saturating_sub(before);
     assert!(taken < EACH * u64::try_from(CONNECTIONS).unwrap(), "{} KiB", taken / 1024);
@@ -42,14 +54,7 @@ async fn requests_whose_answers_nobody_reads_do_not_fill_the_memory() {
     let program = Program::start_with(&settings);
     assert_eq!(program.get("/health/live").await.0, 200);
     let before = resident(&program);
-    let requests = b"GET /services/1 HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200);
-    let hostile = |_| {
-        let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
-        stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
-        send_until_blocked(&mut stream, &requests);
-        stream
-    };
-    let _streams: Vec<_> = (0..CONNECTIONS).map(hostile).collect();
+    let _streams = unread(&program, b"GET /services/1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     check(&program, before);
     assert_eq!(program.get("/health/live").await.0, 200);
     program.stop();
@@ -61,14 +66,7 @@ async fn compressed_answers_that_nobody_reads_do_not_fill_the_memory() {
     let program = Program::start_with(&[("DATA_DIR", directory.path().to_str().unwrap())]);
     assert_eq!(program.get("/health/live").await.0, 200);
     let before = resident(&program);
-    let requests = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n".repeat(200);
-    let hostile = |_| {
-        let mut stream = TcpStream::connect(program.url.trim_start_matches("http://")).unwrap();
-        stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
-        send_until_blocked(&mut stream, &requests);
-        stream
-    };
-    let _streams: Vec<_> = (0..CONNECTIONS).map(hostile).collect();
+    let _streams = unread(&program, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n");
     check(&program, before);
     program.stop();
 }
