@@ -33,7 +33,7 @@ pub enum Command {
     /// Run it after a restore, before the service starts; otherwise it reassigns identifiers that applications
     /// already know.
     AfterRestore {
-        /// How many identifiers of services, and of states and tasks, to skip: more than were assigned since the backup
+        /// The number of identifiers of each kind to skip: more than were assigned since the backup
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
         skip: u32,
     },
@@ -198,7 +198,7 @@ pub fn parse() -> Result<Settings, u8> {
     }
 }
 
-/// What the parser says of a wrong command line, in one line.
+/// The parser's message on a wrong command line, in one line.
 fn one_line(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));

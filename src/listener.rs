@@ -19,7 +19,7 @@ pub enum ListenError {
     Address {
         /// The address of `BIND_ADDRESS`.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The sockets that systemd has passed are not one TCP socket that listens.
@@ -29,7 +29,7 @@ pub enum ListenError {
     Passed(#[source] io::Error),
 }
 
-/// What to do after binding an address has failed.
+/// The remedy after binding an address has failed.
 struct Remedy(ErrorKind);
 
 impl fmt::Display for Remedy {

@@ -36,7 +36,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     }
 }
 
-/// What the service has before it has a database.
+/// The parts of the service that exist before it has a database.
 struct Front {
     listener: Listener,
     signals: Signals,
@@ -79,7 +79,7 @@ struct KeepPostgresRunning {
     is_down: bool,
 }
 
-/// How long to wait, after PostgreSQL has exited, for the service's own stop signal: a supervisor that ends all
+/// The wait, after PostgreSQL has exited, for the service's own stop signal: a supervisor that ends all
 /// processes of the service sends the same signal to both.
 const STOP_NOTICE: Duration = Duration::from_millis(250);
 

@@ -42,7 +42,7 @@ pub struct ValueDefinition {
     pub display_name: Option<String>,
     /// A description of its meaning.
     pub description: Option<String>,
-    /// What it means to people.
+    /// Its tone.
     pub tone: Option<Tone>,
 }
 
@@ -78,7 +78,7 @@ pub struct Value {
     pub display_name: Option<String>,
     /// A description of its meaning.
     pub description: Option<String>,
-    /// What it means to people.
+    /// Its tone.
     pub tone: Option<Tone>,
 }
 

@@ -22,7 +22,7 @@ pub struct Lifecycle {
     pub started: Event,
     /// The end event with its outcome. `None` while the element is active.
     pub completed: Option<(Event, Disposition)>,
-    /// What the outcome means to people, if that was read.
+    /// The tone of the outcome, if it was read.
     pub tone: Option<Tone>,
     /// Whether the element was completed automatically and no event has replaced that.
     pub auto_completed: bool,
@@ -48,7 +48,7 @@ pub struct Service {
     pub contact_key: Option<String>,
     /// When the service expires. `None`: never.
     pub expires_at: Option<Timestamp>,
-    /// How many seconds after its last event the service is completed automatically. `None`: never.
+    /// The seconds after its last event at which the service is completed automatically. `None`: never.
     pub auto_complete_after: Option<i64>,
     /// The start, the end and the extensions.
     pub lifecycle: Lifecycle,
@@ -80,7 +80,7 @@ pub struct ByStatus<T> {
     pub active: Option<Vec<T>>,
     /// The completed elements.
     pub completed: Option<Vec<T>>,
-    /// How many are left out, the oldest ones, since there are too many.
+    /// The number of those that are left out, the oldest ones, since there are too many.
     pub omitted: u64,
 }
 

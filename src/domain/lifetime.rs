@@ -12,7 +12,7 @@ pub const MAX_LIFETIME: i64 = 100 * 366 * 24 * 60 * 60;
 pub struct LastEvent {
     /// The latest timestamp among the events of the service and of everything in it.
     pub at: Timestamp,
-    /// How many seconds after it the service is completed.
+    /// The number of seconds after it at which the service is completed.
     pub auto_complete_after: i64,
 }
 

@@ -21,7 +21,7 @@ pub struct MetadataVersion(pub i64);
 pub struct MetadataSettings {
     /// Whether an extension without a declared schema is accepted and stored as it is sent.
     pub open_extensions: bool,
-    /// How many seconds after its last event a service without a value of its own is completed. `None`: never.
+    /// The seconds after its last event at which a service without a value of its own is completed. `None`: never.
     pub auto_complete_after: Option<i64>,
 }
 
@@ -82,7 +82,7 @@ impl Metadata {
         self.schemas.get(&(element, name.to_ascii_lowercase()))
     }
 
-    /// How many open schemas may still be created for a kind of element, of which there may be [`MOST_OPEN_SCHEMAS`].
+    /// The number of open schemas that may still be created for a kind of element, of at most [`MOST_OPEN_SCHEMAS`].
     pub fn open_schemas_left(&self, element: Element) -> usize {
         let open = self.open_schemas.get(&element).copied().unwrap_or_default();
         if self.settings.open_extensions { MOST_OPEN_SCHEMAS.saturating_sub(open) } else { 0 }

@@ -5,7 +5,7 @@ use super::query::{Span, Status};
 use super::time::Timestamp;
 use super::tone::Tone;
 
-/// How many services an overview considers: those of its period that started last.
+/// The most services that an overview considers: those of its period that started last.
 pub const CONSIDERED: i64 = 20_000;
 
 /// Which services to list. Values are compared as the `reporting` views name them.
@@ -56,7 +56,7 @@ pub struct Standing {
     pub tone: Option<Tone>,
     /// The state or task that started last in it.
     pub step: Option<Step>,
-    /// Who took part in the start of that step, or else of the service.
+    /// The resource that took part in the start of that step, or else of the service.
     pub agent: Option<String>,
     /// How long it took, or has taken so far, in milliseconds.
     pub elapsed_ms: i64,

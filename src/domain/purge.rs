@@ -63,7 +63,7 @@ pub struct Purge {
     pub limit: Timestamp,
     /// Whether it is over.
     pub state: PurgeState,
-    /// How many services it has deleted.
+    /// The number of services that it has deleted.
     pub purged: i64,
     /// When it was accepted.
     pub started: Timestamp,

@@ -43,7 +43,7 @@ pub struct Scope {
     pub service_type: Option<String>,
 }
 
-/// How far ahead the rows of [`LifetimesRow`] look, in seconds: an hour, a day and a week.
+/// The spans of the rows of [`LifetimesRow`], in seconds: an hour, a day and a week.
 pub const HORIZONS: [i64; 3] = [60 * 60, 24 * 60 * 60, 7 * 24 * 60 * 60];
 
 /// The services that expire or are completed automatically within some time from now.

@@ -25,7 +25,7 @@ impl TimeZone {
         at.to_datetime().with_timezone(&self.0)
     }
 
-    /// What clocks of the zone show, in milliseconds, as if they were in UTC.
+    /// The time on the zone's clocks, in milliseconds, as if they showed UTC.
     pub fn wall_millis(self, at: Timestamp) -> i64 {
         at.millis() + i64::from(self.local(at).offset().fix().local_minus_utc()) * 1000
     }

@@ -1,9 +1,9 @@
-//! What the values of business attributes mean to people (docs/api.md §5).
+//! Tones: the meaning of values of business attributes to people (docs/api.md §5).
 
 use super::json::Json;
 use super::reader::ObjectReader;
 
-/// What a value means to the people who read it.
+/// The meaning of a value to the people who read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tone {
     /// Something went well.

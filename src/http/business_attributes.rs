@@ -61,7 +61,7 @@ pub(super) struct ValueBody {
     tone: Option<ToneBody>,
 }
 
-/// What a value means to people.
+/// The tone of a value.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ToneBody {

@@ -48,7 +48,7 @@ const LARGEST_HEAD: usize = 128 * 1024;
 /// Bytes that the heads of all connections may hold, beyond those of [`OWN_HEAD`].
 const ALL_HEADS: usize = 16 * 1024 * 1024;
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
     /// The requests in progress on all HTTP/2 connections.
@@ -67,7 +67,7 @@ impl Limits {
 #[derive(Debug, Default)]
 struct Streams(AtomicUsize);
 
-/// What to do with a request that is one too many.
+/// The decision on the next request of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Excess {
     /// Answer it with 503.

@@ -43,7 +43,7 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 /// read any.
 const CONNECTION_WINDOW: u32 = 64 * 1024;
 
-/// How connections are accepted.
+/// The settings for accepting connections.
 #[derive(Clone)]
 pub(super) struct Front {
     pub(super) workers: usize,

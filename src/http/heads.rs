@@ -58,7 +58,7 @@ impl Heads {
 pub(super) struct Lines {
     /// The start of a line of a head that has not arrived as a whole.
     line: Vec<u8>,
-    /// What the head has said of its body so far.
+    /// The framing of the body, as far as the head has given it.
     body: Body,
     /// Bytes of a body until the next head begins.
     left: usize,
@@ -159,7 +159,7 @@ fn body_by(line: &[u8]) -> Option<Body> {
 pub(super) struct Frames {
     /// Bytes until the next frame begins.
     left: usize,
-    /// What has been seen of the header of the next frame.
+    /// The part of the next frame's header that has been read.
     header: Vec<u8>,
     /// Whether a head was sent that is not taken.
     is_refused: bool,

@@ -116,7 +116,7 @@ pub(super) struct StateBody {
     /// Completed tasks of the state, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_tasks: Option<Vec<TaskBody>>,
-    /// How many older tasks are left out, if the state has more than an answer may.
+    /// The number of older tasks that are left out, if the state has more than an answer may.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted_tasks: Option<u64>,
 }

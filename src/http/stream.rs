@@ -26,13 +26,13 @@ pub(super) struct Stream {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// What carries the bytes.
+/// The stream that carries the bytes.
 pub(super) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// How far the SETTINGS frame, the first of an HTTP/2 connection, has been written. A limit is added to it that
+/// The progress of writing the SETTINGS frame, the first of an HTTP/2 connection. A limit is added to it that
 /// actix-http cannot set.
 enum Settings {
     /// Nothing was written yet.

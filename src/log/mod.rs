@@ -26,7 +26,7 @@ use writer::Writer;
 
 pub use writer::describe;
 
-/// How long the process waits at its end for standard output to take the last lines.
+/// The longest wait, at the end of the process, for standard output to take the last lines.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The running log. Dropping it writes the remaining lines, for at most one second.
@@ -39,7 +39,7 @@ impl Drop for Log {
     }
 }
 
-/// Where the lines go.
+/// The destination of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// Standard output, for the service.

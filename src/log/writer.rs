@@ -19,8 +19,8 @@ const DROPPED: &str = "context_services_log_lines_dropped_total";
 /// The maximum number of waiting bytes. As many again may be in the process of being written.
 const LIMIT: usize = 4 * 1024 * 1024;
 
-/// How long lines are gathered before they are written together. A thread that logs would otherwise wake the writing thread
-/// for nearly every line.
+/// The time for which lines are gathered before they are written together. A thread that logs would otherwise wake the
+/// writing thread for nearly every line.
 const GATHER: Duration = Duration::from_millis(10);
 
 /// As soon as this many bytes wait, they are written.

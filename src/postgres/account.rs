@@ -99,7 +99,7 @@ impl Account {
     }
 }
 
-/// What a program printed, as one line.
+/// The output of a program, as one line.
 fn one_line(output: &str) -> String {
     output.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -18,7 +18,7 @@ const ELSEWHERE: &str = "/var/lib/context-services";
 /// them.
 const NEW_DATA: &str = "data.new";
 
-/// How much of the end of the server's log is searched for the reason why it ended, in bytes.
+/// The number of bytes at the end of the server's log that are searched for the reason why it ended.
 const LOG_END: u64 = 16 * 1024;
 
 /// The server's directory.

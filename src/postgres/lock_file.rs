@@ -10,7 +10,7 @@ use procfs::process::Process;
 
 use super::{EmbeddedError, file_error};
 
-/// What a lock file says.
+/// The contents of a lock file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LockFile {
     /// It does not exist, or cannot be read.

@@ -155,7 +155,7 @@ impl EmbeddedPostgres {
     }
 }
 
-/// How to connect, whatever the environment variables of other clients (`PGPORT`, `PGSSLMODE`) say.
+/// The options to connect with. Environment variables of other clients (`PGPORT`, `PGSSLMODE`) have no effect.
 fn connect_options(home: &Home) -> PgConnectOptions {
     let options = PgConnectOptions::new_without_pgpass().socket(home.socket_dir()).username(NAME);
     options.port(PORT).ssl_mode(PgSslMode::Disable)

@@ -19,13 +19,13 @@ use crate::domain::task::StartTask;
 pub(super) struct Write {
     pub(super) command: Command,
     pub(super) values: ValueIds,
-    /// What the command was validated against. It is not written if the database has newer metadata.
+    /// The metadata that the command was validated against. It is not written if the database has newer ones.
     pub(super) basis: Basis,
     /// The idempotency key to claim, if the command starts something and the caller sent a key.
     pub(super) key: Option<IdempotencyKey>,
 }
 
-/// What a command was validated against, as far as its statement needs to know.
+/// The metadata that a command was validated against, as far as its statement needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Basis {
     /// The version of the metadata.

@@ -67,7 +67,7 @@ from (values
 ) as wanted(name, value)
 where pg_catalog.current_setting(name, true) is not null";
 
-/// Where the database is: one host, or several of which the first that accepts writes is used.
+/// The address of the database: one host, or several of which the first that accepts writes is used.
 #[derive(Debug, Clone)]
 pub struct DatabaseAddress(Vec<PgConnectOptions>);
 
@@ -179,7 +179,7 @@ impl Database {
     }
 
     /// A pool of connections for reads. PostgreSQL cancels a statement that takes more than `timeout` and a second, and
-    /// one whose connection was closed. The pool connects when it is first used. It connects when it is first used.
+    /// one whose connection was closed. The pool connects when it is first used.
     pub(super) fn pool_for_reads(self: &Arc<Self>, size: u32, timeout: Duration) -> Result<PgPool, sqlx::Error> {
         // The caller limits the time of the whole read. This limit is longer, so that the caller's is reached first.
         let timeout = timeout.as_millis() + 1000;

@@ -60,7 +60,7 @@ pub enum StoreError {
     Database(#[source] sqlx::Error),
 }
 
-/// What there is too much of.
+/// The resource that is exhausted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Load {
     /// The writer's queue is full.

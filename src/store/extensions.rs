@@ -11,7 +11,7 @@ use super::{Store, StoreError, reporting};
 use crate::domain::extension::{AttributeDefinition, Schema, SchemaDefinition, SchemaId, UniqueDefinition, ValueKind};
 use crate::domain::ids::Element;
 
-/// How long the service keeps trying to drop the view of a schema that is being deleted.
+/// The time for which the service keeps trying to drop the view of a schema that is being deleted.
 const DROP_FOR: Duration = Duration::from_secs(5);
 
 /// The pause after an attempt, in which those who wait for the view get it.

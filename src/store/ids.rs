@@ -39,7 +39,7 @@ pub async fn skip_identifiers(database: DatabaseAddress, count: u32) -> Result<(
 /// The identifiers drawn at a time. The rest of a block is lost when the process stops.
 const BLOCK: i32 = 1000;
 
-/// How many identifiers that are taken are drawn for an element before a free one is looked for.
+/// The number of taken identifiers that are drawn for an element before a free one is looked for.
 const TRIED: usize = 3;
 
 /// The blocks in use.

@@ -1,4 +1,4 @@
-//! What an operator wants to know of a database before a service runs on it.
+//! The checks of a database that an operator wants before a service runs on it.
 
 use sqlx::postgres::PgPool;
 
@@ -15,13 +15,13 @@ const CLOCK_TOLERANCE: i64 = 2_000;
 /// One thing that was looked at.
 #[derive(Debug)]
 pub struct Finding {
-    /// What was looked at, in one word.
+    /// The subject of the check, in one word.
     pub subject: &'static str,
-    /// What is right, in a few words, or what is wrong and how to mend it.
+    /// The result in a few words. If something is wrong, it says how to mend it.
     pub result: Result<String, FindingError>,
 }
 
-/// What is wrong.
+/// The fault that a check found.
 #[derive(Debug, thiserror::Error)]
 pub enum FindingError {
     /// The service would not start.

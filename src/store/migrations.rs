@@ -18,16 +18,16 @@ const MIGRATIONS_LOCK: i64 = 5330;
 /// The pause after which a node that waits for the lock asks again.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a step waits for a lock. Events wait behind it meanwhile.
+/// The longest wait of a step for a lock. Events wait behind it meanwhile.
 const LOCK_TIMEOUT: &str = "200ms";
 
 /// The pause before a step that could not get a lock is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often it is tried, which takes about ten minutes.
+/// The number of attempts, which take about ten minutes.
 const ATTEMPTS: u32 = 500;
 
-/// What PostgreSQL says of a statement that waited for a lock for too long.
+/// PostgreSQL's error for a statement that waited for a lock for too long.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// The schema of a database, compared with this program's.
@@ -155,7 +155,7 @@ async fn compare(connection: &mut PgConnection, facts: &Facts) -> Result<SchemaS
     Ok(state)
 }
 
-/// What is recorded of the steps. The steps of newer releases follow all steps of this one.
+/// The recorded facts of the steps. The steps of newer releases follow all steps of this one.
 async fn recorded(connection: &mut PgConnection) -> Result<SchemaState, MigrateError> {
     if let Some(version) = connection.dirty_version().await? {
         return Err(MigrateError::Dirty(version));

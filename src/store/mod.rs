@@ -94,7 +94,7 @@ pub struct StoreSettings {
     pub open_extensions: bool,
     /// Whether queries give the name of a value instead of its number, if it has both (docs/api.md §5).
     pub map_names: bool,
-    /// How long services live.
+    /// The lifetimes of services.
     pub lifetimes: LifetimeSettings,
     /// Group commit.
     pub writer: WriterSettings,

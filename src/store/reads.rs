@@ -21,7 +21,7 @@ pub struct ReadSettings {
     pub timeout: Duration,
 }
 
-/// What reads share.
+/// The connections and limits that reads share.
 pub(super) struct Reads {
     pub(super) pool: PgPool,
     places: Semaphore,

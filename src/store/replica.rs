@@ -1,4 +1,4 @@
-//! How far the database for reports and lists is behind that of the events.
+//! The delay of the database for reports and lists behind that of the events.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What the service's role must be allowed to do. It needs to own nothing, unless it is to migrate the database too.
+//! The rights that the service's role needs. It needs to own nothing, unless it is to migrate the database too.
 
 use sqlx::PgPool;
 
@@ -23,7 +23,7 @@ pub const TABLES: [&str; 15] = [
     "tasks",
 ];
 
-/// What else it reads: views, and the table of applied migrations.
+/// Further relations that it reads: views, and the table of applied migrations.
 pub const READ_ONLY: [&str; 7] = [
     "_sqlx_migrations",
     "expired_services",
@@ -47,7 +47,7 @@ pub const SEQUENCES: [&str; 9] = [
     "value_id_seq",
 ];
 
-/// What the role may not do although the service does it, such as `insert on tasks`.
+/// The rights that the role lacks although the service needs them, such as `insert on tasks`.
 pub(super) async fn missing_rights(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"-- missing_rights

@@ -52,7 +52,7 @@ pub enum StartError {
     NotDurable(String),
 }
 
-/// What to check if an error keeps the database from being reached.
+/// The remedy if an error keeps the database from being reached.
 fn advice(error: &sqlx::Error) -> &'static str {
     let text = error.to_string();
     let is = |part: &str| text.contains(part);

@@ -36,8 +36,8 @@ const BETWEEN_PASSES: TimeDelta = TimeDelta::days(1);
 /// The time between two passes while a field is full.
 const BETWEEN_PASSES_IF_FULL: TimeDelta = TimeDelta::hours(1);
 
-/// How long a value stays retired at least: nodes of an older version, which never drop cached values, may still be
-/// running.
+/// The shortest time for which a value stays retired: nodes of an older version, which never drop cached values, may still
+/// be running.
 const RETIRED_FOR: TimeDelta = TimeDelta::days(1);
 
 /// The most values retired in a transaction.
@@ -129,7 +129,7 @@ struct Pass {
     unseen: HashSet<i32>,
     /// Retired values that it has not yet found in use.
     unseen_retired: HashSet<i32>,
-    /// Where the scan continues; `None` once it is complete.
+    /// The position at which the scan continues; `None` once it is complete.
     at: Option<(Table, Key)>,
     retired: usize,
     removed: usize,

@@ -21,7 +21,7 @@ use crate::domain::violation::Violations;
 pub(super) struct Attempt<'a> {
     /// The metadata that the event was read against.
     pub(super) metadata: &'a Metadata,
-    /// How many identifiers were drawn for its element that turned out to be taken.
+    /// The number of identifiers drawn for its element that turned out to be taken.
     pub(super) taken: usize,
 }
 

@@ -26,13 +26,13 @@ pub use spans::{BatchSpan, RequestSpan, TraceContext, current, within};
 
 use processor::Bounded;
 
-/// Where spans are made, once traces are on.
+/// The tracer, once traces are on.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
-/// How long the process waits at its end for the collector to take the last spans.
+/// The longest wait, at the end of the process, for the collector to take the last spans.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a request to the collector may take.
+/// The longest time for a request to the collector.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// More than the commands of a batch.

@@ -52,7 +52,7 @@ impl RequestSpan {
         (context.trace_id().to_string(), context.span_id().to_string())
     }
 
-    /// What other spans refer to. `None` if this one is not sampled.
+    /// The context that other spans refer to. `None` if this one is not sampled.
     pub fn context(&self) -> Option<TraceContext> {
         Some(self.0.span_context().clone()).filter(SpanContext::is_sampled)
     }

@@ -191,7 +191,7 @@ mod tests {
     use crate::domain::ids::Element;
     use crate::domain::json::read_object;
 
-    /// What a record has in the place of an attribute.
+    /// The contents of a record in the place of an attribute.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Given {
         Absent,

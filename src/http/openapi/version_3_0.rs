@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 /// Keywords of JSON Schema 2020-12 that 3.0 does not have, and that only narrow or describe a schema.
 const UNKNOWN: [&str; 4] = ["propertyNames", "contentEncoding", "contentMediaType", "$comment"];
 
-/// Where licences are found by the identifiers in their names, which have no field of their own in 3.0.
+/// The site that has licences by their identifiers, for which 3.0 has no field.
 const LICENSES: &str = "https://spdx.org/licenses/";
 
 /// Converts a document from OpenAPI 3.1.

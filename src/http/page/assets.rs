@@ -23,7 +23,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     hasher.finalize().to_hex()[..12].to_owned()
 });
 
-/// What changes with any of the files.
+/// A hash of all files.
 pub(super) fn version() -> &'static str {
     &VERSION
 }

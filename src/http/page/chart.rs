@@ -25,7 +25,7 @@ const LABELLED: i64 = 12_000;
 
 /// A labelled bar.
 pub(super) struct Row {
-    /// What tells it from other rows of the page, for the refresh.
+    /// The key that tells it from other rows of the page, for the refresh.
     pub(super) id: String,
     /// The name.
     pub(super) label: String,
@@ -41,7 +41,7 @@ pub(super) struct Row {
 pub(super) struct Segment {
     /// The meaning.
     pub(super) text: String,
-    /// What it means to people.
+    /// Its tone.
     pub(super) tone: Option<Tone>,
     /// The colour's class.
     pub(super) class: &'static str,
@@ -156,7 +156,7 @@ pub(super) fn ranges(rows: &[SpanRow], of: &str, limit: usize, link: impl Fn(&Sp
     }
 }
 
-/// What the marks of [`ranges`] are.
+/// The legend of [`ranges`].
 pub(super) fn legend_of_ranges() -> Markup {
     html! {
         p class="quiet" { "Large dot: p50. Thick line: to p90. Thin line and small dot: p99. Scales are logarithmic." }

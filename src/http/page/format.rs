@@ -146,7 +146,7 @@ pub(super) fn kind(lifecycle: &Lifecycle, element: &str) -> String {
 pub(super) struct Outcome {
     /// The text to display.
     pub(super) text: String,
-    /// What it means to people.
+    /// Its tone.
     pub(super) tone: Option<Tone>,
     /// The class in `page.css`: `open`, or that of the tone.
     pub(super) class: &'static str,

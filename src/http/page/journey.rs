@@ -50,7 +50,7 @@ impl JourneyInQuery {
         parameters.refuse_rest(Self { by: known.ok_or_else(expected)?, text, page, chosen })
     }
 
-    /// What to look for, for a text as it was typed or without outer blanks.
+    /// The search term, for a text as it was typed or without outer blanks.
     fn search(&self, text: &str) -> Search {
         // PostgreSQL text cannot contain NUL.
         let of = |by: By| (self.by.covers(by) && !text.contains('\0')).then(|| text.to_owned());

@@ -17,7 +17,7 @@ pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charse
 pub(super) enum Here {
     /// None of them.
     Nowhere,
-    /// What is open now.
+    /// The page of open services.
     Now,
     /// Journeys.
     Journey,

@@ -5,10 +5,11 @@ use maud::{Markup, html};
 use super::chart;
 use crate::domain::report::LifetimesRow;
 
-/// How the spans of [`LifetimesRow`] are called.
+/// The labels of the spans of [`LifetimesRow`].
 const SPANS: [&str; 3] = ["an hour", "a day", "a week"];
 
-/// How many services expire, and how many end by themselves, within an hour, a day and a week. Nothing where none does.
+/// A line with the numbers of services that expire, or end by themselves, within an hour, a day and a week. Empty if none
+/// does.
 pub(super) fn line(rows: &[LifetimesRow]) -> Markup {
     let any = |count: fn(&LifetimesRow) -> i64| rows.iter().any(|row| count(row) > 0);
     html! {

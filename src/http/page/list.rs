@@ -48,7 +48,7 @@ impl<const N: usize> From<[(&'static str, &str); N]> for Address {
     }
 }
 
-/// What has to lie in the period of a figure.
+/// The moment that has to lie in the period of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
     Started,

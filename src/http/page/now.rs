@@ -30,7 +30,7 @@ impl NowInQuery {
     }
 }
 
-/// What is open now, or what a search has found.
+/// The page of services that are open now, or that a search has found.
 pub(in crate::http) async fn get_now_page(
     store: web::Data<Store>,
     NowInQuery(text): NowInQuery,

@@ -1,4 +1,4 @@
-//! Where a customer stands, in one sentence, and what went wrong last.
+//! A sentence that says where a customer stands, and what went wrong last.
 
 use maud::{Markup, html};
 
@@ -64,8 +64,8 @@ fn last(steps: &Steps) -> Option<&Step> {
         .max_by_key(|row| (row.end, row.id))
 }
 
-/// What went wrong last in the services of the page: a step that ended badly, was not ended by anybody, took longer than
-/// estimated, or whose times cannot be right.
+/// The last thing that went wrong in the services of the page: a step that ended badly, was not ended by anybody, took
+/// longer than estimated, or whose times cannot be right.
 pub(super) fn trouble(of_services: &[Steps], now: Timestamp) -> Markup {
     let all = of_services
         .iter()

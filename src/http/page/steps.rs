@@ -10,7 +10,7 @@ use crate::domain::element::{ByStatus, Lifecycle, Service};
 use crate::domain::ids::{Element, ServiceId};
 use crate::domain::time::Timestamp;
 
-/// How far clocks may be apart, in milliseconds, before a time is marked as one that cannot be right.
+/// The largest difference between clocks, in milliseconds. Beyond it, a time is marked as one that cannot be right.
 const TOLERANCE: i64 = 1000;
 
 /// The shortest wait that is labelled, in milliseconds, and as a fraction (1 / `LEAST_PART`) of the service's duration.
@@ -122,7 +122,7 @@ pub(super) struct Steps {
     pub(super) rows: Vec<Step>,
     /// Since when nothing has happened in a service that is open.
     pub(super) waiting: Option<Timestamp>,
-    /// How many older states and tasks are left out.
+    /// The numbers of older states and tasks that are left out.
     pub(super) omitted: (u64, u64),
 }
 

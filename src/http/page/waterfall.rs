@@ -17,7 +17,7 @@ const MARGIN: i64 = 600;
 /// The minimum width of a bar, in units of the axis.
 const MIN_WIDTH: i64 = 350;
 
-/// What the rows of a service share: their time scale, and the present.
+/// The parts that the rows of a service share: their time scale, and the present.
 pub(super) struct Track<'a> {
     pub(super) service: ServiceId,
     pub(super) axis: Option<&'a Axis>,
@@ -125,7 +125,7 @@ pub(super) fn took(step: &Step, now: Timestamp) -> Markup {
     }
 }
 
-/// How long a step has taken beyond its estimate, which grows while it is open.
+/// The time that a step has taken beyond its estimate. It grows while the step is open.
 pub(super) fn over_estimate(step: &Step, over: i64, now: Timestamp) -> Markup {
     html! {
         @match step.due().filter(|_| step.is_open()) {
@@ -135,7 +135,7 @@ pub(super) fn over_estimate(step: &Step, over: i64, now: Timestamp) -> Markup {
     }
 }
 
-/// What stands out in a step, in words.
+/// The remarkable facts of a step, in words.
 pub(super) fn notes(step: &Step, now: Timestamp) -> Markup {
     html! {
         @if let Some(fault) = step.fault { " " span class="note wrong" { "⚠ clock: " (fault) } }

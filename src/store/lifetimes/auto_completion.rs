@@ -20,8 +20,8 @@ use crate::domain::time::Timestamp;
 
 const COMPLETED: &str = "context_services_auto_completed_total";
 
-/// How far back a pass goes after a restart with the same setting. Other nodes may have started services without the
-/// setting shortly before.
+/// The time that a pass goes back after a restart with the same setting. Other nodes may have started services without
+/// the setting shortly before.
 const RECENT: TimeDelta = TimeDelta::days(1);
 
 /// Ends idle services.

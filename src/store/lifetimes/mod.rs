@@ -32,9 +32,9 @@ pub(super) use removal::{MeasureRemoval, RemoveServices};
 /// The default lifetime of services, and the default time after which they are completed automatically.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LifetimeSettings {
-    /// How long a service lives after its start; `None`: for ever.
+    /// The lifetime of a service from its start; `None`: for ever.
     pub service_ttl: Option<TimeDelta>,
-    /// How long after its last event a service is completed automatically. `None`: never.
+    /// The time after its last event at which a service is completed automatically. `None`: never.
     pub auto_complete_after: Option<TimeDelta>,
 }
 
@@ -44,7 +44,7 @@ pub struct LifetimeSettings {
 /// The statements that write events name this number, too.
 pub(super) const EVENTS_LOCK: i64 = 5329;
 
-/// How long the first call that needs lifetimes waits for transactions that write elements.
+/// The longest wait of the first call that needs lifetimes for transactions that write elements.
 const SWITCH_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pause after a lock was not granted, during which events are written.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a batch may take. An event waits for at most one batch that needs the same page, lock or core.
+/// The longest time for a batch. An event waits for at most one batch that needs the same page, lock or core.
 const TARGET: Duration = Duration::from_millis(20);
 
 /// The longest pause after a batch.

@@ -18,13 +18,13 @@ use crate::store::{Store, StoreError};
 
 const PURGED: &str = "context_services_purged_total";
 
-/// How often the progress of a purge is logged.
+/// The interval at which the progress of a purge is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The pause while an event takes long to be written.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// How often a waiting caller checks the progress of a purge.
+/// The interval at which a waiting caller checks the progress of a purge.
 const POLL: Duration = Duration::from_millis(20);
 
 impl Store {

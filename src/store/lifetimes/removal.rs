@@ -27,7 +27,7 @@ pub(in crate::store) struct RemoveServices {
     pool: PgPool,
     pace: Pace,
     cause: Cause,
-    /// How far the walk through the current cause's index has come.
+    /// The position in the current cause's index.
     after: (DateTime<Utc>, i64),
     /// Services removed since the second step was last taken.
     waiting: i64,

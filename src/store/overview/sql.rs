@@ -14,7 +14,7 @@ pub(super) const ORDER: &str = "order by c.ended is not null, case when c.ended 
 /// Whether a service `s` ended badly: its disposition has the tone `bad`.
 pub(super) const ENDED_BADLY: &str = "s.tone = 'bad'";
 
-/// What an overview reads of a service.
+/// The columns that an overview reads of a service.
 const COLUMNS: &str =
     "select service_id, customer_id, contact_key, service_type, started, ended, duration_ms, est_duration_s,
     disposition_name as disposition, disposition_tone::tone as tone, start_media_type as channel,

@@ -13,7 +13,7 @@ pub(super) struct NestedRows {
     by_owner: HashMap<i64, Vec<ElementRow>>,
     /// The number of owners, from the first on, whose rows are complete.
     complete: usize,
-    /// How many rows of the first owner are left out, its oldest ones.
+    /// The number of rows of the first owner that are left out, its oldest ones.
     omitted: u64,
 }
 
