@@ -13,7 +13,7 @@ run: postgres ## build and start the service on 127.0.0.1:8080, with data in ./d
 	$(CARGO) build --release --locked
 	exec target/release/context-services
 
-# Built like the tests, with whose dependencies the demo calls the service.
+# A debug build, like that of the tests, whose dependencies the demo uses to call the service.
 demo: postgres ## build and start the service with a demo world on 127.0.0.1:8090, with data in ./data-demo
 	$(CARGO) build --locked --bin context-services --example demo
 	exec target/debug/examples/demo
@@ -36,7 +36,7 @@ generators: ## lint openapi.json, and generate, compile and run clients from it
 	.ci/generators
 
 PREVIOUS ?= v0.1.0
-upgrade: postgres ## replace nodes of PREVIOUS (v0.1.0), a commit or tag, by this tree's, one by one under load, and back
+upgrade: postgres ## under load, upgrade nodes one by one from PREVIOUS (v0.1.0; a commit or tag) to this tree, and go back
 	rm -rf target/previous && git worktree prune && git worktree add --detach target/previous $(PREVIOUS)
 	cd target/previous && $(CARGO) build --release --locked --target-dir ../previous-build
 	$(CARGO) build --release --locked

@@ -36,7 +36,7 @@ pub enum EmbeddedError {
     },
     /// There is something else in the place of the data.
     #[error(
-        "{} is not empty, and is no data directory of PostgreSQL: restore it, or move it away to begin with an empty database",
+        "{} is not empty, and is not a PostgreSQL data directory: restore it, or move it away to begin with an empty database",
         .0.display()
     )]
     NotData(PathBuf),
