@@ -120,8 +120,8 @@ pub struct DatabaseArgs {
     /// File with the `DATABASE_URL` in its first line, to keep the secret out of the environment
     #[arg(long, env)]
     pub database_url_file: Option<PathBuf>,
-    /// PostgreSQL database for reports and for lists of services, such as a standby of `DATABASE_URL`. Their answers
-    /// lag behind by as much as that database does [default: that of the events]
+    /// PostgreSQL database for reports and for lists of services, such as a standby of `DATABASE_URL`. Their responses
+    /// lag behind by as much as that database does [default: the database of the events]
     #[arg(long, env, hide_env_values = true)]
     pub read_database_url: Option<DatabaseUrl>,
     /// File with the `READ_DATABASE_URL` in its first line
@@ -255,14 +255,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number >= 1).ok_or_else(|| "expected an integer of 1 or more".to_owned())
 }
 
-/// An address, or a name that has one. A name may have several; those of IPv4 come first.
+/// Resolves an address or a host name. If a name has several addresses, the first IPv4 address is preferred.
 fn bind_address(text: &str) -> Result<SocketAddr, String> {
     let addresses = text.to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
     let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied();
     first.ok_or_else(|| "expected an address or name of this machine, and a port, such as localhost:8080".to_owned())
 }
 
-/// A level alone would otherwise be taken for the name of a module if it is misspelt.
+/// Rejects misspelt levels, which the filter would otherwise treat as names of modules.
 fn log_level(text: &str) -> Result<String, String> {
     let is_level = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
     let valid = text.split(',').all(is_level) && tracing_subscriber::EnvFilter::try_new(text).is_ok();
@@ -279,8 +279,8 @@ impl Settings {
         if self.access.tls_certificate.is_some() != self.access.tls_key.is_some() {
             return Err("TLS needs both TLS_CERTIFICATE (--tls-certificate) and TLS_KEY (--tls-key)".to_owned());
         }
-        // Only subcommands that use the database need its address, and only the service itself needs an access
-        // decision.
+        // Only subcommands that use the database need its address, and only `serve` and `check` need the access
+        // settings.
         match self.command {
             Some(Command::Completions { .. } | Command::Man { .. } | Command::Healthcheck) => Ok(()),
             Some(Command::Migrate { .. } | Command::AfterRestore { .. } | Command::User(_)) => {
@@ -316,7 +316,7 @@ impl Settings {
         Ok(AccessSettings { authentication, hosts, origins, rate_limit: self.access.rate_limit, password_rate_limit })
     }
 
-    /// The most connections to databases that the service opens and keeps.
+    /// The maximum number of database connections that the service keeps open.
     pub fn database_connections(&self, has_replica: bool) -> u64 {
         let DatabaseArgs { database_connections, read_connections, .. } = self.database;
         let reads = u64::from(read_connections) * if has_replica { 2 } else { 1 };
@@ -329,7 +329,7 @@ impl Settings {
         database_url::configured("DATABASE_URL", database_url.as_ref(), database_url_file.as_deref())
     }
 
-    /// The address of the database for reports and lists, if it has one of its own.
+    /// The address of the database for reports and lists, if a separate one is configured.
     pub fn read_database(&self) -> Result<Option<DatabaseAddress>, String> {
         let DatabaseArgs { read_database_url, read_database_url_file, .. } = &self.database;
         let file = read_database_url_file.as_deref();
@@ -346,7 +346,7 @@ impl Settings {
         EmbeddedSettings { data_dir: data_dir.clone(), bin_dir: postgres_bin_dir.clone() }
     }
 
-    /// The store's settings, with the address of its database, from which it reads everything.
+    /// The store's settings for a database, without a replica.
     pub fn store(&self, database: DatabaseAddress) -> StoreSettings {
         let WriterArgs { write_batch: batch, write_queue: queue, writers } = self.writer;
         StoreSettings {

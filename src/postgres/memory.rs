@@ -4,7 +4,7 @@ use std::fs;
 
 use procfs::{Current, Meminfo};
 
-/// The memory limit of the control group, that is of the container.
+/// The memory limit of the control group, that is, of the container.
 const LIMIT: &str = "/sys/fs/cgroup/memory.max";
 
 /// `shared_buffers` in megabytes: a quarter of the memory of the machine or container, as PostgreSQL's manual recommends.

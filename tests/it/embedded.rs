@@ -374,7 +374,7 @@ async fn what_is_not_a_data_directory_is_left_alone() {
     let somebodys = data(directory.path()).join("somebodys");
     fs::write(&somebodys, "file").unwrap();
     let said = refusal(&settings(directory.path()));
-    assert!(said.contains("is no data directory of PostgreSQL"), "{said}");
+    assert!(said.contains("is not a PostgreSQL data directory"), "{said}");
     assert!(somebodys.exists());
     fs::remove_file(somebodys).unwrap();
     works(directory.path()).await;
