@@ -1,7 +1,7 @@
 //! The path of finished spans to the collector: a queue of limited size, from which a thread sends them in batches.
 //!
-//! The SDK's own queue does not report how many spans it drops, so the limit is enforced, and spans are counted, before
-//! it.
+//! The SDK's queue does not report how many spans it drops, so [`Bounded`] limits and counts the spans before they
+//! enter it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -89,7 +89,7 @@ async fn frame(
     Ok(ServiceResponse::new(request, response))
 }
 
-/// The page with addresses under the prefix that a proxy names.
+/// The page with the prefix that a proxy names added to its addresses.
 fn under_prefix(response: ServiceResponse) -> ServiceResponse {
     let prefix = forwarded_prefix(response.request().headers());
     if prefix.is_empty() {

@@ -10,7 +10,7 @@ use super::waterfall::{self, Track};
 use crate::domain::journey::STEPS;
 use crate::domain::time::Timestamp;
 
-/// The most steps that are named in the row of a service.
+/// The maximum number of steps that are named in the row of a service.
 const NAMED: usize = 7;
 
 /// The rows of services.
