@@ -1,4 +1,4 @@
-//! Reports on work that takes long, for whoever waits for it at a terminal or reads the log.
+//! Progress reports on long work, for those who wait at a terminal or read the log.
 
 use std::time::Duration;
 

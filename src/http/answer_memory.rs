@@ -32,7 +32,7 @@ impl AnswerMemory {
     }
 }
 
-/// Marks a response whose body takes no memory of its own, since all responses of its kind share the same bytes.
+/// Marks a response whose body occupies no memory of its own, since all responses of its kind share the same bytes.
 pub(super) struct Common;
 
 /// Takes the memory of a response from the budget. If not enough is left, replaces the response with a problem.

@@ -162,8 +162,8 @@ fn address_of(request: &ServiceRequest) -> Option<String> {
     request.peer_addr().map(|address| address.ip().to_string())
 }
 
-/// The header with its scheme spelled canonically. The scheme is case-insensitive, and any number of spaces may follow it
-/// (RFC 9110).
+/// The header with its scheme spelled canonically. The scheme is case-insensitive, and any number of spaces may follow
+/// it (RFC 9110).
 fn with_canonical_scheme(header: &HeaderValue) -> HeaderValue {
     let canonical = header.to_str().ok().and_then(|text| {
         let (scheme, rest) = text.split_once(' ')?;

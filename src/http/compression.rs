@@ -34,7 +34,7 @@ pub(super) fn is_accepted(request: &HttpRequest) -> bool {
 
 /// Compresses the body of a response if the caller accepts that, and if the body is a text of some length.
 ///
-/// The whole body is compressed before it is sent, because an encoder takes 250 KiB, and must not wait for a client
+/// The whole body is compressed before it is sent, because an encoder occupies 250 KiB, and must not wait for a client
 /// that does not read.
 pub(super) async fn compress<B: MessageBody>(
     response: ServiceResponse<B>,

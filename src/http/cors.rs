@@ -1,5 +1,5 @@
-//! Cross-origin resource sharing: pages of other sites that may call the API, if the setting `ALLOWED_ORIGINS` lists them
-//! (docs/api.md §1, Access).
+//! Cross-origin resource sharing: pages of other sites that may call the API, if the setting `ALLOWED_ORIGINS` lists
+//! them (docs/api.md §1, Access).
 
 use actix_cors::Cors;
 use actix_web::middleware::Condition;

@@ -9,7 +9,8 @@ use super::problem::{Code, Problem};
 /// Refuses a change that a page of another site has sent, unless its origin is allowed. Programs that are not browsers
 /// send none of the headers that are checked here, and are not affected.
 ///
-/// Browsers name the page's origin in `Origin`. Over plain HTTP they send no `Sec-Fetch-Site`, except to loopback addresses.
+/// Browsers name the page's origin in `Origin`. Over plain HTTP they send no `Sec-Fetch-Site`, except to loopback
+/// addresses.
 pub(super) fn refuse_foreign_change(request: &ServiceRequest, allowed: &[String]) -> Result<(), Problem> {
     if request.method().is_safe() {
         return Ok(());

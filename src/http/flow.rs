@@ -14,7 +14,7 @@ use actix_web::dev::ServiceRequest;
 
 use super::budget::{Budget, Share};
 
-/// Bytes that are read from a connection at once. Of the requests in them, `heads` passes on a few at a time.
+/// Bytes that are read from a connection at once. `heads` passes on the requests in them a few at a time.
 const READ: usize = 2 * 1024;
 
 /// Bytes that are read at once while a body arrives.
@@ -35,8 +35,8 @@ const ALL_STREAMS: usize = 2048;
 /// Requests that an HTTP/2 connection may have in progress even if all connections together have too many.
 const FEW_STREAMS: u32 = 4;
 
-/// Bytes of bodies that a connection may hold without drawing on the shared budget, so that small requests are
-/// received whatever others send.
+/// Bytes of bodies that a connection may hold without drawing on the shared budget, so that small requests are received
+/// even if others have used up the budget.
 const BODIES: usize = 8 * 1024;
 
 /// Bytes of the head of a request that a connection may hold without drawing on the shared budget.
@@ -133,8 +133,8 @@ impl Flow {
         request.conn_data::<Rc<Self>>()
     }
 
-    /// Returns how many bytes may be read now. If none may, wakes the task later. Fails if the connection is to be
-    /// closed.
+    /// Returns how many bytes may be read now. If none may, the task is woken once more may be read. Fails if the
+    /// connection is to be closed.
     pub(super) fn poll_readable(self: &Rc<Self>, context: &Context<'_>) -> Poll<io::Result<usize>> {
         if self.is_closed.get() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -201,7 +201,7 @@ impl Flow {
         self.readable.set(0);
     }
 
-    /// Notes that the client does not read what is written.
+    /// Notes that the client does not read what was written.
     pub(super) fn block(&self) {
         self.is_blocked.set(true);
     }

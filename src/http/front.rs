@@ -29,8 +29,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 /// TLS handshakes that a worker performs at the same time.
 const HANDSHAKES: usize = 256;
 
-/// Connections that may speak HTTP/2 at the same time. Each takes several times the memory of an HTTP/1.1 connection,
-/// so further connections are offered HTTP/1.1 only.
+/// Connections that may speak HTTP/2 at the same time. Each uses several times the memory of an HTTP/1.1 connection, so
+/// further connections are offered HTTP/1.1 only.
 const HTTP2_CONNECTIONS: usize = 512;
 
 /// The time for which a connection is still read after its last response, so that the client receives the response.

@@ -1,4 +1,4 @@
-//! Protection against guessing passwords. The number of checks must be limited for another reason, too: each takes 19
+//! Protection against guessing passwords. The number of checks must be limited for another reason, too: each needs 19
 //! MiB and tens of milliseconds of CPU time.
 
 use std::num::NonZeroU32;
@@ -31,7 +31,7 @@ const PATIENCE: u32 = 5;
 /// The longest time until the next check of a user.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
-/// Users whose wrong passwords are remembered.
+/// The maximum number of users whose wrong passwords are remembered.
 const USERS: usize = 10_000;
 
 /// The consecutive wrong passwords of a user.

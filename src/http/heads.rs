@@ -1,9 +1,10 @@
 //! Finds the heads of requests in the bytes that a client sends. actix-http parses everything that it has read before
-//! it answers, and a parsed request takes several kilobytes, so it is given one request, or with HTTP/2 a few, at a time.
+//! it answers, and a parsed request takes several kilobytes. It is therefore given one request at a time, or a few with
+//! HTTP/2.
 
 use std::borrow::Cow;
 
-/// HTTP/2 requests that may begin in what is passed on at once.
+/// HTTP/2 requests that may begin in the bytes that are passed on at once.
 const HEADS: usize = 4;
 
 /// Length of the header of an HTTP/2 frame (RFC 9113, section 4.1), in bytes.
@@ -42,7 +43,8 @@ impl Heads {
         matches!(self, Self::Http1(Lines { is_complete: true, .. }))
     }
 
-    /// Returns how many of the bytes may be passed on now. The caller passes the others again, followed by new ones.
+    /// Returns how many of the bytes may be passed on now. The caller passes the remaining bytes again, followed by new
+    /// ones.
     pub(super) fn cut(&mut self, bytes: &[u8]) -> usize {
         match self {
             Self::Http1(lines) => lines.cut(bytes),

@@ -21,7 +21,7 @@ use super::{answer_memory, auth, compression, mode, normalization};
 use crate::traces;
 
 /// The maximum number of header fields of a request. actix-http limits them over HTTP/1.1 only. Over HTTP/2, a field
-/// may be sent as one byte, and takes a hundred bytes of memory.
+/// may be sent as one byte, and occupies a hundred bytes of memory.
 const FIELDS: usize = 96;
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");

@@ -82,8 +82,8 @@ impl Operations {
         operations.routed(response.request()).or_else(|| operations.matching(response.request()))
     }
 
-    /// Rebuilds the template from the path parameters, which takes one lookup. actix-web itself would match the routes a
-    /// second time.
+    /// Rebuilds the template from the path parameters, which costs one lookup. actix-web itself would match the routes
+    /// a second time.
     fn routed(&self, request: &HttpRequest) -> Option<&Operation> {
         let mut route = String::with_capacity(64);
         let mut parameters = request.match_info().iter().peekable();

@@ -20,7 +20,7 @@ pub(super) fn without_prefix(path: &str) -> &str {
     }
 }
 
-/// The prefix under which the caller sent the request: that of the proxies before the service, followed by [`PREFIX`] if
+/// The prefix under which the caller sent the request: the prefix of the proxies before the service, then [`PREFIX`] if
 /// the request used it. Links in the response repeat it.
 pub(super) fn prefix_of(request: &HttpRequest) -> String {
     let mut prefix = forwarded_prefix(request.headers());

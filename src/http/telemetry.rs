@@ -91,8 +91,8 @@ fn sent_id(request: &ServiceRequest) -> Option<String> {
     valid.then(|| sent.to_owned())
 }
 
-/// The trace identifier in a `traceparent` header: version, trace (32 hexadecimal digits, not all 0), span and flags. Later
-/// versions may append more parts.
+/// The trace identifier in a `traceparent` header, which consists of version, trace (32 hexadecimal digits, not all 0),
+/// span and flags. Later versions may append more parts.
 fn trace_id(header: &str) -> Option<&str> {
     let mut parts = header.split('-');
     let mut next = |length: usize| {

@@ -100,8 +100,8 @@ pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Logs a panic, with a backtrace if `RUST_BACKTRACE` asks for one. Standard error is not used: like standard output, it may
-/// be full or stalled.
+/// Logs a panic, with a backtrace if `RUST_BACKTRACE` asks for one. Standard error is not used: like standard output,
+/// it may be full or stalled.
 fn log_panic(panic: &str) {
     let backtrace = Backtrace::capture();
     let captured = (backtrace.status() == BacktraceStatus::Captured).then_some(&backtrace);

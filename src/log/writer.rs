@@ -1,5 +1,5 @@
-//! A writer that never blocks and never fails. Lines wait in a buffer of limited size, from which a thread writes them to
-//! the output. A line is dropped, and counted, if the buffer is full or if the output refuses it.
+//! A writer that never blocks and never fails. Lines wait in a buffer of limited size, from which a thread writes them
+//! to the output. A line is dropped, and counted, if the buffer is full or if the output refuses it.
 //!
 //! `tracing-appender` is not suitable: it does not count lines that the output refuses, limits its queue by lines
 //! rather than bytes, and at exit reports a stalled output by printing to standard output.

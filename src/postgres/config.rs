@@ -9,8 +9,8 @@ use super::account::Account;
 use super::{EmbeddedError, file_error, memory};
 
 /// The settings that differ from PostgreSQL's defaults. Durability stays on, as by default. Autovacuum runs often,
-/// because queries on a growing table keep the plans for a small one until autovacuum has seen it grow. A client that
-/// connects and then sends nothing would delay a stop by `authentication_timeout`.
+/// because queries keep their plans for a small table until autovacuum has seen the table grow. A client that connects
+/// and then sends nothing would delay a stop by `authentication_timeout`.
 const SETTINGS: &str = "\
 # Overwritten by context-services at every start. To change a setting, add it to postgresql.conf below the include of
 # this file.

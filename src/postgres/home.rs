@@ -138,8 +138,8 @@ impl Home {
         fs::metadata(self.log()).map_or(0, |metadata| metadata.len())
     }
 
-    /// The last line that the server has logged since its log had this length. Lines that say why the server ended come
-    /// first.
+    /// The last line that the server has logged since its log had this length. Lines that say why the server ended are
+    /// preferred.
     pub(super) fn last_words(&self, since: u64) -> Option<String> {
         let mut log = File::open(self.log()).ok()?;
         let end = log.metadata().ok()?.len();

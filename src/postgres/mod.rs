@@ -1,5 +1,5 @@
-//! The embedded PostgreSQL: an installed server that runs on its own data directory and is reachable only through a Unix
-//! socket in a private directory.
+//! The embedded PostgreSQL: an installed server that runs on its own data directory and is reachable only through a
+//! Unix socket in a private directory.
 
 mod account;
 mod binaries;

@@ -1,5 +1,5 @@
-//! Traces for OpenTelemetry, over OTLP: a span for each request, and one for each batch that the writer commits. Off unless
-//! the settings name a collector.
+//! Traces for OpenTelemetry, over OTLP: a span for each request, and one for each batch that the writer commits. Off
+//! unless the settings name a collector.
 //!
 //! No request waits for the collector: a separate thread sends the spans. If it falls behind, spans are dropped and
 //! counted.

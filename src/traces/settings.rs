@@ -74,7 +74,7 @@ impl TraceArgs {
 fn endpoint(text: &str) -> Result<String, String> {
     let valid = text.strip_prefix("http://").is_some_and(|rest| !rest.is_empty());
     let expected =
-        "expected http://HOST:PORT; for a collector with TLS, run one beside the service that forwards to it";
+        "expected http://HOST:PORT; to reach a collector over TLS, run a local collector that forwards to it";
     if valid { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
 }
 

@@ -85,7 +85,7 @@ fn simplify_object(object: &mut Object) {
     object.property_names = None;
 }
 
-/// The alternatives other than `null`; a single one stands for itself.
+/// The alternatives other than `null`. A single alternative is not wrapped in `anyOf`.
 fn any_of(one_of: OneOf) -> RefOr<Schema> {
     let mut items = one_of.items;
     items.retain(|item| !is_null(item));

@@ -58,7 +58,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// Builds the axis from the earliest to the latest of `moments`: every start and end, and the present if anything
+    /// Builds the axis from the earliest to the latest of `moments`: every start and end, and the present if an element
     /// is open. `busy` holds the intervals with activity. An interval without activity is cut short if it is longer
     /// than the total active time. Returns `None` without moments.
     pub(super) fn over(

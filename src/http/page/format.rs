@@ -148,7 +148,7 @@ pub(super) struct Outcome {
     pub(super) text: String,
     /// Its tone.
     pub(super) tone: Option<Tone>,
-    /// The class in `page.css`: `open`, or that of the tone.
+    /// The class in `page.css`: `open`, or the class of the tone.
     pub(super) class: &'static str,
 }
 

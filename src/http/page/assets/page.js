@@ -1,5 +1,5 @@
-// Enhances the pages: keeps them up to date, loads details in place, and copies links. It fetches the same pages that the
-// links lead to, and changes only what differs.
+// Enhances the pages: keeps them up to date, loads details in place, and copies links. It fetches the same pages to
+// which the links lead, and changes only the parts that differ.
 'use strict';
 
 // The shortest and the longest interval between refreshes, in milliseconds. The interval grows while nothing changes.
