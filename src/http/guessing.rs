@@ -48,7 +48,7 @@ pub(super) struct PasswordChecks {
     failures: Cache<String, Failures>,
     waiting: Semaphore,
     running: Semaphore,
-    /// Checked in place of the passwords that a user has fewer than [`HASHES`].
+    /// Checked in place of missing passwords if a user has fewer than [`HASHES`].
     nobody: SecretHash,
 }
 

@@ -49,7 +49,7 @@ impl Taken {
         Self { start: Instant::now(), id, method, in_use, span: RequestSpan::start(&Headers(request.headers())) }
     }
 
-    /// The span of the request, for the work that is done for it.
+    /// The context of the request's span, for the work that is done for the request.
     pub(super) fn trace(&self) -> Option<TraceContext> {
         self.span.as_ref()?.context()
     }

@@ -35,7 +35,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest time for a request to the collector.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The maximum number of links per span: more than a batch has commands.
+/// The maximum number of links per span: far more than the default of `WRITE_BATCH`.
 const MAX_LINKS: u32 = 65_536;
 
 /// The running traces.

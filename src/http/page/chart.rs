@@ -1,5 +1,5 @@
-//! Charts in plain SVG. Horizontal positions are percentages and heights are pixels, so that charts grow with the window
-//! while their text keeps its size.
+//! Charts in plain SVG. Horizontal positions are percentages and heights are pixels, so that charts grow with the
+//! window while their text keeps its size.
 
 use maud::{Markup, html};
 
@@ -10,11 +10,13 @@ use crate::domain::report::{ActivityRow, Period, SpanRow};
 use crate::domain::time_zone::TimeZone;
 use crate::domain::tone::Tone;
 
-/// The heights of the two parts of a chart over time, in pixels: columns of starts and ends, and the area of open services.
+/// The heights of the two parts of a chart over time, in pixels: columns of starts and ends, and the area of open
+/// services.
 const COLUMNS: i64 = 130;
 const OPEN: i64 = 70;
 
-/// The left edge of a chart over time, in thousandths of a percent of the width. The numbers of the scale are to its left.
+/// The left edge of a chart over time, in thousandths of a percent of the width. The numbers of the scale are to its
+/// left.
 const LEFT: i64 = 12_000;
 
 /// The position from which a label below a chart would be cut off, in thousandths of a percent.

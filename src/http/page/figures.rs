@@ -49,8 +49,8 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// The tag of the page. It changes with the figures and their buckets, but not merely because a period that ends now has
-    /// moved on.
+    /// The tag of the page. It changes with the figures and their buckets, but not merely because a period that ends
+    /// now has moved on.
     pub(super) fn tag(&self, content: &impl Debug) -> EntityTag {
         let Self { scope: _, buckets, activity, before, outcomes, durations, waits, funnels, stops } = self;
         let figures = (buckets, activity, before, outcomes, durations, waits, funnels, stops);

@@ -1,4 +1,5 @@
-//! The services of a journey as rows, each on a time scale of its own. The first is expanded, and the others open in place.
+//! The services of a journey as rows, each on a time scale of its own. The first is expanded, and the others open in
+//! place.
 
 use maud::{Markup, html};
 
