@@ -1,7 +1,8 @@
 //! Passes the commit on to the program, for `--version`.
 //!
-//! Packagers set `CONTEXT_SERVICES_COMMIT`. Otherwise git is asked, in a checkout and for a release build: a debug build would
-//! be made anew after every commit. A source archive has none, and its version stands alone.
+//! Packagers set `CONTEXT_SERVICES_COMMIT`. Otherwise a release build in a git checkout asks git. A debug build does
+//! not, because it would be rebuilt after every commit. Without a commit, as in a source archive, the program prints
+//! the version alone.
 
 use std::env;
 use std::path::Path;
@@ -20,7 +21,7 @@ fn main() {
     );
 }
 
-/// The commit that is checked out, if this directory is a checkout rather than part of another one.
+/// The commit that is checked out, if this directory is the root of a checkout.
 fn commit() -> Option<String> {
     let root = env::var_os("CARGO_MANIFEST_DIR")?;
     if Path::new(&git(&["rev-parse", "--show-toplevel"])?).canonicalize().ok()?
@@ -28,7 +29,7 @@ fn commit() -> Option<String> {
     {
         return None;
     }
-    // The log of HEAD changes with every commit and checkout.
+    // The reflog of HEAD changes with every commit and checkout.
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists()) {
         println!("cargo::rerun-if-changed={log}");
     }

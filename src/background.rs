@@ -3,9 +3,10 @@
 //! A job implements [`Job`] and is passed to [`Jobs::start`]. It then runs once at startup, once per interval, and
 //! whenever it is woken. No job can die or stall unnoticed:
 //!
-//! - A run that fails is retried after a second at most. Only the first failure in a row, and the recovery, are logged.
-//! - A run that panics or exceeds its limit ends the process with an error, and so does a job that has a deadline and
-//!   keeps failing for longer than that while the database is available. [`Jobs::failed`] reports it.
+//! - A run that fails is retried after a second at most. Of consecutive failures only the first is logged; so is the
+//!   recovery.
+//! - A run that panics or exceeds its limit ends the process with an error. So does a job with a deadline that has not
+//!   succeeded for that long although the database is available. [`Jobs::failed`] returns the reason.
 //! - The gauge `context_services_job_last_success_seconds` says when each job last succeeded. An alert compares it with
 //!   the interval.
 
@@ -35,8 +36,8 @@ pub trait Job: Send + 'static {
     /// The time between two runs.
     const INTERVAL: Duration;
 
-    /// The longest time that a run may take. The default is longer than the few statements of a run can take under
-    /// PostgreSQL's own limits on statements and locks.
+    /// The longest time that a run may take. The default exceeds what the few statements of a run can take, given
+    /// PostgreSQL's own time limits for statements and locks.
     const LIMIT: Duration = Duration::from_secs(300);
 
     /// The longest time without success, not counting outages of the database. `None`: the job is retried forever.
@@ -46,7 +47,7 @@ pub trait Job: Send + 'static {
     fn run(&mut self) -> impl Future<Output = Result<Next, Failure>> + Send;
 }
 
-/// When a job that succeeded runs next.
+/// The time of the next run of a job that succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// After its interval, or when it is woken.
@@ -55,7 +56,7 @@ pub enum Next {
     After(Duration),
 }
 
-/// Why a run failed.
+/// The reason why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// Something that the job needs, such as the database, is unavailable.
@@ -66,7 +67,7 @@ pub enum Failure {
     Fault(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// Why the process cannot continue.
+/// The reason why the process cannot continue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failed {
     /// A task panicked.
@@ -99,7 +100,7 @@ impl Waker {
     }
 }
 
-/// Reports the death of the task that holds it, unless it is disarmed first.
+/// Reports that the task that holds the alarm has died, unless the alarm is disarmed first.
 pub struct Alarm {
     name: &'static str,
     failed: watch::Sender<Option<Failed>>,
@@ -127,7 +128,7 @@ fn raise(failed: &watch::Sender<Option<Failed>>, failure: Failed) {
 }
 
 impl Jobs {
-    /// No jobs yet. `clock` dates their successes.
+    /// Creates an empty set of jobs. `clock` gives the times of their successes.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         describe_gauge!(LAST_SUCCESS, Unit::Seconds, "Time of a background job's last success, in Unix time.");
         describe_gauge!(INTERVAL, Unit::Seconds, "Time between two runs of a background job.");

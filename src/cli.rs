@@ -1,4 +1,4 @@
-//! The command line: subcommands, which settings each of them takes, and the file `.env`.
+//! The command line: subcommands, the settings of each, and the file `.env`.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("CONTEXT_SERVI
 /// A subcommand.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Run the service. This is what happens without a subcommand
+    /// Run the service. The default without a subcommand
     Serve,
     /// Bring the schema of the database up to date, as the role that owns its tables
     ///
@@ -37,7 +37,8 @@ pub enum Command {
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
         skip: u32,
     },
-    /// Look at settings, database, durability, rights, schema and clock: one line each, and status 1 if one is wrong
+    /// Check settings, database, durability, clock, rights, schema and replica: one line each, and status 1 if one is
+    /// wrong
     Check,
     /// Ask the running service whether it is ready, at its `BIND_ADDRESS`: status 0 if it is, or else 1
     Healthcheck,
@@ -51,7 +52,7 @@ pub enum Command {
     },
     /// Print the manual page, in the format of `man`
     Man {
-        /// The page of a subcommand instead
+        /// Subcommand whose page to print instead
         subcommand: Option<String>,
     },
 }
@@ -89,16 +90,15 @@ pub struct AddUser {
     pub password_stdin: bool,
 }
 
-/// Names in a file `.env` that are not settings of the service, but belong to other programs that read the same file
-/// or run alongside.
+/// Names in a file `.env` that are not settings of the service, but are read by libraries or by other programs.
 const OTHERS: [&str; 8] =
     ["POSTGRES_PASSWORD", "RUST_BACKTRACE", "RUST_LOG", "NO_COLOR", "TZ", "PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Beginnings of such names.
+/// Prefixes of further such names.
 const OTHERS_BEGIN: [&str; 4] = ["COMPOSE_", "DOCKER_", "SQLX_", "PG"];
 
-/// The parser of the command line. Every setting may stand before and after a subcommand; the help of a subcommand lists
-/// those that it takes.
+/// The parser of the command line. Every setting may be given before or after a subcommand. The help of a subcommand
+/// lists the settings that it uses.
 pub fn parser() -> Parser {
     let mut parser = Settings::command().version(VERSION).mut_args(|setting| setting.global(true));
     parser.build();
@@ -108,7 +108,7 @@ pub fn parser() -> Parser {
         .fold(parser, |parser, name| parser.mut_subcommand(name, |subcommand| with_own_settings(name, subcommand)))
 }
 
-/// Hides settings that a subcommand does not take from its help, and does the same for its own subcommands.
+/// Hides from the help of a subcommand, and of its own subcommands, the settings that it does not use.
 fn with_own_settings(name: &str, subcommand: Parser) -> Parser {
     let subcommand = subcommand.mut_args(|argument| {
         let hidden = argument.get_env().is_some() && !takes(name, &argument);
@@ -120,7 +120,7 @@ fn with_own_settings(name: &str, subcommand: Parser) -> Parser {
         .fold(subcommand, |subcommand, below| subcommand.mut_subcommand(below, |below| with_own_settings(name, below)))
 }
 
-/// Whether a subcommand takes a setting.
+/// Whether a subcommand uses a setting.
 fn takes(subcommand: &str, setting: &Arg) -> bool {
     match subcommand {
         "serve" | "check" => true,
@@ -139,15 +139,15 @@ fn setting_names() -> BTreeSet<String> {
     settings.get_arguments().filter_map(|setting| setting.get_env()?.to_str().map(str::to_owned)).collect()
 }
 
-/// Starts the program over if the environment has `PGOPTIONS`. The PostgreSQL client would send it with every session, of
-/// the embedded server too, where it can make each of them fail.
+/// Executes the program again without `PGOPTIONS` if the environment has it. The PostgreSQL client would send these
+/// options for every session, even with the embedded server, and they can make every session fail.
 pub fn without_session_options() -> io::Result<()> {
     const NAME: &str = "PGOPTIONS";
     if std::env::var_os(NAME).is_none() {
         return Ok(());
     }
     let mut program = std::process::Command::new(std::env::current_exe()?);
-    // It returns only if it fails.
+    // `exec` returns only if it fails.
     Err(program.args(std::env::args_os().skip(1)).env_remove(NAME).exec())
 }
 
@@ -166,7 +166,7 @@ pub fn read_env_file() -> Result<(), String> {
         settings.contains(name) || OTHERS.contains(&name) || OTHERS_BEGIN.iter().any(|begin| name.starts_with(begin))
     };
     for entry in entries {
-        // The error of the library repeats the line, in which there may be a password.
+        // The library's error repeats the line, which may contain a password.
         let (name, _) = entry.map_err(|_| "cannot read the file .env: a line is not NAME=value".to_owned())?;
         if !is_known(&name) {
             return Err(format!("the file .env sets {name}, which is not a setting: .env.example lists all of them"));
@@ -177,8 +177,8 @@ pub fn read_env_file() -> Result<(), String> {
 
 /// Reads the settings and the subcommand of this process.
 ///
-/// On `Err`, the error (standard error) or the help (standard output) has already been written; the value is the exit
-/// status.
+/// If this returns `Err`, the error has already been written to standard error, or the help to standard output. The
+/// value is the exit status.
 pub fn parse() -> Result<Settings, u8> {
     let parsed = parser().try_get_matches().and_then(|matches| Settings::from_arg_matches(&matches));
     let error = match parsed {
@@ -206,13 +206,13 @@ fn one_line(said: &str) -> String {
     format!("{}; see --help", text.strip_prefix("error: ").unwrap_or(&text))
 }
 
-/// Says why the command line is refused, and returns the status of the process.
+/// Reports why the command line is refused, and returns the exit status.
 pub fn refuse(sentence: &str) -> u8 {
     report(sentence);
     2
 }
 
-/// Writes an error to standard error, in one line. `eprintln!` would panic if standard error is full or closed.
+/// Writes an error to standard error, as one line. `eprintln!` would panic if standard error were full or closed.
 pub fn report(error: &str) {
     let error = error.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     // There is nowhere left to report this failure to.

@@ -1,4 +1,5 @@
-//! `DATABASE_URL` and `READ_DATABASE_URL`: one host or several, read strictly and without repeating what may be a password.
+//! `DATABASE_URL` and `READ_DATABASE_URL`, with one host or several. They are parsed strictly, and errors repeat
+//! nothing that may be a password.
 
 use std::fmt;
 use std::path::Path;
@@ -12,7 +13,7 @@ const FORM: &str = "expected postgres://user:password@host:port/database";
 
 const ESCAPES: &str = "in a user or password, write / as %2F, ? as %3F, # as %23, @ as %40, : as %3A and % as %25";
 
-/// Parameters that are passed on.
+/// Parameters that are passed to the database client.
 const PARAMETERS: [&str; 19] = [
     "sslmode",
     "ssl-mode",
@@ -47,7 +48,8 @@ const WITHOUT_EFFECT: [&str; 8] = [
     "fallback_application_name",
 ];
 
-/// Parameters of other clients that would change something. Any other name may be a part of a password.
+/// Parameters of other clients that would have an effect. Errors name these, but no other names, which may be part of a
+/// password.
 const NOT_SUPPORTED: [&str; 17] = [
     "channel_binding",
     "gssencmode",
@@ -85,7 +87,7 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// The address, or `None` if the setting of this name is empty.
+    /// The address, or `None` if the URL is empty. Errors begin with the name of the setting.
     fn address(&self, setting: &str) -> Result<Option<DatabaseAddress>, String> {
         if self.0.is_empty() {
             return Ok(None);
@@ -94,7 +96,7 @@ impl DatabaseUrl {
     }
 }
 
-/// The address that a setting has, itself or in the file that the setting with `_FILE` names.
+/// The address in a setting, or in the file that the setting's counterpart with `_FILE` names.
 pub(crate) fn configured(
     setting: &str,
     url: Option<&DatabaseUrl>,
@@ -112,7 +114,7 @@ pub(crate) fn configured(
     address.map(Some).ok_or_else(|| format!("{setting}_FILE {} is empty", file.display()))
 }
 
-/// Reads a URL. An error says what is wrong with it, and never repeats a value.
+/// Parses a URL. An error says what is wrong with the URL, and never repeats a value.
 pub(crate) fn parse(url: &str) -> Result<DatabaseAddress, String> {
     let (scheme, rest) = url.split_once("://").ok_or(FORM)?;
     if !matches!(scheme, "postgres" | "postgresql") {
@@ -120,7 +122,7 @@ pub(crate) fn parse(url: &str) -> Result<DatabaseAddress, String> {
     }
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
-    // The rest of an authority whose password contains a character that ends it.
+    // The signs of a password with an unescaped `/`, `?` or `#`, which ended the authority early.
     if tail.contains('#') || path.contains('@') || query.split('=').next().is_some_and(|name| name.contains('@')) {
         return Err(format!("the address does not parse: {ESCAPES}"));
     }
@@ -171,7 +173,7 @@ fn parameters(query: &str) -> Result<String, String> {
     Ok(kept.join("&"))
 }
 
-/// Checks the file with the certificates of authorities, since an error of the connection would not name it.
+/// Checks the file of CA certificates, since a connection error would not name it.
 fn check_root(value: &str) -> Result<(), String> {
     let path = percent_decode_str(value).decode_utf8_lossy();
     if path.starts_with("-----BEGIN") {
@@ -204,7 +206,8 @@ fn check_host(host: &str) -> Result<(), String> {
     }
 }
 
-/// An IPv6 address without the brackets that only a URL has, and no TLS on a Unix socket, which PostgreSQL does not have.
+/// Removes the brackets of an IPv6 address, which only the URL needs, and turns off TLS for a Unix socket, on which
+/// PostgreSQL does not offer it.
 fn without_traps(options: PgConnectOptions) -> PgConnectOptions {
     if options.get_socket().is_some() || options.get_host().starts_with('/') {
         return options.ssl_mode(PgSslMode::Disable);

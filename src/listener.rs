@@ -8,10 +8,10 @@ use listenfd::ListenFd;
 use tokio::net::TcpSocket;
 
 /// The listen backlog: the number of connections that may wait to be accepted. The kernel drops further ones, and their
-/// clients retry after a second. It is limited by `net.core.somaxconn`.
+/// clients retry after a second. `net.core.somaxconn` limits the backlog.
 const BACKLOG: u32 = 4096;
 
-/// Why the service cannot listen, and what to do.
+/// The reason why the service cannot listen, with a remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Binding the address failed.
@@ -22,7 +22,7 @@ pub enum ListenError {
         /// The operating system's error.
         source: io::Error,
     },
-    /// The sockets that systemd has passed are not one TCP socket that listens.
+    /// systemd has passed something other than a single listening TCP socket.
     #[error(
         "cannot use the socket of the service manager: the socket unit must have one `ListenStream=` with a TCP port"
     )]
@@ -45,10 +45,10 @@ impl fmt::Display for Remedy {
 
 /// The socket on which the service listens.
 pub struct Listener {
-    /// It listens, and does not block.
+    /// The socket, listening and non-blocking.
     pub socket: TcpListener,
-    /// Whether systemd holds it too. It then outlives the process, so connections that are not accepted wait for the next
-    /// process.
+    /// Whether systemd holds the socket, too. It then outlives the process, so connections that are not accepted wait
+    /// for the next process.
     pub is_held: bool,
 }
 

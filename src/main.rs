@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use context_services::{cli, commands, log};
 
-/// Requests make many small allocations on one thread and free them on another, which mimalloc is good at.
+/// Requests allocate many small blocks on one thread and free them on another, which mimalloc handles well.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! Reports on work that takes long, for whoever waits for it at a terminal or reads the log.
+//! Progress reports on long work, for those who wait at a terminal or read the log.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tracing::info;
 /// The time after which work is reported, and the time between two reports.
 const REPORT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 
-/// Does the work, and logs what it is if it takes longer than two seconds, and then every ten seconds.
+/// Does the work. If it takes longer than two seconds, logs `what` and the time so far, then again every ten seconds.
 pub(crate) async fn with_progress<T>(what: &str, work: impl Future<Output = T>) -> T {
     let start = Instant::now();
     let mut reports = interval_at(start + REPORT.0, REPORT.1);

@@ -62,8 +62,8 @@ pub struct LifetimeArgs {
     /// existing services [default: never]
     #[arg(long, env, value_parser = clap::value_parser!(i64).range(1..=LONGEST))]
     pub service_ttl: Option<i64>,
-    /// Time after its last event at which an open service is completed, in seconds, unless it has an `auto_complete_after`
-    /// of its own [default: never]
+    /// Time after its last event at which an open service is completed, in seconds, unless it has an
+    /// `auto_complete_after` of its own [default: never]
     #[arg(long, env, value_parser = clap::value_parser!(i64).range(1..=LONGEST))]
     pub auto_complete_after: Option<i64>,
 }
@@ -75,17 +75,19 @@ const LONGEST: i64 = 100 * 366 * 24 * 60 * 60;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "HTTP")]
 pub struct HttpArgs {
-    /// Address and port to listen on, such as 127.0.0.1:8080 or localhost:8080. Port 0 selects a free port, which is logged
+    /// Address and port to listen on, such as 127.0.0.1:8080 or localhost:8080. Port 0 selects a free port, which is
+    /// logged
     #[arg(long, env, default_value = "127.0.0.1:8080", value_parser = bind_address)]
     pub bind_address: SocketAddr,
     /// Maximum size of a request body, in bytes. Larger requests are answered with 413
     #[arg(long, env, default_value_t = 1024 * 1024, value_parser = at_least_one)]
     pub max_body_bytes: usize,
-    /// Maximum size of all request bodies that are received or handled at the same time, in bytes, beyond 8 KiB for each
-    /// connection. Further ones are answered with 503 (overloaded)
+    /// Maximum size of all request bodies that are received or handled at the same time, in bytes, beyond 8 KiB for
+    /// each connection. Further ones are answered with 503 (overloaded)
     #[arg(long, env, default_value_t = 32 * 1024 * 1024, value_parser = at_least_one)]
     pub max_body_memory: usize,
-    /// Maximum size of all large answers that wait for their clients, in bytes. Further ones are replaced by 503 (overloaded)
+    /// Maximum size of all large responses that wait for their clients, in bytes. Further ones are replaced by 503
+    /// (overloaded)
     #[arg(long, env, default_value_t = 64 * 1024 * 1024, value_parser = at_least_one)]
     pub max_answer_memory: usize,
     /// Whether HTTP/2 is offered on connections with TLS
@@ -113,15 +115,15 @@ pub struct HttpArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// PostgreSQL database to use: postgres://user:password@host:port/database. Of several hosts (host1:port,host2:port),
-    /// the one that accepts writes is used [default: the embedded PostgreSQL]
+    /// PostgreSQL database to use: postgres://user:password@host:port/database. Of several hosts
+    /// (host1:port,host2:port), the one that accepts writes is used [default: the embedded PostgreSQL]
     #[arg(long, env, hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
     /// File with the `DATABASE_URL` in its first line, to keep the secret out of the environment
     #[arg(long, env)]
     pub database_url_file: Option<PathBuf>,
-    /// PostgreSQL database for reports and for lists of services, such as a standby of `DATABASE_URL`. Their answers
-    /// lag behind by as much as that database does [default: that of the events]
+    /// PostgreSQL database for reports and for lists of services, such as a standby of `DATABASE_URL`. Their responses
+    /// lag behind by as much as that database does [default: the database of the events]
     #[arg(long, env, hide_env_values = true)]
     pub read_database_url: Option<DatabaseUrl>,
     /// File with the `READ_DATABASE_URL` in its first line
@@ -130,8 +132,8 @@ pub struct DatabaseArgs {
     /// Data directory of the embedded PostgreSQL. It is created if it does not exist
     #[arg(long, env, default_value = "./data")]
     pub data_dir: PathBuf,
-    /// Absolute path of the directory with the programs of the embedded PostgreSQL, such as `initdb` [default: found on PATH
-    /// or under /usr/lib/postgresql/*/bin]
+    /// Absolute path of the directory with the programs of the embedded PostgreSQL, such as `initdb` [default: found on
+    /// PATH or under /usr/lib/postgresql/*/bin]
     #[arg(long, env)]
     pub postgres_bin_dir: Option<PathBuf>,
     /// Maximum number of database connections for metadata, for look-ups of events, and for background jobs. Each
@@ -173,8 +175,8 @@ pub struct MetadataArgs {
     /// Whether responses contain the names of business attribute values instead of their numbers: `true` or `false`
     #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set)]
     pub map_names: bool,
-    /// Maximum number of different values of a field without a business attribute. Events with further ones are answered with
-    /// 400 (`invalid_event`)
+    /// Maximum number of different values of a field without a business attribute. Events with further ones are
+    /// answered with 400 (`invalid_event`)
     #[arg(long, env, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_learned_values: u32,
 }
@@ -192,20 +194,20 @@ pub enum ExtensionSchemas {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Access")]
 pub struct AccessArgs {
-    /// Whether callers must authenticate: `required` or `none` [default: none on a loopback address; on any other address the
-    /// service refuses to start without this setting]
+    /// Whether callers must authenticate: `required` or `none` [default: none on a loopback address; on any other
+    /// address the service refuses to start without this setting]
     #[arg(long, env, value_enum)]
     pub authentication: Option<Authentication>,
-    /// Host names accepted in requests, comma-separated, without ports [default: `localhost`, `127.0.0.1` and `[::1]` on a
-    /// loopback address without authentication; any otherwise]
+    /// Host names accepted in requests, comma-separated, without ports [default: `localhost`, `127.0.0.1` and `[::1]`
+    /// on a loopback address without authentication; any otherwise]
     #[arg(long, env, value_delimiter = ',')]
     pub allowed_hosts: Vec<String>,
     /// Origins of other sites whose pages may call the API, comma-separated, such as `https://app.example.com`
     /// [default: none]
     #[arg(long, env, value_delimiter = ',', value_parser = crate::http::origin)]
     pub allowed_origins: Vec<String>,
-    /// Maximum number of requests per second for each user, or for each client address without authentication. Further ones
-    /// are answered with 429 [default: no limit]
+    /// Maximum number of requests per second for each user, or for each client address without authentication. Further
+    /// ones are answered with 429 [default: no limit]
     #[arg(long, env)]
     pub rate_limit: Option<NonZeroU32>,
     /// Maximum number of passwords per second that are checked for each client address. Wrong passwords for a user
@@ -236,8 +238,8 @@ pub struct LogArgs {
     /// Format of the log: `text`, or `json` with one object per line
     #[arg(long, env, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// Level of the log: error, warn, info, debug or trace, or a list by module such as `info,sqlx=debug`. Requests are logged
-    /// at info, with a 4xx status at warn, and with a 5xx status at error
+    /// Level of the log: error, warn, info, debug or trace, or a list by module such as `info,sqlx=debug`. Requests are
+    /// logged at info, with a 4xx status at warn, and with a 5xx status at error
     #[arg(long, env, default_value = "info", value_parser = log_level)]
     pub log_level: String,
 }
@@ -255,14 +257,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number >= 1).ok_or_else(|| "expected an integer of 1 or more".to_owned())
 }
 
-/// An address, or a name that has one. A name may have several; those of IPv4 come first.
+/// Resolves an address or a host name. If a name has several addresses, the first IPv4 address is preferred.
 fn bind_address(text: &str) -> Result<SocketAddr, String> {
     let addresses = text.to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
     let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied();
     first.ok_or_else(|| "expected an address or name of this machine, and a port, such as localhost:8080".to_owned())
 }
 
-/// A level alone would otherwise be taken for the name of a module if it is misspelt.
+/// Rejects misspelt levels, which the filter would otherwise treat as names of modules.
 fn log_level(text: &str) -> Result<String, String> {
     let is_level = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
     let valid = text.split(',').all(is_level) && tracing_subscriber::EnvFilter::try_new(text).is_ok();
@@ -279,8 +281,8 @@ impl Settings {
         if self.access.tls_certificate.is_some() != self.access.tls_key.is_some() {
             return Err("TLS needs both TLS_CERTIFICATE (--tls-certificate) and TLS_KEY (--tls-key)".to_owned());
         }
-        // Only subcommands that use the database need its address, and only the service itself needs an access
-        // decision.
+        // Only subcommands that use the database need its address, and only `serve` and `check` need the access
+        // settings.
         match self.command {
             Some(Command::Completions { .. } | Command::Man { .. } | Command::Healthcheck) => Ok(()),
             Some(Command::Migrate { .. } | Command::AfterRestore { .. } | Command::User(_)) => {
@@ -316,7 +318,7 @@ impl Settings {
         Ok(AccessSettings { authentication, hosts, origins, rate_limit: self.access.rate_limit, password_rate_limit })
     }
 
-    /// The most connections to databases that the service opens and keeps.
+    /// The maximum number of database connections that the service keeps open.
     pub fn database_connections(&self, has_replica: bool) -> u64 {
         let DatabaseArgs { database_connections, read_connections, .. } = self.database;
         let reads = u64::from(read_connections) * if has_replica { 2 } else { 1 };
@@ -329,7 +331,7 @@ impl Settings {
         database_url::configured("DATABASE_URL", database_url.as_ref(), database_url_file.as_deref())
     }
 
-    /// The address of the database for reports and lists, if it has one of its own.
+    /// The address of the database for reports and lists, if a separate one is configured.
     pub fn read_database(&self) -> Result<Option<DatabaseAddress>, String> {
         let DatabaseArgs { read_database_url, read_database_url_file, .. } = &self.database;
         let file = read_database_url_file.as_deref();
@@ -346,7 +348,7 @@ impl Settings {
         EmbeddedSettings { data_dir: data_dir.clone(), bin_dir: postgres_bin_dir.clone() }
     }
 
-    /// The store's settings, with the address of its database, from which it reads everything.
+    /// The store's settings for a database, without a replica.
     pub fn store(&self, database: DatabaseAddress) -> StoreSettings {
         let WriterArgs { write_batch: batch, write_queue: queue, writers } = self.writer;
         StoreSettings {

@@ -1,4 +1,4 @@
-//! The life cycle of the process: open the database, serve requests, and shut down in order.
+//! The life cycle of the process: open the database, serve requests, and shut down in an orderly way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,8 +67,9 @@ async fn serve_embedded(settings: &Settings, mut front: Front, jobs: &Jobs) -> R
     served
 }
 
-/// The time for which requests are still accepted during shutdown, each as the last on its connection, so that clients
-/// with open connections are not cut off. New connections are accepted too, unless they can wait for the next process.
+/// The time for which requests are still accepted during shutdown, so that clients with open connections are not cut
+/// off. Each is the last on its connection. New connections are accepted, too, unless systemd holds the socket: they
+/// then wait for the next process.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 /// Starts the embedded PostgreSQL again if it has died. Nothing else would.
@@ -176,8 +177,8 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT and returns its name. Reloads the TLS certificate on each SIGHUP meanwhile. From then on,
-    /// another signal ends the process at once.
+    /// Waits for SIGTERM or SIGINT and returns its name. Meanwhile, reloads the TLS certificate on each SIGHUP. After
+    /// the return, another SIGTERM or SIGINT ends the process at once.
     async fn shutdown_signal(&mut self, tls: Option<Arc<Tls>>) -> Result<&'static str> {
         let name = loop {
             tokio::select! {
@@ -192,8 +193,8 @@ impl Signals {
     }
 }
 
-/// Ends the process at the next signal, without waiting for anything. An embedded PostgreSQL that is left running is taken
-/// over by the next start.
+/// Ends the process at the next signal, without waiting for anything. An embedded PostgreSQL that is left running is
+/// stopped by the next start, before it starts its own.
 async fn end_at(mut terminate: Signal, mut interrupt: Signal) {
     let number = tokio::select! {
         Some(()) = terminate.recv() => SignalKind::terminate().as_raw_value(),
@@ -201,7 +202,7 @@ async fn end_at(mut terminate: Signal, mut interrupt: Signal) {
         else => return,
     };
     warn!("received a second signal: ending at once");
-    // The status by which shells report the signal.
+    // The exit status by which shells report a signal.
     std::process::exit(128 + number);
 }
 

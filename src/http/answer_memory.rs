@@ -1,5 +1,5 @@
-//! The memory of answers: what all answers that wait for their clients may hold, and how much of one is handed to
-//! actix-http at a time, which copies it (docs/api.md §1, Errors).
+//! The memory of responses: the bytes that all responses together may hold while they wait for their clients, and the
+//! part of a response that is handed at a time to actix-http, which copies it (docs/api.md §1, Errors).
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -15,13 +15,13 @@ use super::budget::{Budget, Share};
 use super::flow::{Flow, InProgress};
 use super::problem::{Code, Problem};
 
-/// Bytes of an answer that are handed on at a time.
+/// Bytes of a response that are handed on at a time.
 const PART: usize = 16 * 1024;
 
-/// The size, in bytes, up to which an answer is not counted.
+/// The size, in bytes, up to which a response is not counted.
 const SMALL: u64 = 32 * 1024;
 
-/// The limit for all answers, to be registered as application data.
+/// The limit for all responses, to be registered as application data.
 #[derive(Debug, Clone)]
 pub(super) struct AnswerMemory(Arc<Budget>);
 
@@ -32,10 +32,10 @@ impl AnswerMemory {
     }
 }
 
-/// Marks an answer whose body takes no memory of its own, since all answers of its kind share the same bytes.
+/// Marks a response whose body occupies no memory of its own, since all responses of its kind share the same bytes.
 pub(super) struct Common;
 
-/// Takes the memory of an answer. If the answers that wait for their clients take too much, it is replaced by a problem.
+/// Takes the memory of a response from the budget. If not enough is left, replaces the response with a problem.
 pub(super) fn hold<B: MessageBody>(response: ServiceResponse<B>) -> (ServiceResponse<EitherBody<B>>, Option<Share>) {
     let length = counted(&response);
     let budget = response.request().app_data::<AnswerMemory>().filter(|_| length > 0);
@@ -47,7 +47,7 @@ pub(super) fn hold<B: MessageBody>(response: ServiceResponse<B>) -> (ServiceResp
     (response.error_response(problem).map_into_right_body(), None)
 }
 
-/// The bytes of an answer that count: 0 if it is small or common.
+/// The bytes of a response that count: 0 if the response is small or [`Common`].
 fn counted<B: MessageBody>(response: &ServiceResponse<B>) -> usize {
     let is_common = response.response().extensions().get::<Common>().is_some();
     match response.response().body().size() {
@@ -57,7 +57,7 @@ fn counted<B: MessageBody>(response: &ServiceResponse<B>) -> usize {
 }
 
 pin_project! {
-    /// The body of an answer, of which the next part is handed on when the client has taken those before.
+    /// The body of a response. Its next part is handed on when the client has read the parts before.
     pub(super) struct Paced<B> {
         #[pin]
         body: B,

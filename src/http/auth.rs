@@ -30,9 +30,9 @@ pub struct AccessSettings {
     pub hosts: Vec<String>,
     /// Origins of other sites whose pages may call the API.
     pub origins: Vec<String>,
-    /// Requests per second of each caller; none for no limit.
+    /// Requests per second of each caller; `None` for no limit.
     pub rate_limit: Option<NonZeroU32>,
-    /// Password checks per second of each address; none for no limit, and no delay after wrong passwords.
+    /// Password checks per second of each address; `None` for no limit and no delay after wrong passwords.
     pub password_rate_limit: Option<NonZeroU32>,
 }
 
@@ -89,14 +89,15 @@ impl Gate {
     }
 
     /// Refuses foreign host names. Without this check, a site could point its own name at the service and read, through
-    /// a visitor's browser, whatever the visitor may (DNS rebinding).
+    /// a visitor's browser, whatever the visitor may read (DNS rebinding).
     fn check_host(&self, request: &ServiceRequest) -> Result<(), Problem> {
         let hosts = &self.settings.hosts;
         if hosts.is_empty() {
             return Ok(());
         }
         let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-        // HTTP/2 has the host in the request target. HTTP/1.0 may have none, but browsers do not speak it.
+        // HTTP/2 has the host in the request target. HTTP/1.0 requests may have none, but browsers do not send such
+        // requests.
         let Some(host) = header.or_else(|| request.uri().host()) else { return Ok(()) };
         let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
         let name = name.map_or(host, |(name, _)| name);
@@ -156,13 +157,13 @@ impl Gate {
     }
 }
 
-/// The address that the request came from.
+/// The address from which the request came.
 fn address_of(request: &ServiceRequest) -> Option<String> {
     request.peer_addr().map(|address| address.ip().to_string())
 }
 
-/// The header with its scheme spelled canonically. The scheme is case-insensitive, and any number of spaces may follow it
-/// (RFC 9110).
+/// The header with its scheme spelled canonically. The scheme is case-insensitive, and any number of spaces may follow
+/// it (RFC 9110).
 fn with_canonical_scheme(header: &HeaderValue) -> HeaderValue {
     let canonical = header.to_str().ok().and_then(|text| {
         let (scheme, rest) = text.split_once(' ')?;

@@ -1,4 +1,4 @@
-//! The memory of request bodies: what all connections together may hold (docs/api.md §1, Errors).
+//! The memory that the request bodies of all connections together may hold (docs/api.md §1, Errors).
 
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
@@ -21,7 +21,7 @@ use super::problem::{Code, Problem};
 #[derive(Debug, Clone)]
 pub(super) struct BodyMemory {
     budget: Arc<Budget>,
-    /// Bodies that are unpacked at a time, for each of which a thread is needed.
+    /// Permits to unpack a body, as many as there are CPU cores, since each needs a thread.
     pub(super) unpacking: Arc<Semaphore>,
 }
 
@@ -75,7 +75,8 @@ pub(super) struct Held {
     flow: Option<Rc<Flow>>,
     of_connection: usize,
     shared: Shared,
-    /// The length of a body whose end actix-http does not see: it takes what follows `Upgrade: websocket` for another protocol.
+    /// The length of a body whose end actix-http does not detect: it treats the bytes after `Upgrade: websocket` as
+    /// another protocol.
     length: Option<usize>,
 }
 
@@ -87,7 +88,7 @@ impl Held {
         Self { flow, of_connection: 0, shared: Shared::of(request), length: offers_upgrade.then(length).flatten() }
     }
 
-    /// Holds other memory instead.
+    /// Replaces the memory that is held with `shared`.
     pub(super) fn replace(&mut self, shared: Shared) {
         if let Some(flow) = &self.flow {
             flow.give_back(std::mem::take(&mut self.of_connection));

@@ -1,4 +1,4 @@
-//! Compression with gzip: of answers to `GET`, and of bodies that callers send (docs/api.md §1, Bodies).
+//! Compression with gzip: of responses to `GET`, and of bodies that callers send (docs/api.md §1, Bodies).
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use flate2::write::GzEncoder;
 use super::body_memory::{BodyMemory, Held, Shared, append, incomplete};
 use super::problem::{Code, Problem};
 
-/// The least number of bytes of a body that is compressed. Smaller ones fit into a packet as they are.
+/// The number of bytes from which a body is compressed. Smaller bodies fit into a packet as they are.
 const WORTHWHILE: u64 = 1024;
 
 /// Bytes that are unpacked at a time.
 const PART: usize = 16 * 1024;
 
-/// Returns whether the answer to a request may be compressed.
+/// Returns whether the response to a request may be compressed.
 pub(super) fn is_accepted(request: &HttpRequest) -> bool {
     let supported = || [Encoding::gzip(), Encoding::identity()];
     *request.method() == Method::GET
@@ -32,10 +32,10 @@ pub(super) fn is_accepted(request: &HttpRequest) -> bool {
             .is_some_and(|accepted| accepted.negotiate(supported().iter()) == Some(Encoding::gzip()))
 }
 
-/// Compresses the body of an answer if its caller accepts that, and if it is a text of some length.
+/// Compresses the body of a response if the caller accepts that, and if the body is a text of some length.
 ///
-/// The whole body is compressed before it is sent, because an encoder takes 250 KiB: it must not wait for a client that
-/// does not read.
+/// The whole body is compressed before it is sent, because an encoder occupies 250 KiB, and must not wait for a client
+/// that does not read.
 pub(super) async fn compress<B: MessageBody>(
     response: ServiceResponse<B>,
     is_accepted: bool,
@@ -45,7 +45,7 @@ pub(super) async fn compress<B: MessageBody>(
     }
     let (request, response) = response.into_parts();
     let (mut head, mut body) = response.into_parts();
-    // Another caller may get it in another form.
+    // Another caller may get the response in another form.
     head.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     if is_accepted {
         body = match body.try_into_bytes() {
@@ -121,7 +121,7 @@ pub(super) async fn unpacked(
     payload: Payload,
     limit: usize,
 ) -> Result<(Vec<u8>, Held), Problem> {
-    // What cannot be compressed grows a little.
+    // Data that cannot be compressed grow a little.
     let packed_limit = limit.saturating_add(limit / 1024).saturating_add(1024);
     let mut held = Held::by(request);
     let packed = held.receive(payload, packed_limit).await?;

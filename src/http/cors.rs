@@ -1,13 +1,13 @@
-//! Cross-origin resource sharing: pages of other sites that may call the API, if the setting `ALLOWED_ORIGINS` lists them
-//! (docs/api.md §1, Access).
+//! Cross-origin resource sharing: pages of other sites that may call the API, if the setting `ALLOWED_ORIGINS` lists
+//! them (docs/api.md §1, Access).
 
 use actix_cors::Cors;
 use actix_web::middleware::Condition;
 
-/// Time for which browsers may remember what is allowed, in seconds.
+/// Time for which browsers may cache what is allowed, in seconds.
 const REMEMBERED: usize = 3600;
 
-/// The middleware. It does nothing where no origin is allowed.
+/// The middleware. It does nothing if no origin is allowed.
 pub(super) fn allow(origins: &[String]) -> Condition<Cors> {
     let cors = origins.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
     let cors = cors
@@ -24,12 +24,13 @@ pub(super) fn allow(origins: &[String]) -> Condition<Cors> {
         ])
         .expose_headers(["Allow", "ETag", "Link", "Location", "Retry-After", "X-Request-Id"])
         .max_age(REMEMBERED)
-        // Without its headers, a browser gives the answer to no page of another origin. Other callers may send any origin.
+        // Without CORS headers, a browser passes the response to no page of another origin. Other callers may send any
+        // origin.
         .block_on_origin_mismatch(false);
     Condition::new(!origins.is_empty(), cors)
 }
 
-/// Reads an origin such as `https://app.example.com:8443`, for the setting.
+/// Parses an origin of the setting, such as `https://app.example.com:8443`.
 pub fn origin(text: &str) -> Result<String, String> {
     let expected = || format!("expected an origin such as https://app.example.com, found {text:?}");
     let (scheme, authority) = text.split_once("://").ok_or_else(expected)?;

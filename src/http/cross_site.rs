@@ -6,10 +6,11 @@ use actix_web::http::uri::Authority;
 
 use super::problem::{Code, Problem};
 
-/// Refuses a change that a page of another site has sent, unless its origin is allowed. Programs that are not browsers send
-/// none of the headers that this looks at, and are not affected.
+/// Refuses a change that a page of another site has sent, unless its origin is allowed. Programs that are not browsers
+/// send none of the headers that are checked here, and are not affected.
 ///
-/// Browsers name the page's origin in `Origin`. Over plain HTTP they send no `Sec-Fetch-Site`, except to loopback addresses.
+/// Browsers name the page's origin in `Origin`. Over plain HTTP they send no `Sec-Fetch-Site`, except to loopback
+/// addresses.
 pub(super) fn refuse_foreign_change(request: &ServiceRequest, allowed: &[String]) -> Result<(), Problem> {
     if request.method().is_safe() {
         return Ok(());
@@ -37,7 +38,7 @@ fn foreign() -> Problem {
     Problem::new(Code::Forbidden, "pages of other sites may not send changes; see the setting ALLOWED_ORIGINS")
 }
 
-/// The origin of the page: that of `Origin`, or else of `Referer`.
+/// The origin of the page, from `Origin`, or otherwise from `Referer`.
 fn origin(headers: &HeaderMap) -> Option<&str> {
     let mut origins = headers.get_all(header::ORIGIN);
     if let Some(origin) = origins.next() {
@@ -50,8 +51,8 @@ fn origin(headers: &HeaderMap) -> Option<&str> {
     referer.get(..scheme.len() + "://".len() + authority.len())
 }
 
-/// Whether an origin is the host that was called. A proxy may name it in `X-Forwarded-Host`, which a page of another
-/// site cannot send without a preflight request.
+/// Whether an origin is the host that was called. A proxy may name the host in `X-Forwarded-Host`, which a page of
+/// another site cannot send without a preflight request.
 fn is_own(origin: &str, request: &ServiceRequest) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let headers = request.headers();

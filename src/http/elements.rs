@@ -1,4 +1,4 @@
-//! JSON responses that services, states and tasks have in common.
+//! Parts of JSON responses that services, states and tasks have in common.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ impl From<Lifecycle> for LifecycleBody {
     }
 }
 
-/// An element that omits `service_id` when it is nested in the response of its service.
+/// An element that omits `service_id` when it is nested in its service.
 pub(super) trait Nest {
     /// Omits `service_id`.
     fn nest(&mut self);

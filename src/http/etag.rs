@@ -1,12 +1,12 @@
-//! Conditional requests: a client that has an answer already is told so with 304 (docs/api.md §1, Routes).
+//! Conditional requests: a client that already has the response receives 304 (docs/api.md §1, Routes).
 
 use actix_web::body::{BoxBody, MessageBody, None as NoBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ETag, EntityTag, IfNoneMatch};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
-/// Adds an `ETag` to an answer with status 200 unless it has one, and replaces the answer by 304 if the client has it. The
-/// tag is weak, because the same answer may be sent compressed.
+/// Adds an `ETag` to a response with status 200 unless it has one, and replaces the response with 304 if the client has
+/// it. The tag is weak, because the same response may be sent compressed.
 pub(super) fn conditional(request: &HttpRequest, response: HttpResponse) -> HttpResponse {
     if response.status() != StatusCode::OK {
         return response;
@@ -35,7 +35,7 @@ pub(super) fn conditional(request: &HttpRequest, response: HttpResponse) -> Http
     head.set_body(BoxBody::new(NoBody::new()))
 }
 
-/// The tag of a content.
+/// The tag of some content.
 pub(super) fn tag_of(content: &[u8]) -> EntityTag {
     EntityTag::new_weak(blake3::hash(content).to_hex()[..32].to_owned())
 }

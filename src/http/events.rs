@@ -1,4 +1,4 @@
-//! JSON of events: the fields that all of them share, in requests and in responses.
+//! The JSON fields that all events share, in requests and in responses.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Extractors: the validated parts of a request that a handler takes. Each refuses invalid input with a problem.
+//! Extractors: the validated parts of a request that a handler receives. Each refuses invalid input with a problem.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -117,7 +117,7 @@ fn id<T: FromStr<Err: std::fmt::Display>>(request: &HttpRequest, name: &str) -> 
 fn key(request: &HttpRequest, name: &str) -> Result<String, Problem> {
     // The router does not decode `%2F`, `%25` and `%2B`.
     let decoded = percent_decode_str(request.match_info().query(name)).decode_utf8();
-    // It also replaces bytes that are not UTF-8, which would make different names equal.
+    // The router also replaces bytes that are not UTF-8, which would make different names equal.
     if is_decodable(request.uri().path())
         && let Ok(text) = decoded
         && (1..=MAX_TEXT).contains(&text.chars().count())
@@ -151,14 +151,14 @@ fn element(request: &HttpRequest) -> Result<Element, Problem> {
 #[derive(Clone, Copy)]
 pub(super) struct BodyLimit(pub(super) usize);
 
-/// A request body that was received completely, is unpacked, and is not yet parsed.
+/// A request body, completely received and unpacked, but not yet parsed.
 pub(super) struct Body {
     bytes: Vec<u8>,
-    /// Held while the body is, and what was made of it.
+    /// The memory of the body, held as long as the body exists.
     _held: Held,
 }
 
-/// Some programs write it in front of JSON.
+/// The byte order mark, which some programs write in front of JSON.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Body {
@@ -212,7 +212,7 @@ async fn as_sent(request: &HttpRequest, payload: Payload, limit: usize) -> Resul
     Ok((held.receive(payload, limit).await?, held))
 }
 
-/// The body if it arrived in time and its content type, `kind`, is accepted. An empty body needs none.
+/// The body if it arrived in time and its content type, `kind`, is accepted. An empty body needs no content type.
 fn received(
     read: Result<Result<(Vec<u8>, Held), Problem>, Elapsed>,
     kind: Result<(), Problem>,

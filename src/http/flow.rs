@@ -1,6 +1,6 @@
-//! Limits on the memory that one connection can make the service use. actix-http reads and answers what a client
-//! sends, whether or not the client reads the answers. Here reading waits until answers are taken, so that a client
-//! that does not read them cannot fill the memory.
+//! Limits on the memory that one connection can make the service use. actix-http reads and answers what a client sends,
+//! whether or not the client reads the responses. Here, reading waits until the client has read earlier responses, so
+//! that a client that reads none cannot fill the memory.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -14,16 +14,16 @@ use actix_web::dev::ServiceRequest;
 
 use super::budget::{Budget, Share};
 
-/// Bytes that are read from a connection at once. Of the requests in them, `heads` passes on a few at a time.
+/// Bytes that are read from a connection at once. `heads` passes on the requests in them a few at a time.
 const READ: usize = 2 * 1024;
 
 /// Bytes that are read at once while a body arrives.
 const READ_OF_BODY: usize = 8 * 1024;
 
-/// Bytes of answers that may wait for the client before its next request is looked at.
+/// The service looks at a client's next request only while fewer bytes of responses than this wait for the client.
 const UNSENT: usize = 8 * 1024;
 
-/// Estimated size of the head of an answer, in bytes.
+/// Estimated size of the head of a response, in bytes.
 pub(super) const HEAD: usize = 512;
 
 /// Requests of one HTTP/2 connection that may be in progress. The limit is announced to the client.
@@ -32,17 +32,17 @@ pub(super) const STREAMS: u32 = 100;
 /// Requests of all HTTP/2 connections that may be in progress.
 const ALL_STREAMS: usize = 2048;
 
-/// Requests that an HTTP/2 connection may have in progress even if there are too many on all connections.
+/// Requests that an HTTP/2 connection may have in progress even if all connections together have too many.
 const FEW_STREAMS: u32 = 4;
 
-/// Bytes of bodies that a connection may hold without drawing on the shared budget, so that small requests are
-/// received whatever others send.
+/// Bytes of bodies that a connection may hold without drawing on the shared budget, so that small requests are received
+/// even if others have used up the budget.
 const BODIES: usize = 8 * 1024;
 
 /// Bytes of the head of a request that a connection may hold without drawing on the shared budget.
 const OWN_HEAD: usize = 8 * 1024;
 
-/// The largest head that actix-http takes, in bytes.
+/// The largest head that actix-http accepts, in bytes.
 const LARGEST_HEAD: usize = 128 * 1024;
 
 /// Bytes that the heads of all connections may hold, beyond those of [`OWN_HEAD`].
@@ -72,7 +72,7 @@ struct Streams(AtomicUsize);
 pub(super) enum Excess {
     /// Answer it with 503.
     Refuse,
-    /// Close the connection, since its client does not wait for answers: they would fill the memory.
+    /// Close the connection, since its client does not wait for responses, which would fill the memory.
     Close,
 }
 
@@ -82,19 +82,20 @@ pub(super) struct Flow {
     streams: Option<Arc<Streams>>,
     /// True once the connection is to be closed.
     is_closed: Cell<bool>,
-    /// True while the client does not take what was written.
+    /// True while the client does not read what was written.
     is_blocked: Cell<bool>,
-    /// True from when a request has arrived until its answer is sent. With HTTP/2, requests do not wait for each other.
+    /// True from the arrival of a whole request until its response is sent. Always false with HTTP/2, whose requests do
+    /// not wait for each other.
     is_serving: Cell<bool>,
     /// True while a task that will allow more reading is scheduled.
     is_resuming: Cell<bool>,
-    /// Bytes that may be read until the next flush, or, with HTTP/2, until the requests that were read have had their turn.
+    /// Bytes that may be read until the next flush, or, with HTTP/2, until the requests that were read are under way.
     readable: Cell<usize>,
-    /// Bytes of answers since the last flush.
+    /// Bytes of responses since the last flush.
     unsent: Cell<usize>,
     requests: Cell<u32>,
     receiving: Cell<u32>,
-    /// Bytes of bodies that the connection may still hold by itself.
+    /// Bytes of bodies that the connection may still hold without drawing on the shared budget.
     bodies: Cell<usize>,
     /// Bytes that have arrived since the last request started.
     head: Cell<usize>,
@@ -102,7 +103,7 @@ pub(super) struct Flow {
     head_memory: RefCell<Share>,
     /// Woken when more may be read.
     reader: Cell<Option<Waker>>,
-    /// Woken when answers have been sent.
+    /// Woken when responses have been sent.
     answerer: Cell<Option<Waker>>,
 }
 
@@ -127,12 +128,13 @@ impl Flow {
         })
     }
 
-    /// The state of the connection that a request came on.
+    /// The state of the connection on which a request arrived.
     pub(super) fn of(request: &ServiceRequest) -> Option<&Rc<Self>> {
         request.conn_data::<Rc<Self>>()
     }
 
-    /// Returns how many bytes may be read now. While none may, the task is woken later. Fails if the connection is to be closed.
+    /// Returns how many bytes may be read now. If none may, the task is woken once more may be read. Fails if the
+    /// connection is to be closed.
     pub(super) fn poll_readable(self: &Rc<Self>, context: &Context<'_>) -> Poll<io::Result<usize>> {
         if self.is_closed.get() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -154,17 +156,17 @@ impl Flow {
         Poll::Pending
     }
 
-    /// Notes that all of a request has arrived.
+    /// Notes that a whole request has arrived.
     pub(super) fn serve(&self) {
         self.is_serving.set(true);
     }
 
-    /// Whether a request has arrived whose answer is not sent yet.
+    /// Whether a request has arrived whose response is not sent yet.
     pub(super) fn is_serving(&self) -> bool {
         self.is_serving.get()
     }
 
-    /// Wakes the task when the answer is sent.
+    /// Wakes the task when the response is sent.
     pub(super) fn wait(&self, context: &Context<'_>) {
         self.reader.set(Some(context.waker().clone()));
     }
@@ -175,8 +177,8 @@ impl Flow {
         wake(&self.reader);
     }
 
-    /// Notes bytes that were passed on to actix-http, which keeps them until they are a whole head, and its buffer for longer.
-    /// Fails if the heads of all connections take too much memory.
+    /// Notes bytes that were passed on to actix-http. It keeps them until the head is complete, and keeps its buffer
+    /// even longer. Fails if the heads of all connections together take too much memory.
     pub(super) fn hold(&self, bytes: usize) -> io::Result<()> {
         if self.streams.is_some() || self.requests.get() > 0 {
             return Ok(());
@@ -185,7 +187,7 @@ impl Flow {
         self.head.set(head);
         let mut memory = self.head_memory.borrow_mut();
         let more = head.saturating_sub(OWN_HEAD).saturating_sub(memory.bytes());
-        // Most requests take nothing, and do not touch what all threads share.
+        // Most requests need nothing from the budget, and do not touch it, since all threads share it.
         if more == 0 || memory.grow(more) { Ok(()) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
     }
 
@@ -199,7 +201,7 @@ impl Flow {
         self.readable.set(0);
     }
 
-    /// Notes that the client does not take what is written.
+    /// Notes that the client does not read what was written.
     pub(super) fn block(&self) {
         self.is_blocked.set(true);
     }
@@ -216,7 +218,7 @@ impl Flow {
         wake(&self.answerer);
     }
 
-    /// Lets more be read, unless what comes next has to wait for an answer.
+    /// Allows more to be read, unless the next request has to wait for a response.
     fn allow_reading(&self) {
         if self.receiving.get() > 0 {
             self.readable.set(READ_OF_BODY);
@@ -229,7 +231,8 @@ impl Flow {
         }
     }
 
-    /// Marks the start of a request. It is in progress until the returned guard is dropped, when its answer has been sent.
+    /// Marks the start of a request. It is in progress until the returned guard is dropped, when its response has been
+    /// sent.
     pub(super) fn start(self: &Rc<Self>) -> InProgress {
         self.head.set(0);
         self.requests.set(self.requests.get() + 1);
@@ -239,12 +242,12 @@ impl Flow {
         InProgress(Rc::clone(self))
     }
 
-    /// Waits until the client has taken the answers to its earlier requests.
+    /// Waits until the client has read the responses to its earlier requests.
     pub(super) async fn room(&self) {
         poll_fn(|context| self.poll_room(context)).await;
     }
 
-    /// Returns whether the client has taken what was answered. With HTTP/2, flow-control windows take care of this.
+    /// Ready once the client has read earlier responses. With HTTP/2, flow-control windows limit unread responses.
     pub(super) fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
         if self.streams.is_some() || self.unsent.get() < UNSENT {
             return Poll::Ready(());
@@ -253,7 +256,7 @@ impl Flow {
         Poll::Pending
     }
 
-    /// Returns whether the request that was started last is one too many.
+    /// Returns what to do with the request that was started last, if it exceeds a limit.
     pub(super) fn excess(&self) -> Option<Excess> {
         let (own, all) = (self.requests.get(), self.streams.as_ref()?.0.load(Ordering::Relaxed));
         if own > 2 * STREAMS || (all > 2 * ALL_STREAMS && own > 2 * FEW_STREAMS) {
@@ -265,7 +268,7 @@ impl Flow {
         }
     }
 
-    /// Counts `bytes` of an answer as unsent.
+    /// Counts `bytes` of a response as unsent.
     pub(super) fn answered(&self, bytes: usize) {
         self.unsent.set(self.unsent.get().saturating_add(bytes));
     }
@@ -277,7 +280,7 @@ impl Flow {
         Receiving(Rc::clone(self))
     }
 
-    /// Takes up to `bytes` of what the connection may hold of bodies by itself. Returns how many it took.
+    /// Takes up to `bytes` of the connection's own allowance for bodies. Returns how many it took.
     pub(super) fn take(&self, bytes: usize) -> usize {
         let taken = bytes.min(self.bodies.get());
         self.bodies.set(self.bodies.get() - taken);
@@ -314,7 +317,7 @@ pub(super) struct Receiving(Rc<Flow>);
 impl Drop for Receiving {
     fn drop(&mut self) {
         self.0.receiving.set(self.0.receiving.get() - 1);
-        // What follows the body is read when the answer is sent: after a body in chunks, nothing else keeps it back.
+        // Bytes after the body are read when the response is sent. After a chunked body, nothing else holds them back.
         if self.0.streams.is_none() {
             self.0.pause();
         }

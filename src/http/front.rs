@@ -1,5 +1,5 @@
-//! Accepts connections and gives them to actix-http. This takes the place of `HttpServer`, which does not let us look at
-//! what a connection reads and writes.
+//! Accepts connections and gives them to actix-http. This replaces `HttpServer`, which gives no access to what a
+//! connection reads and writes.
 
 use std::fmt;
 use std::io;
@@ -26,14 +26,14 @@ use super::tls::HTTP2;
 /// The time in which a client has to complete the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// TLS handshakes of a worker at the same time.
+/// TLS handshakes that a worker performs at the same time.
 const HANDSHAKES: usize = 256;
 
-/// Connections that may speak HTTP/2 at the same time. Each takes several times the memory of an HTTP/1.1 connection,
-/// so further connections are offered HTTP/1.1 only.
+/// Connections that may speak HTTP/2 at the same time. Each uses several times the memory of an HTTP/1.1 connection, so
+/// further connections are offered HTTP/1.1 only.
 const HTTP2_CONNECTIONS: usize = 512;
 
-/// The time for which a connection is read after its last answer, so that the client sees the answer.
+/// The time for which a connection is still read after its last response, so that the client receives the response.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The flow-control window of a stream: bytes of a body that an HTTP/2 client may send before the service has read any.

@@ -1,5 +1,5 @@
-//! Protection against guessing passwords. Since a check costs 19 MiB and tens of milliseconds of CPU, the number of
-//! checks must be limited for that reason too.
+//! Protection against guessing passwords. The number of checks must be limited for another reason, too: each needs 19
+//! MiB and tens of milliseconds of CPU time.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -18,23 +18,23 @@ const CHECKS: usize = 2;
 /// Password checks that run or wait. Further ones are refused.
 const WAITING: usize = 16;
 
-/// Password checks that an address may ask for at once after a pause.
+/// Password checks that an address may cause in a burst after a pause.
 const BURST: NonZeroU32 = NonZeroU32::new(20).expect("it is not zero");
 
 /// Hashes that each check computes, so that its duration reveals neither whether the user exists nor which password
 /// matched.
 const HASHES: usize = MOST_PASSWORDS;
 
-/// Wrong passwords of a user in a row, after which each further one doubles the time until the next check.
+/// Consecutive wrong passwords of a user after which each further one doubles the time until the next check.
 const PATIENCE: u32 = 5;
 
 /// The longest time until the next check of a user.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
-/// Users whose wrong passwords are remembered.
+/// The maximum number of users whose wrong passwords are remembered.
 const USERS: usize = 10_000;
 
-/// Wrong passwords of a user in a row.
+/// The consecutive wrong passwords of a user.
 #[derive(Clone, Copy)]
 struct Failures {
     count: u32,
@@ -43,17 +43,17 @@ struct Failures {
 
 /// Checks passwords.
 pub(super) struct PasswordChecks {
-    /// None where guesses are not limited.
+    /// `None` if guesses are not limited.
     addresses: Option<DefaultKeyedRateLimiter<String>>,
     failures: Cache<String, Failures>,
     waiting: Semaphore,
     running: Semaphore,
-    /// Hashed where a user has fewer passwords than [`HASHES`].
+    /// Checked in place of missing passwords if a user has fewer than [`HASHES`].
     nobody: SecretHash,
 }
 
 impl PasswordChecks {
-    /// With `rate` checks per second of each address; none for no limit, and no delay after wrong passwords.
+    /// Allows `rate` checks per second of each address; `None` for no limit and no delay after wrong passwords.
     pub(super) fn new(nobody: SecretHash, rate: Option<NonZeroU32>) -> Self {
         Self {
             addresses: rate.map(|rate| RateLimiter::keyed(Quota::per_second(rate).allow_burst(BURST.max(rate)))),
@@ -64,8 +64,8 @@ impl PasswordChecks {
         }
     }
 
-    /// Returns the one of the user's credentials that the password belongs to. Fails if the address or the user has made too
-    /// many attempts, or too many checks are waiting.
+    /// Returns the user's credential to which the password belongs, if any. Fails if the address or the user has made
+    /// too many attempts, or too many checks are waiting.
     pub(super) async fn check(
         &self,
         (address, user): (Option<String>, &str),

@@ -1,15 +1,16 @@
 //! Finds the heads of requests in the bytes that a client sends. actix-http parses everything that it has read before
-//! it answers, and a parsed request takes several kilobytes, so it is given one request, or with HTTP/2 a few, at a time.
+//! it answers, and a parsed request takes several kilobytes. It is therefore given one request at a time, or a few with
+//! HTTP/2.
 
 use std::borrow::Cow;
 
-/// HTTP/2 requests that may begin in what is passed on at once.
+/// HTTP/2 requests that may begin in the bytes that are passed on at once.
 const HEADS: usize = 4;
 
 /// Length of the header of an HTTP/2 frame (RFC 9113, section 4.1), in bytes.
 const FRAME_HEADER: usize = 9;
 
-/// Length of what an HTTP/2 client sends first (RFC 9113, section 3.4), in bytes.
+/// Length of the preface, which an HTTP/2 client sends first (RFC 9113, section 3.4), in bytes.
 const PREFACE: usize = 24;
 
 /// Frame type of the head of a request.
@@ -24,24 +25,26 @@ const LARGEST_HEAD: usize = 16 * 1024;
 /// Finds the heads of requests in the bytes of a connection.
 #[derive(Debug)]
 pub(super) enum Heads {
-    /// Requests are lines and bodies.
+    /// Requests consist of lines and a body.
     Http1(Lines),
-    /// Requests begin with frames.
+    /// Requests consist of frames.
     Http2(Frames),
 }
 
 impl Heads {
-    /// Whether the client has sent a head that is not taken. The connection is to be closed then.
+    /// Whether the client has sent a head that is not accepted. The connection is then to be closed.
     pub(super) const fn are_refused(&self) -> bool {
         matches!(self, Self::Http2(Frames { is_refused: true, .. }))
     }
 
-    /// Whether all of a request was passed on, and nothing of the next one. HTTP/2 keeps its requests apart.
+    /// Whether a whole request was passed on, and nothing of the next one. Always false with HTTP/2, whose requests
+    /// cannot be mixed up.
     pub(super) const fn are_complete(&self) -> bool {
         matches!(self, Self::Http1(Lines { is_complete: true, .. }))
     }
 
-    /// Returns how many of the bytes may be passed on now. The caller passes the others again, followed by new ones.
+    /// Returns how many of the bytes may be passed on now. The caller passes the remaining bytes again, followed by new
+    /// ones.
     pub(super) fn cut(&mut self, bytes: &[u8]) -> usize {
         match self {
             Self::Http1(lines) => lines.cut(bytes),
@@ -52,11 +55,11 @@ impl Heads {
 
 /// The position within the requests of an HTTP/1.1 connection.
 ///
-/// Each request is passed on without what follows it: actix-http would take the method and the body of a later request,
-/// which it has read, for those of the request that it answers.
+/// Each request is passed on without the bytes that follow it. Otherwise actix-http would mistake the method and the
+/// body of a later request for those of the request that it is answering.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// The start of a line of a head that has not arrived as a whole.
+    /// The start of a line that has not arrived as a whole.
     line: Vec<u8>,
     /// The framing of the body, as far as the head has given it.
     body: Body,
@@ -64,7 +67,7 @@ pub(super) struct Lines {
     left: usize,
     /// Whether a body in chunks is being passed on.
     is_in_chunks: bool,
-    /// Whether all of a request was passed on.
+    /// Whether a whole request was passed on.
     is_complete: bool,
 }
 
@@ -74,12 +77,12 @@ enum Body {
     #[default]
     None,
     Sized(usize),
-    /// It ends with an empty line. If others occur in it, it is passed on in more parts, which does no harm.
+    /// It ends with an empty line. If it contains other empty lines, it is passed on in more parts, which does no harm.
     Chunked,
 }
 
 impl Lines {
-    /// Bytes of a line that are kept until it has arrived. A length has at most 20 digits.
+    /// Bytes of a line that are kept until its end has arrived. A length has at most 20 digits.
     const LOOKED_AT: usize = 64;
 
     fn cut(&mut self, bytes: &[u8]) -> usize {
@@ -114,10 +117,11 @@ impl Lines {
         Cow::Owned(std::mem::take(&mut self.line))
     }
 
-    /// Called at an empty line, which is followed by the byte at `end`. Returns up to where the request goes.
+    /// Called at an empty line, which is followed by the byte at `end`. Returns where the part of the request that has
+    /// arrived ends.
     fn end_of_head(&mut self, length: usize, end: usize) -> usize {
         match std::mem::take(&mut self.body) {
-            // Where the body really ends is not known: there may be other empty lines in it.
+            // The end of the body is not known, since the body may contain other empty lines.
             Body::None if std::mem::take(&mut self.is_in_chunks) => end,
             Body::Chunked => {
                 self.is_in_chunks = true;
@@ -161,7 +165,7 @@ pub(super) struct Frames {
     left: usize,
     /// The part of the next frame's header that has been read.
     header: Vec<u8>,
-    /// Whether a head was sent that is not taken.
+    /// Whether a head was sent that is not accepted.
     is_refused: bool,
 }
 
@@ -188,7 +192,8 @@ impl Frames {
                 if kind != HEADERS {
                     continue;
                 }
-                // A head in several frames could be kept waiting for its end, and unpacks to a hundred times its size.
+                // A client could withhold the last of several frames of a head, which unpacks to a hundred times its
+                // size.
                 self.is_refused |= self.left > LARGEST_HEAD || flags & END_OF_HEAD == 0;
                 heads += 1;
                 if heads == HEADS || self.is_refused {

@@ -36,7 +36,7 @@ pub(super) struct KeyedBody {
 }
 
 impl KeyedBody {
-    /// Parses the body as a JSON object. The key is absent where the request has none.
+    /// Parses the body as a JSON object. The key is `None` if the request has none.
     pub(super) fn object(&self, store: &Store) -> Result<(Members<'_>, Option<IdempotencyKey>), Problem> {
         let members = self.body.object()?;
         let Some(key) = &self.key else { return Ok((members, None)) };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream as Socket;
 
-/// The time between two looks at whether a client has closed its connection.
+/// The time between two checks whether a client has closed its connection.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A connection, with the number of its requests in progress.
@@ -38,7 +38,7 @@ impl Watched {
         }
     }
 
-    /// Returns when the client has closed the connection, which is looked at twice a second.
+    /// Returns when the client has closed the connection, which is checked twice a second.
     pub(super) async fn closed(&self) {
         let (open, mut byte) = (std::io::ErrorKind::WouldBlock, [0]);
         loop {

@@ -1,8 +1,8 @@
 //! Lists in one query parameter: items that are separated by commas.
 
-/// The items of a list. Blanks around an item do not count. As in CSV, an item that contains a comma or has blanks of its
-/// own at its ends is put in double quotes, in which a quote is doubled. `None` if an item is empty or a quote is not
-/// closed.
+/// The items of a list. Blanks around an item are ignored. As in CSV, an item that contains a comma or has blanks of
+/// its own at its ends is put in double quotes, in which a quote is doubled. `None` if an item is empty or a quote is
+/// not closed.
 pub(super) fn items(list: &str) -> Option<Vec<String>> {
     let (mut items, mut rest) = (Vec::new(), Some(list));
     while let Some(list) = rest {

@@ -20,13 +20,13 @@ use super::telemetry::Taken;
 use super::{answer_memory, auth, compression, mode, normalization};
 use crate::traces;
 
-/// The most header fields of a request. actix-http limits them over HTTP/1.1 only; over HTTP/2, a field may be sent in a
-/// byte and takes a hundred.
+/// The maximum number of header fields of a request. actix-http limits them over HTTP/1.1 only. Over HTTP/2, a field
+/// may be sent as one byte, and occupies a hundred bytes of memory.
 const FIELDS: usize = 96;
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// Authorizes the request and passes it on, then compresses, records and logs the response.
+/// Authorises the request and passes it on, then compresses, records and logs the response.
 pub(super) async fn answer(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -52,11 +52,12 @@ pub(super) async fn answer(
     let response = compression::compress(response, may_be_compressed).await;
     let (mut response, memory) = answer_memory::hold(response);
     taken.answered(&mut response);
-    // Browsers must not guess that an answer is a page or a script.
+    // Browsers must not guess that a response is a page or a script.
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     let is_draining = response.request().app_data::<CancellationToken>().is_some_and(CancellationToken::is_cancelled);
-    // No other protocol is spoken here. Without a word from us, actix-http answers `Connection: upgrade` and then closes the
-    // connection, on which clients that offer HTTP/2 in this way (Java) have sent their next request by then.
+    // The service does not upgrade to other protocols. By default, actix-http answers with `Connection: upgrade` and
+    // then closes the connection. By then, clients that offer HTTP/2 in this way (Java) have sent their next request on
+    // it.
     if is_draining || offers_upgrade {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
@@ -66,8 +67,8 @@ pub(super) async fn answer(
     Ok(response.map_body(|_, body| Paced::new(body, flow.zip(in_progress), memory)))
 }
 
-/// Passes the request on. A query, report or page is abandoned when its client has closed the connection: its statement is
-/// cancelled. An event is written all the same.
+/// Passes the request on. A query, report or page is abandoned when its client has closed the connection: its statement
+/// is cancelled. An event is written nevertheless.
 async fn unless_abandoned<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,

@@ -1,4 +1,5 @@
-//! The HTTP API: routes, extractors, handlers and responses. It parses and answers; `store` and `domain` do the rest.
+//! The HTTP API: routes, extractors, handlers and responses. It parses requests and writes responses; `store` and
+//! `domain` do the rest.
 
 mod answer_memory;
 mod auth;
@@ -77,7 +78,7 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
     /// Maximum size of all request bodies together, in bytes.
     pub max_body_memory: usize,
-    /// Maximum size of all answers that wait for their clients, in bytes.
+    /// Maximum size of all large responses that wait for their clients, in bytes.
     pub max_answer_memory: usize,
     /// Whether HTTP/2 is offered on connections with TLS.
     pub http2: bool,
@@ -91,7 +92,7 @@ pub struct HttpSettings {
     pub max_connections: usize,
     /// Access control.
     pub access: AccessSettings,
-    /// The TLS certificate; none for plain HTTP.
+    /// The TLS certificate; `None` for plain HTTP.
     pub tls: Option<Arc<Tls>>,
 }
 

@@ -1,5 +1,4 @@
-//! Requests in other forms that mean the same: `HEAD` for `GET`, and a path with a slash at its end (docs/api.md §1,
-//! Routes).
+//! Requests in equivalent forms: `HEAD` for `GET`, and a path with a slash at its end (docs/api.md §1, Routes).
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::uri::PathAndQuery;
@@ -7,8 +6,8 @@ use actix_web::http::{Method, Uri};
 
 use super::path::without_prefix;
 
-/// Gives the request the form in which it is authorized and routed. The body of an answer to `HEAD` is left out where the
-/// answer is written to the connection.
+/// Gives the request the form in which it is authorised and routed. The body of a response to `HEAD` is omitted when
+/// the response is written to the connection.
 pub(super) fn normalize(request: &mut ServiceRequest) {
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
@@ -19,7 +18,7 @@ pub(super) fn normalize(request: &mut ServiceRequest) {
     }
 }
 
-/// The same address without the slash at the end of its path, if it has one that no route has.
+/// The same address without the slash at the end of its path; `None` if there is no such slash, or if a route has it.
 fn without_last_slash(uri: &Uri) -> Option<Uri> {
     let path = uri.path().strip_suffix('/').filter(|path| !path.is_empty())?;
     // The page with the description of the API consists of files below `/docs/`.

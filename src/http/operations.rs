@@ -1,5 +1,5 @@
-//! The table of operations: route, method, name and metrics of each. The request log, the metrics and 405 responses read
-//! it. [`role_for`] states the role that each one requires.
+//! The table of operations: route, method, name and metrics of each. The request log, the metrics and 405 responses use
+//! it. [`role_for`] states the role that each operation requires.
 
 use std::collections::HashMap;
 use std::sync::{OnceLock, RwLock};
@@ -42,7 +42,7 @@ pub(super) struct Operations {
 }
 
 impl Operations {
-    /// The operations of the OpenAPI document, and the pages, each a route and a name.
+    /// The operations of the OpenAPI document, and the pages, each given as a route and a name.
     pub(super) fn new<'a>(document: &OpenApi, pages: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let documented = document.paths.paths.iter().flat_map(|(route, item)| {
             let name = |operation: &DocumentedOperation| operation.operation_id.clone().unwrap_or_default();
@@ -73,7 +73,7 @@ impl Operations {
         methods
     }
 
-    /// The operation that a response belongs to; none where the request matched no route.
+    /// The operation that a response belongs to; `None` if the request matched no route.
     pub(super) fn of<B>(response: &ServiceResponse<B>) -> Option<&Operation> {
         if Problem::of(response).is_some_and(Problem::is_unrouted) {
             return None;
@@ -82,8 +82,8 @@ impl Operations {
         operations.routed(response.request()).or_else(|| operations.matching(response.request()))
     }
 
-    /// Rebuilds the template from the path parameters, which takes one lookup. actix-web itself would match the routes a
-    /// second time.
+    /// Rebuilds the template from the path parameters, which costs one lookup. actix-web itself would match the routes
+    /// a second time.
     fn routed(&self, request: &HttpRequest) -> Option<&Operation> {
         let mut route = String::with_capacity(64);
         let mut parameters = request.match_info().iter().peekable();
@@ -164,10 +164,11 @@ fn matches(template: &str, path: &str) -> bool {
     }
 }
 
-/// The role that a request requires; none for health checks. An unknown path requires the highest role, except for GET,
-/// and for changes under `/services` and `/customers`.
+/// The role that a request requires; `None` for health checks. An unknown path requires the highest role, except for
+/// GET, and for changes other than DELETE under `/services` and `/customers`.
 ///
-/// It is a rule on method and path, not a column of the table: requests are authorized before they are routed.
+/// This is a rule on method and path, not a column of the table, because requests are authorised before they are
+/// routed.
 pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {
     let mut segments = path.split('/').skip(1);
     let first = segments.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Answers that never change: they are compressed once, and as small as gzip makes them.
+//! Responses that never change. They are compressed only once, so the strongest compression is affordable.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +12,7 @@ use super::etag::{conditional, tag_of};
 use super::problem::Problem;
 use super::query::elsewhere;
 
-/// The body of such an answer.
+/// The body of a response that never changes.
 #[derive(Clone)]
 pub(super) struct Packed {
     plain: web::Bytes,
@@ -25,7 +25,7 @@ impl Packed {
         Self { plain: plain.into(), gzip: Arc::default() }
     }
 
-    /// The answer: compressed if the caller accepts that, or 304 if it has the answer already.
+    /// The response: compressed if the caller accepts that, or 304 if the caller has it already.
     pub(super) async fn answer(&self, request: &HttpRequest, kind: &str) -> Result<HttpResponse, Problem> {
         let mut answer = HttpResponse::Ok();
         answer.content_type(kind);

@@ -1,4 +1,4 @@
-//! Request paths with and without a prefix: that of version 8.5, and that of a proxy.
+//! Request paths with and without a prefix: the prefix of version 8.5 and the prefix of a proxy.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
@@ -20,7 +20,7 @@ pub(super) fn without_prefix(path: &str) -> &str {
     }
 }
 
-/// The prefix under which the caller sent the request: that of the proxies before the service, followed by [`PREFIX`] if
+/// The prefix under which the caller sent the request: the prefix of the proxies before the service, then [`PREFIX`] if
 /// the request used it. Links in the response repeat it.
 pub(super) fn prefix_of(request: &HttpRequest) -> String {
     let mut prefix = forwarded_prefix(request.headers());
@@ -30,7 +30,7 @@ pub(super) fn prefix_of(request: &HttpRequest) -> String {
     prefix
 }
 
-/// The path under which proxies make the service available, empty for none. Each adds its own part in front.
+/// The path under which proxies make the service available, or an empty text. Each proxy adds its own part in front.
 pub(super) fn forwarded_prefix(headers: &HeaderMap) -> String {
     let parts = headers.get_all(&FORWARDED_PREFIX).filter_map(|value| value.to_str().ok());
     let parts = parts.flat_map(|value| value.split(',')).map(|part| part.trim().trim_end_matches('/'));
@@ -38,8 +38,8 @@ pub(super) fn forwarded_prefix(headers: &HeaderMap) -> String {
     if is_prefix(&prefix) { prefix } else { String::new() }
 }
 
-/// Returns whether a text is a path that cannot be taken for anything else in an address or a page: `//host` would lead to
-/// another server.
+/// Returns whether a text is a path that is safe in an address or a page. `//host`, for example, would lead to another
+/// server.
 fn is_prefix(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
     let is_step = |part: &str| matches!(part, "." | "..");
@@ -50,8 +50,8 @@ fn is_prefix(text: &str) -> bool {
         && text.bytes().all(is_plain)
 }
 
-/// A page whose addresses of this service have the prefix. Text in pages is escaped, so that these attributes are always
-/// the page's own.
+/// Adds the prefix to the addresses of this service in a page. Text in pages is escaped, so that these attributes are
+/// always the page's own.
 pub(super) fn with_prefix(page: String, prefix: &str) -> String {
     if prefix.is_empty() {
         return page;

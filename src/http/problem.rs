@@ -88,9 +88,9 @@ codes! {
     IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for a different request";
     /// The body is too large.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
-    /// The body is not declared as JSON.
+    /// The declared content type or encoding is not accepted.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
-    /// The caller exceeds its rate limit.
+    /// The caller exceeds `RATE_LIMIT`, or too many of its passwords were wrong or new.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
     /// A fault in the service.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
@@ -276,8 +276,8 @@ impl Problem {
         self.code
     }
 
-    /// The first places of violations, without their values: JSON pointers, or `?` and the name of a query parameter. Each
-    /// is cut after `length` characters.
+    /// The first places of violations, without their values: JSON pointers, or `?` and the name of a query parameter.
+    /// Each is truncated to `length` characters.
     pub(super) fn places(&self, limit: usize, length: usize) -> Vec<String> {
         let places = self.errors.iter().take(limit).map(|error| match (&error.pointer, &error.parameter) {
             (Some(pointer), _) => pointer.clone(),
@@ -286,8 +286,8 @@ impl Problem {
         places.map(|place| place.chars().take(length).collect()).collect()
     }
 
-    /// The first pointers of violations for the log, which shows nothing that was sent: they end before the first name
-    /// that is not a field's.
+    /// The first pointers of violations, for the log. Since the log must not show what was sent, each pointer is cut
+    /// before the first name that is not a field's.
     pub(super) fn fields(&self, limit: usize) -> Option<String> {
         let is_shown = |part: &&str| is_field_name(part) || part.bytes().all(|byte| byte.is_ascii_digit());
         let shown = |pointer: &String| {

@@ -126,7 +126,7 @@ pub(super) fn examples(names: &[String]) -> impl Iterator<Item = (String, RefOr<
     })
 }
 
-/// A problem as the service answers it, with its violations where the code has any.
+/// A problem as the service sends it, with violations if the code has any.
 fn example(code: Code) -> Problem {
     let violations = |found: &[(&str, &str)]| {
         let mut violations = Violations::default();

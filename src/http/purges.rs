@@ -1,4 +1,4 @@
-//! Purges: services are deleted by the time of their start (docs/api.md §7).
+//! Purges: deletion of services by the time of their start (docs/api.md §7).
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::query::NoParameters;
 use crate::domain::purge::{Purge, PurgeServices, PurgeState};
 use crate::store::Store;
 
-/// The longest time that the caller waits for a purge. After it, the response says where to look for the purge.
+/// The longest time that the caller waits for a purge. After this time, the response says where to look for the purge.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Which services to delete.

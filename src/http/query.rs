@@ -150,7 +150,7 @@ impl Parameters {
         self.one(name)?.map(|text| parse(name, &text)).transpose()
     }
 
-    /// A text that a database can hold; none if absent or empty.
+    /// A text that a database can hold; `None` if absent or empty.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
         match self.one(name)?.filter(|text| !text.is_empty()) {
             Some(text) if text.contains('\0') => {
@@ -160,7 +160,7 @@ impl Parameters {
         }
     }
 
-    /// An integer of a range.
+    /// An integer within a range.
     pub(super) fn integer<T>(&mut self, name: &str, range: RangeInclusive<T>) -> Result<Option<T>, Problem>
     where
         T: FromStr + PartialOrd + std::fmt::Display,
@@ -172,7 +172,7 @@ impl Parameters {
         number.map(Some).ok_or_else(|| Problem::invalid_query(name, detail()))
     }
 
-    /// The items of a comma-separated or repeated parameter. An empty value has none.
+    /// The items of a comma-separated or repeated parameter. An empty value has no items.
     fn list(&mut self, name: &str) -> Result<Vec<String>, Problem> {
         let values = self.take(name);
         let lists: Option<Vec<_>> =
@@ -186,7 +186,7 @@ impl Parameters {
     /// A date and time.
     pub(super) fn timestamp(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.one(name)? else { return Ok(None) };
-        // In a query string `+` means a blank, and many clients leave that of an offset as it is.
+        // In a query string `+` means a blank, and many clients do not encode the `+` of an offset.
         let with_plus = || text.rsplit_once(' ').map(|(moment, offset)| format!("{moment}+{offset}"));
         let timestamp = Timestamp::parse(&text).or_else(|| Timestamp::parse(&with_plus()?));
         let lack = || if lacks_offset(&text) { ", whose offset is missing" } else { "" };
@@ -265,7 +265,7 @@ fn parse<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<T
     text.parse().map_err(|error| Problem::invalid_query(name, format!("{error}, found {:?}", shown(text))))
 }
 
-/// An operation without query parameters. It refuses any, since an ignored parameter would mislead the caller.
+/// The absence of query parameters. Any parameter is refused, since ignoring it would mislead the caller.
 pub(super) struct NoParameters;
 
 /// The query parameter `state_id`.
@@ -354,8 +354,8 @@ where
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json))
 }
 
-/// Writes the elements one by one, and converts each to its body only then, so that there is never more than one body
-/// in memory.
+/// Writes the elements one by one, and converts each to its body only when it is written, so that there is never more
+/// than one body in memory.
 fn array<T, B: From<T> + Serialize>(elements: Vec<T>) -> Vec<u8> {
     let mut json = vec![b'['];
     for (at, element) in elements.into_iter().enumerate() {
@@ -369,7 +369,7 @@ fn array<T, B: From<T> + Serialize>(elements: Vec<T>) -> Vec<u8> {
     json
 }
 
-/// Does work that may take long on another thread than those that serve connections.
+/// Does work that may take long, on a thread that serves no connections.
 pub(super) async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     web::block(work).await.map_err(|_| Problem::new(Code::Internal, "the answer could not be written"))
 }

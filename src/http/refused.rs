@@ -1,4 +1,4 @@
-//! The requests that this node has refused last, for those who look for the cause (docs/api.md §6).
+//! The latest requests that this node has refused, for those who look for the cause (docs/api.md §6).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -20,20 +20,19 @@ use crate::store::Store;
 /// The number of requests that are kept.
 const KEPT: usize = 1000;
 
-/// The most places of a request that are kept.
+/// The maximum number of places of a request that are kept.
 const PLACES: usize = 10;
 
-/// The most characters of a place that are kept.
+/// The maximum number of characters of a place that are kept.
 const LENGTH: usize = 100;
 
-/// The last refused requests of this node. They are kept in memory, and without anything from their bodies except the names
-/// of members.
+/// The latest refused requests of this node. They are kept in memory. Of their bodies, only names of members are kept.
 pub(super) struct Refused {
     started: Timestamp,
     requests: Mutex<VecDeque<RefusedRequest>>,
 }
 
-/// A request that would have changed something and was refused with a 4xx status, which its sender can correct.
+/// A refused request that would have changed something. Its status is 4xx, so its sender can correct it.
 #[derive(Debug, Clone)]
 pub(super) struct RefusedRequest {
     pub(super) at: Timestamp,
@@ -56,23 +55,23 @@ pub(super) struct Cause {
     /// The place without positions in arrays. `None` if the request as a whole was refused.
     pub(super) place: Option<String>,
     pub(super) requests: usize,
-    /// The last of them.
+    /// The latest of these requests.
     pub(super) latest: RefusedRequest,
 }
 
 impl Refused {
-    /// Starts without any.
+    /// Creates an empty list.
     pub(super) fn since(started: Timestamp) -> Self {
         Self { started, requests: Mutex::default() }
     }
 
-    /// The moment from which on refused requests are kept.
+    /// The time since which refused requests are kept.
     pub(super) const fn started(&self) -> Timestamp {
         self.started
     }
 
-    /// Keeps the request if it was refused. Requests of strangers are not kept, since a flood of them would displace the
-    /// others.
+    /// Keeps the request if it was refused. Requests of callers that were not admitted are not kept, since a flood of
+    /// them would displace the others.
     pub(super) fn note<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, request_id: &str) {
         let (Some(problem), Some(operation)) = (Problem::of(response), operation) else { return };
         let request = response.request();
@@ -131,7 +130,7 @@ pub(super) fn causes(requests: &[RefusedRequest]) -> Vec<Cause> {
     causes
 }
 
-/// `/extensions/Offer/*/price` of `/extensions/Offer/3/price`.
+/// Replaces positions with `*`: `/extensions/Offer/3/price` becomes `/extensions/Offer/*/price`.
 fn without_positions(place: &str) -> String {
     let is_position = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let parts: Vec<_> = place.split('/').map(|part| if is_position(part) { "*" } else { part }).collect();

@@ -1,4 +1,4 @@
-//! Handlers of reports: sums over a period, as JSON, or as CSV for spreadsheets.
+//! Handlers of reports: aggregates over a period, as JSON, or as CSV for spreadsheets.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;

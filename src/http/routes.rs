@@ -96,7 +96,7 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
 }
 
 /// Routes of the pages and of the API documentation page, with their names in the log. Pages are served at the root
-/// alone.
+/// only.
 pub(super) const PAGES: [(&str, &str); 14] = [
     ("/", "get_now_page"),
     ("/list", "get_list_page"),

@@ -131,10 +131,10 @@ pub(super) struct ServiceBody {
     /// Completed tasks, including those of states, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_tasks: Option<Vec<TaskBody>>,
-    /// The number of older states that are left out, if the service has more than an answer may.
+    /// Number of older states left out, if the service has more than a response may contain.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted_states: Option<u64>,
-    /// The number of older tasks that are left out, if the service has more than an answer may.
+    /// Number of older tasks left out, if the service has more than a response may contain.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted_tasks: Option<u64>,
 }

@@ -14,14 +14,15 @@ pub(super) struct Form {
     marked: bool,
 }
 
-/// The separators, as the parameter `separator` names them. Spreadsheets expect the semicolon where the comma stands for
-/// the decimal point.
+/// The separators, as the parameter `separator` names them. Spreadsheets expect the semicolon in languages with a
+/// decimal comma.
 const SEPARATORS: [(&str, u8); 3] = [("comma", b','), ("semicolon", b';'), ("tab", b'\t')];
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Form {
-    /// Takes the parameters `format` and `separator`. `None`: the report is asked for as JSON, which has no separator.
+    /// Reads the parameters `format` and `separator`. Returns `None` if the report is requested as JSON, which has no
+    /// separator.
     pub(super) fn take(parameters: &mut Parameters) -> Result<Option<Self>, Problem> {
         let (format, separator) = (parameters.one("format")?, parameters.one("separator")?);
         let marked = match format.as_deref() {
@@ -67,14 +68,14 @@ pub(super) trait Cells {
     fn cells(&self) -> Vec<String>;
 }
 
-/// Characters by which a spreadsheet recognizes a formula at the start of a cell.
+/// Characters by which a spreadsheet recognises a formula at the start of a cell.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// Characters after which a new cell starts if the spreadsheet takes another separator than the file has.
+/// Characters after which a new cell starts if the spreadsheet expects another separator than the file has.
 const ENDS_OF_CELLS: [char; 7] = [',', ';', '|', '"', '\t', '\r', '\n'];
 
-/// Text of a cell. Applications may send any text, and a spreadsheet must not take a part of it for a formula. An apostrophe
-/// prevents that.
+/// Text of a cell. Applications may send any text, and a spreadsheet must not interpret any part of it as a formula. An
+/// apostrophe prevents that.
 pub(super) fn text(value: Option<&String>) -> String {
     let Some(value) = value else { return String::new() };
     let mut text = String::with_capacity(value.len() + 1);
@@ -89,7 +90,7 @@ pub(super) fn text(value: Option<&String>) -> String {
     text
 }
 
-/// Whether a character shows nothing, so that a spreadsheet may pass over it: blanks, controls, and marks such as a byte
+/// Whether a character is invisible, so that a spreadsheet may skip it: blanks, controls, and marks such as a byte
 /// order mark.
 fn is_invisible(character: char) -> bool {
     let is_mark = matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

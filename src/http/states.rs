@@ -116,7 +116,7 @@ pub(super) struct StateBody {
     /// Completed tasks of the state, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_tasks: Option<Vec<TaskBody>>,
-    /// The number of older tasks that are left out, if the state has more than an answer may.
+    /// Number of older tasks left out, if the state has more than a response may contain.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted_tasks: Option<u64>,
 }

@@ -20,7 +20,7 @@ pub(super) struct Stream {
     flow: Rc<Flow>,
     settings: Settings,
     heads: Heads,
-    /// Bytes that were read and have to wait.
+    /// Bytes that were read and are not passed on yet.
     held_back: Vec<u8>,
     /// The permit of an HTTP/2 connection, of which there is a limited number; `None` for HTTP/1.1.
     _permit: Option<OwnedSemaphorePermit>,
@@ -32,15 +32,15 @@ pub(super) enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// The progress of writing the SETTINGS frame, the first of an HTTP/2 connection. A limit is added to it that
-/// actix-http cannot set.
+/// The progress of writing the SETTINGS frame, the first frame of an HTTP/2 connection. A limit that actix-http cannot
+/// set is added to it.
 enum Settings {
     /// Nothing was written yet.
     Expected,
     /// `frame` is being written instead of actix-http's own, which is `replaced` bytes long; `from` bytes have been
     /// written.
     Unsent { frame: Vec<u8>, from: usize, replaced: usize },
-    /// There are none, or they are sent.
+    /// There is no such frame, or it has been sent.
     Done,
 }
 
@@ -98,8 +98,8 @@ impl Stream {
         outcome
     }
 
-    /// Reads nothing while a request is being answered. If nothing has arrived, the socket wakes the task; otherwise the end of
-    /// the answer does.
+    /// Reads nothing while a request is being answered. If nothing has arrived, the socket wakes the task; otherwise
+    /// the end of the response does.
     fn poll_next_request(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let has_arrived = match &self.transport {
             Transport::Plain(socket) => !self.held_back.is_empty() || socket.poll_read_ready(context)?.is_ready(),
@@ -111,7 +111,7 @@ impl Stream {
         Poll::Pending
     }
 
-    /// Writes the settings with the limit of streams among them.
+    /// Writes the SETTINGS frame with the limit of streams added.
     fn write_settings(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if matches!(self.settings, Settings::Expected) {
             self.settings = with_limit_of_streams(bytes).map_or(Settings::Done, |(frame, replaced)| Settings::Unsent {
@@ -138,8 +138,8 @@ impl Stream {
     }
 }
 
-/// The SETTINGS frame (RFC 9113, section 6.5) at the start of `bytes` with the limit of concurrent streams added, and the
-/// length that it had without.
+/// The SETTINGS frame (RFC 9113, section 6.5) at the start of `bytes` with the limit of concurrent streams added, and
+/// its original length.
 fn with_limit_of_streams(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     const SETTINGS: u8 = 4;
     const MAX_CONCURRENT_STREAMS: [u8; 2] = [0, 3];

@@ -21,7 +21,7 @@ use super::status::Requests;
 use crate::store::Store;
 use crate::traces::{RequestSpan, TraceContext};
 
-/// The most pointers of a refusal in its line.
+/// The maximum number of pointers in the line of a refusal.
 const POINTERS: usize = 10;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,14 +33,15 @@ static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) struct Taken {
     start: Instant,
     id: String,
-    /// The method as it was sent: requests are routed in another form.
+    /// The method as it was sent, before normalisation.
     method: Method,
     in_use: Option<InUse>,
     span: Option<RequestSpan>,
 }
 
 impl Taken {
-    /// Starts with the head of the request. The request keeps the `X-Request-Id` that its caller sent, if that is valid.
+    /// Starts when the head of the request has arrived. The request keeps the `X-Request-Id` that its caller sent, if
+    /// that is valid.
     pub(super) fn of(request: &ServiceRequest) -> Self {
         let id = sent_id(request).unwrap_or_else(|| Uuid::now_v7().simple().to_string());
         let method = request.method().clone();
@@ -48,7 +49,7 @@ impl Taken {
         Self { start: Instant::now(), id, method, in_use, span: RequestSpan::start(&Headers(request.headers())) }
     }
 
-    /// The span of the request, for what is done for it.
+    /// The context of the request's span, for the work that is done for the request.
     pub(super) fn trace(&self) -> Option<TraceContext> {
         self.span.as_ref()?.context()
     }
@@ -90,8 +91,8 @@ fn sent_id(request: &ServiceRequest) -> Option<String> {
     valid.then(|| sent.to_owned())
 }
 
-/// The trace identifier in a `traceparent` header: version, trace (32 hexadecimal digits, not all 0), span and flags. Later
-/// versions may append more parts.
+/// The trace identifier in a `traceparent` header, which consists of version, trace (32 hexadecimal digits, not all 0),
+/// span and flags. Later versions may append more parts.
 fn trace_id(header: &str) -> Option<&str> {
     let mut parts = header.split('-');
     let mut next = |length: usize| {
@@ -168,8 +169,8 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, taken: &
     }
 }
 
-/// Counts a request that was refused as overload. A line for each would add to the load, so one line per second gives
-/// their number.
+/// Counts a request that was refused because of overload. A line for each would add to the load, so one line per second
+/// gives their number.
 fn log_overload() {
     static REFUSED: AtomicU64 = AtomicU64::new(0);
     if REFUSED.fetch_add(1, Ordering::Relaxed) == 0 {

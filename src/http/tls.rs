@@ -26,7 +26,7 @@ pub enum TlsError {
         /// The cause.
         source: pem::Error,
     },
-    /// A section of the certificate file has no begin or no end, or a certificate in it was cut off.
+    /// A section of the certificate file lacks its first or last line, or a certificate in the file was cut off.
     #[error("{} is incomplete: a certificate in it was cut off", path.display())]
     Incomplete {
         /// The file.
@@ -90,7 +90,7 @@ fn certified(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Resul
     CertifiedKey::from_der(chain, key, provider).map_err(TlsError::Unusable)
 }
 
-/// The certificates of a file. The parser passes over a section whose first line is cut off.
+/// The certificates of a file. The parser skips a section whose first line is cut off.
 fn chain_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |source| TlsError::File { path: path.to_owned(), source };
     let text = std::fs::read(path).map_err(|error| unreadable(pem::Error::Io(error)))?;
@@ -102,7 +102,7 @@ fn chain_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if chain.iter().all(|certificate| is_whole(certificate)) { Ok(chain) } else { Err(incomplete()) }
 }
 
-/// Whether each section of a PEM file begins and ends.
+/// Whether each section of a PEM file has its first and last line.
 fn has_whole_sections(text: &[u8]) -> bool {
     let mut bounds = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"--"));
     while let Some(begin) = bounds.next() {
@@ -114,7 +114,7 @@ fn has_whole_sections(text: &[u8]) -> bool {
     true
 }
 
-/// Whether a certificate is as long as its first bytes say: it is a sequence in DER, of a length that takes two bytes.
+/// Whether a certificate is as long as its first bytes say: it is a DER sequence whose length takes two bytes.
 fn is_whole(certificate: &[u8]) -> bool {
     let [0x30, 0x82, high, low, content @ ..] = certificate else { return false };
     content.len() == usize::from(u16::from_be_bytes([*high, *low]))

@@ -1,5 +1,4 @@
-//! The log: one line per event on standard output, as text or JSON; on standard error for a
-//! subcommand.
+//! The log: lines of text or JSON on standard output, or on standard error for a subcommand.
 //!
 //! Logging never blocks and never fails. A dedicated thread writes the lines. Lines that standard output does not
 //! accept in time are dropped and counted (`context_services_log_lines_dropped_total`).
@@ -26,7 +25,7 @@ use writer::Writer;
 
 pub use writer::describe;
 
-/// The longest wait, at the end of the process, for standard output to take the last lines.
+/// The longest wait for the output to accept the last lines at the end of the process.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The running log. Dropping it writes the remaining lines, for at most one second.
@@ -49,7 +48,8 @@ pub enum Output {
 }
 
 impl Output {
-    /// A separate file: `Stdout` has a lock, which a stalled write would hold, and a buffer that splits at lines.
+    /// Opens a file of its own. `Stdout` has a lock, which a stalled write would hold, and a buffer that splits at
+    /// lines.
     fn file(self) -> io::Result<File> {
         let descriptor = match self {
             Self::Stdout => stdout().as_fd().try_clone_to_owned(),
@@ -59,11 +59,12 @@ impl Output {
     }
 }
 
-/// Starts the log, for the whole process. From here on a panic is a line of the log, too.
+/// Starts the log, for the whole process. From then on, panics are logged, too.
 ///
 /// Fails if `LOG_LEVEL` does not parse, if the output cannot be used, or if a log has been started before.
 pub fn start(settings: &LogArgs, output: Output) -> Result<Log> {
-    // Malformed HTTP is the client's error, and the framework's start-up messages repeat our own.
+    // Hides messages about malformed HTTP, which is the client's error, and the framework's startup messages, which
+    // repeat our own.
     let level = format!("actix_server=warn,actix_http=off,sqlx::postgres::notice=warn,{}", settings.log_level);
     let filter = EnvFilter::try_new(level).context("LOG_LEVEL does not parse")?;
     let output = output.file().context("cannot open the output of the log")?;
@@ -85,7 +86,7 @@ fn has_colour(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
     is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
-/// An error with its causes, each once: the text of an error may repeat that of its cause.
+/// An error with its causes. A cause is omitted if the text before already contains it.
 pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let (mut text, mut error) = (error.to_string(), error);
     while let Some(cause) = error.source() {
@@ -99,8 +100,8 @@ pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Logs a panic, with a backtrace if `RUST_BACKTRACE` asks for one. Standard error is not used: like standard output, it may
-/// be full or stalled.
+/// Logs a panic, with a backtrace if `RUST_BACKTRACE` asks for one. Standard error is not used: like standard output,
+/// it may be full or stalled.
 fn log_panic(panic: &str) {
     let backtrace = Backtrace::capture();
     let captured = (backtrace.status() == BacktraceStatus::Captured).then_some(&backtrace);

@@ -1,8 +1,8 @@
-//! A writer that never blocks and never fails. Lines wait in a buffer of limited size, from which a thread writes them to
-//! the output. A line is dropped, and counted, if the buffer is full or if the output refuses it.
+//! A writer that never blocks and never fails. Lines wait in a buffer of limited size, from which a thread writes them
+//! to the output. A line is dropped, and counted, if the buffer is full or if the output refuses it.
 //!
 //! `tracing-appender` is not suitable: it does not count lines that the output refuses, limits its queue by lines
-//! rather than bytes, and prints to standard output at exit if that has stalled.
+//! rather than bytes, and at exit reports a stalled output by printing to standard output.
 
 use std::io::{self, Write};
 use std::mem;
@@ -23,7 +23,7 @@ const LIMIT: usize = 4 * 1024 * 1024;
 /// writing thread for nearly every line.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// As soon as this many bytes wait, they are written.
+/// The number of waiting bytes that are written without gathering more.
 const ENOUGH: usize = 256 * 1024;
 
 /// Registers the metric of dropped lines.
@@ -31,7 +31,7 @@ pub fn describe() {
     describe_counter!(DROPPED, "Log lines dropped because standard output did not accept them in time.");
 }
 
-/// The buffer between the threads that log and the one that writes.
+/// The buffer between the threads that log and the thread that writes.
 pub(super) struct Writer {
     state: Mutex<State>,
     /// Notified when there is something to write, when the writer is closed, and when the last line is written.
@@ -109,7 +109,8 @@ impl Writer {
         self.changed.notify_all();
     }
 
-    /// Waits for lines, gathers more for a moment, and takes them all. False once the writer is closed and empty.
+    /// Waits for lines, gathers more for a moment, and takes them all. Returns false once the writer is closed and
+    /// empty.
     fn take(&self, lines: &mut Vec<u8>) -> bool {
         lines.clear();
         let state = self.lock();
@@ -143,7 +144,7 @@ impl Write for &Writer {
     }
 }
 
-/// The output, and whether it ends within a line: after an error, the rest of the batch is given up.
+/// The output, and whether its last line is incomplete: after an error, the remaining lines are dropped.
 struct Output<W> {
     output: W,
     torn: bool,
@@ -177,7 +178,7 @@ mod tests {
 
     const PLENTY: Duration = Duration::from_secs(60);
 
-    /// Takes a write only when told how many bytes of it; refuses it when told 0.
+    /// Accepts a write only when told how many bytes to accept, and refuses it when told 0.
     struct Gate {
         allowed: Receiver<usize>,
         text: Arc<Mutex<String>>,
@@ -228,7 +229,7 @@ mod tests {
         for _ in 0..3 * LIMIT / line.len() {
             writer.push(&line);
         }
-        // One buffer waits, and another at most is being written.
+        // One buffer waits, and at most one more is being written.
         let lines = (LIMIT / line.len()) as u64;
         let dropped = writer.dropped.load(Ordering::Relaxed);
         assert!((lines..=2 * lines).contains(&dropped), "{dropped} of {}", 3 * lines);

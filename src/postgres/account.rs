@@ -25,8 +25,8 @@ pub(super) enum Account {
 }
 
 impl Account {
-    /// This process's account, unless it is root. For root: the owner of the server's directory `home` if that exists,
-    /// or else `postgres` or `nobody`.
+    /// This process's account, unless it is root. For root: the owner of the server's directory `home` if it exists,
+    /// otherwise `postgres` or `nobody`.
     pub(super) fn of_owner(home: &Path) -> Result<Self, EmbeddedError> {
         if !geteuid().is_root() {
             return Ok(Self::Own);
@@ -67,14 +67,15 @@ impl Account {
         self.run("test", &mut command).is_ok()
     }
 
-    /// Whether a directory that this account can see, such as the working directory of its process, is `directory`.
+    /// Whether `seen` is `directory`. It may be a path that only this account can resolve, such as the working
+    /// directory of its process.
     pub(super) fn is_same(self, seen: &Path, directory: &Path) -> bool {
         let mut command = Command::new("test");
         command.arg(seen).arg("-ef").arg(directory).current_dir("/");
         self.run("test", &mut command).is_ok()
     }
 
-    /// Runs a program as the account and waits for its end. Fails with its output if it does.
+    /// Runs a program as the account and waits for its end. If the program fails, the error contains its output.
     pub(super) fn run(self, program: &'static str, command: &mut Command) -> Result<(), EmbeddedError> {
         let ran = self.prepare(command).output();
         let output = ran.map_err(|error| EmbeddedError::Program { program, output: error.to_string() })?;
@@ -85,8 +86,8 @@ impl Account {
         Err(EmbeddedError::Program { program, output: one_line(&String::from_utf8_lossy(&said)) })
     }
 
-    /// Has a command run as the account, in a process group of its own: a signal to the group of this process, such as
-    /// Ctrl-C, is for this process to handle.
+    /// Makes a command run as the account, in a process group of its own, so that a signal to this process's group,
+    /// such as that of Ctrl-C, does not reach the command.
     pub(super) fn prepare(self, command: &mut Command) -> &mut Command {
         if let Self::Other { uid, gid } = self {
             command.uid(uid).gid(gid);

@@ -13,8 +13,8 @@ const VERSIONS: &str = "/usr/lib/postgresql";
 pub(super) struct Binaries(Option<PathBuf>);
 
 impl Binaries {
-    /// Finds the programs: in the directory `setting` if given, or else on `PATH`, or else of the newest installed version.
-    /// Existing data need programs of their own major version. Those of Debian then come before `PATH`.
+    /// Finds the programs: in the directory `setting` if given, otherwise on `PATH`, otherwise Debian's of the newest
+    /// installed version. Existing data need programs of their own major version; Debian's then come before `PATH`.
     pub(super) fn find(setting: Option<&Path>, data: Option<&DataVersion>) -> Result<Self, EmbeddedError> {
         let candidates = match (setting, data) {
             // Absolute, because the programs run with other working directories.
@@ -47,7 +47,7 @@ impl Binaries {
         self.0.as_ref().map_or_else(|| PathBuf::from(program), |directory| directory.join(program))
     }
 
-    /// The major version of the programs; none if one of them is missing or does not run.
+    /// The major version of the programs, or `None` if one of them is missing or does not run.
     fn version(&self) -> Option<String> {
         let says = |program| {
             let output = self.command(program).arg("--version").output().ok()?;
@@ -59,7 +59,7 @@ impl Binaries {
     }
 }
 
-/// The major version in what `postgres --version` prints: `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+/// The major version in the output of `postgres --version`: `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 fn major_version(said: &str) -> Option<String> {
     let (_, version) = said.split_once(") ")?;
     let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
@@ -71,7 +71,7 @@ fn major_version(said: &str) -> Option<String> {
     }
 }
 
-/// All versions that are installed as Debian does it, newest first.
+/// All versions in Debian's directory, newest first.
 fn installed_versions() -> Vec<String> {
     let entries = std::fs::read_dir(VERSIONS).into_iter().flatten().flatten();
     let version = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();

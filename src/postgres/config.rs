@@ -8,9 +8,9 @@ use std::path::Path;
 use super::account::Account;
 use super::{EmbeddedError, file_error, memory};
 
-/// The settings where they differ from PostgreSQL's defaults. Durability stays on, as by default. Autovacuum runs often,
-/// because queries keep the plans of a small table until it has seen the table grow. A client that connects and then says
-/// nothing would hold up a stop for as long as `authentication_timeout`.
+/// The settings that differ from PostgreSQL's defaults. Durability stays on, as by default. Autovacuum runs often,
+/// because queries keep their plans for a small table until autovacuum has seen the table grow. A client that connects
+/// and then sends nothing would delay a stop by `authentication_timeout`.
 const SETTINGS: &str = "\
 # Overwritten by context-services at every start. To change a setting, add it to postgresql.conf below the include of
 # this file.
@@ -48,14 +48,15 @@ pub(super) fn write(
     replace(&data.join("context-services.conf"), &text, account)
 }
 
-/// A list of one directory, as a string of the configuration. Without the inner quotes a comma would separate two.
+/// A list of one directory, as a string of the configuration. Without the inner quotes a comma would separate two
+/// directories.
 fn directory_list(directory: &str) -> String {
     let item = format!("\"{}\"", directory.replace('"', "\"\""));
     format!("'{}'", item.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// Replaces a file of the account, as a whole: a process that is killed leaves the old one or the new one. The directory
-/// belongs to another account than this process, so nothing that is there already is opened or followed.
+/// Replaces a file of the account as a whole: a process that is killed leaves either the old file or the new one. The
+/// directory may belong to another account, so no existing file is opened and no link is followed.
 fn replace(path: &Path, text: &str, account: Account) -> Result<(), EmbeddedError> {
     let new = path.with_extension("new");
     let write = || {

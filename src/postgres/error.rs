@@ -1,4 +1,4 @@
-//! Why the embedded server does not run.
+//! Errors of the embedded server.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,9 +34,10 @@ pub enum EmbeddedError {
         /// The version of the programs.
         found: String,
     },
-    /// There is something else in the place of the data.
+    /// The directory of the data contains something else.
     #[error(
-        "{} is not empty, and is not a PostgreSQL data directory: restore it, or move it away to begin with an empty database",
+        "{} is not empty, and is not a PostgreSQL data directory: restore it, or move it away to begin with an empty \
+         database",
         .0.display()
     )]
     NotData(PathBuf),
@@ -70,10 +71,10 @@ pub enum EmbeddedError {
         /// Its log.
         log: PathBuf,
     },
-    /// The server does not end.
+    /// The server does not stop.
     #[error("PostgreSQL, process {0}, does not stop")]
     DoesNotStop(u32),
-    /// The server is being stopped, and is not started any more.
+    /// The server is being stopped, and cannot be started again.
     #[error("PostgreSQL is being stopped")]
     Stopping,
     /// An operation on a file or directory failed.

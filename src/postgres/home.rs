@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use super::account::Account;
 use super::{DataVersion, EmbeddedError, PORT, file_error};
 
-/// The length that the path of a Unix socket must stay below on Linux, in bytes.
+/// The length in bytes that the path of a Unix socket must stay below on Linux.
 const SOCKET_PATH_LIMIT: usize = 108;
 
 /// The directory for data if PostgreSQL's account cannot enter the configured one.
 const ELSEWHERE: &str = "/var/lib/context-services";
 
-/// The beginning of the names under which data are created. Data under such a name are incomplete, and no server uses
+/// The prefix of the names under which data are created. Data under such a name are incomplete, and no server uses
 /// them.
 const NEW_DATA: &str = "data.new";
 
@@ -36,7 +36,7 @@ impl Home {
         absolute(&self.0).map(Self)
     }
 
-    /// Creates what is missing.
+    /// Creates the directories that are missing.
     pub(super) fn prepare(data_dir: &Path, account: Account) -> Result<Self, EmbeddedError> {
         let place = data_dir.join("postgres");
         if !place.exists() && !account.can_enter(data_dir) {
@@ -55,7 +55,7 @@ impl Home {
         make_dir(&place, 0o700)?;
         account.own(&place)?;
         let home = Self(absolute(&place)?);
-        // PostgreSQL's own files have the path in a line of its own, and its configuration is text.
+        // PostgreSQL's lock file has the path as a line, and its configuration is UTF-8 text.
         if home.0.to_str().is_none_or(|path| path.contains(['\n', '\r'])) {
             return Err(EmbeddedError::UnusableName(home.0));
         }
@@ -90,7 +90,7 @@ impl Home {
         self.data().join("postmaster.pid")
     }
 
-    /// The major version of the data; none if there are none yet. Fails if there is something else in their place.
+    /// The major version of the data, or `None` if there are none yet. Fails if something else is in their place.
     pub(super) fn data_version(&self) -> Result<Option<DataVersion>, EmbeddedError> {
         let data = self.data();
         match fs::read_to_string(data.join("PG_VERSION")) {
@@ -110,8 +110,8 @@ impl Home {
         self.0.join(format!("{NEW_DATA}-{}", uuid::Uuid::new_v4().simple()))
     }
 
-    /// Removes data that were not created to the end. A killed process may have left an `initdb` behind that is still
-    /// writing; what it writes is removed by a later start.
+    /// Removes incomplete data. A killed process may have left an `initdb` behind that is still writing; a later start
+    /// removes the data that it writes.
     pub(super) fn remove_incomplete(&self) {
         let is_new = |name: &str| {
             name == NEW_DATA
@@ -128,7 +128,7 @@ impl Home {
     /// Puts complete data in their place.
     pub(super) fn adopt(&self, new: &Path) -> Result<(), EmbeddedError> {
         fs::rename(new, self.data()).map_err(|source| file_error("rename", new, source))?;
-        // What is acknowledged later is in these files: they must not lose their name.
+        // Acknowledged events will be in this directory, so its new name must be durable.
         let synced = File::open(&self.0).and_then(|directory| directory.sync_all());
         synced.map_err(|source| file_error("write", &self.0, source))
     }
@@ -138,8 +138,8 @@ impl Home {
         fs::metadata(self.log()).map_or(0, |metadata| metadata.len())
     }
 
-    /// The last line that the server has logged since its log had this length: the last that says why it ended, if there
-    /// is one.
+    /// The last line that the server has logged since its log had this length. Lines that say why the server ended are
+    /// preferred.
     pub(super) fn last_words(&self, since: u64) -> Option<String> {
         let mut log = File::open(self.log()).ok()?;
         let end = log.metadata().ok()?.len();
@@ -149,7 +149,7 @@ impl Home {
         let text = String::from_utf8_lossy(&text);
         let severe = |line: &&str| line.contains("FATAL:") || line.contains("PANIC:");
         let line = text.lines().rfind(severe).or_else(|| text.lines().rfind(|line| !line.is_empty()))?;
-        // Without the time and the number of the process.
+        // Omits the time and the process ID.
         let start = line.find("FATAL:").or_else(|| line.find("PANIC:")).or_else(|| line.find("LOG:")).unwrap_or(0);
         Some(line[start..].split_whitespace().collect::<Vec<_>>().join(" "))
     }

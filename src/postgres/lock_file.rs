@@ -1,7 +1,8 @@
-//! `postmaster.pid` and the lock file of the socket, by which PostgreSQL keeps two servers apart. Their first line is
-//! the number of the server's process. The eighth line of `postmaster.pid` says whether the server is ready.
+//! `postmaster.pid` and the lock file of the socket, by which PostgreSQL prevents two servers from using the same data
+//! or socket. Their first line is the server's process ID. The eighth line of `postmaster.pid` says whether the server
+//! is ready.
 //!
-//! A server that was killed leaves both behind, and its number may belong to any other process later.
+//! A server that was killed leaves both behind, and its process ID may later belong to any other process.
 
 use std::fs;
 use std::path::Path;
@@ -13,13 +14,13 @@ use super::{EmbeddedError, file_error};
 /// The contents of a lock file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LockFile {
-    /// It does not exist, or cannot be read.
+    /// The file does not exist, or cannot be read.
     Absent,
-    /// It names no process: it was being written when the machine stopped, for example.
+    /// The file names no process, for example because it was being written when the machine stopped.
     Garbled,
-    /// It names this process.
+    /// The file names this process.
     Of {
-        /// The number of the process.
+        /// The process ID.
         pid: u32,
         /// Whether the server accepts connections.
         ready: bool,
@@ -32,7 +33,7 @@ impl LockFile {
     }
 
     fn parse(text: &str) -> Self {
-        // PostgreSQL writes the number of a single-user server as a negative one.
+        // PostgreSQL writes the process ID of a single-user server as a negative number.
         let first = text.lines().next().unwrap_or_default().trim().trim_start_matches('-');
         let ready = text.lines().nth(7).is_some_and(|status| status.trim() == "ready");
         match first.parse() {
@@ -41,13 +42,13 @@ impl LockFile {
         }
     }
 
-    /// The process that it names.
+    /// The ID of the process that the file names.
     pub(super) fn pid(self) -> Option<u32> {
         if let Self::Of { pid, .. } = self { Some(pid) } else { None }
     }
 }
 
-/// Removes a lock file that names no process. PostgreSQL would not start until somebody has removed it.
+/// Removes a lock file that names no process. PostgreSQL does not start while there is one.
 pub(super) fn remove_garbled(path: &Path) -> Result<(), EmbeddedError> {
     if LockFile::read(path) != LockFile::Garbled {
         return Ok(());
@@ -56,7 +57,7 @@ pub(super) fn remove_garbled(path: &Path) -> Result<(), EmbeddedError> {
     fs::remove_file(path).map_err(|source| file_error("remove", path, source))
 }
 
-/// Whether a process runs. One that has ended, and that its parent has not noticed yet, does not.
+/// Whether a process is running. A zombie, whose end its parent has not noticed yet, is not.
 pub(super) fn is_alive(pid: u32) -> bool {
     let state = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()?.stat().ok()).map(|stat| stat.state);
     state.is_some_and(|state| !matches!(state, 'Z' | 'X'))

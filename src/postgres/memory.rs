@@ -4,11 +4,11 @@ use std::fs;
 
 use procfs::{Current, Meminfo};
 
-/// The memory limit of the control group, that is of the container.
+/// The memory limit of the control group, that is, of the container.
 const LIMIT: &str = "/sys/fs/cgroup/memory.max";
 
-/// `shared_buffers` in megabytes: a quarter of the memory of the machine or container, as PostgreSQL's manual recommends.
-/// The memory is used only as data fill it.
+/// `shared_buffers` in megabytes: a quarter of the memory of the machine or container, as PostgreSQL's manual
+/// recommends. The memory is used only as data fill it.
 pub(super) fn shared_buffers_mb() -> u64 {
     let machine = Meminfo::current().map_or(0, |memory| memory.mem_total);
     quarter_mb(machine, &fs::read_to_string(LIMIT).unwrap_or_default())

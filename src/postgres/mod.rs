@@ -1,5 +1,5 @@
-//! The embedded PostgreSQL: an installed server that runs on its own data directory and is reachable only through a Unix
-//! socket in a private directory.
+//! The embedded PostgreSQL: an installed server that runs on its own data directory and is reachable only through a
+//! Unix socket in a private directory.
 
 mod account;
 mod binaries;
@@ -89,7 +89,8 @@ impl EmbeddedPostgres {
         Ok(Home::of(&settings.data_dir).data_version()?.is_some())
     }
 
-    /// Fails if there are no programs of PostgreSQL for what is, or will be, in the data directory.
+    /// Fails unless PostgreSQL programs are found that suit the data directory. If it has no data yet, any version
+    /// does.
     pub fn check_programs(settings: &EmbeddedSettings) -> Result<(), EmbeddedError> {
         let data = Home::of(&settings.data_dir).data_version()?;
         Binaries::find(settings.bin_dir.as_deref(), data.as_ref()).map(drop)
@@ -110,8 +111,8 @@ impl EmbeddedPostgres {
         self.server.home.socket_dir()
     }
 
-    /// Starts the server on existing data after it has ended, unless it is being stopped. Returns when it accepts
-    /// connections.
+    /// Starts the server on existing data after it has ended, unless it is being stopped. Returns once the server
+    /// accepts connections.
     pub async fn start_again(&self) -> Result<(), EmbeddedError> {
         self.server.start().await
     }
@@ -121,8 +122,8 @@ impl EmbeddedPostgres {
         self.server.is_alive()
     }
 
-    /// Cancels running statements, stops the server, and waits until it has stopped, two minutes at most. Does nothing if
-    /// the server has ended. It is not started again.
+    /// Cancels running statements, stops the server, and waits until it has stopped, 130 seconds at most. Does nothing
+    /// if the server has ended. From then on, the server cannot be started again.
     pub async fn stop(&self) -> Result<(), EmbeddedError> {
         self.server.stop().await
     }

@@ -1,5 +1,5 @@
-//! The server's process. It is a child of this one, so its end is noticed at once, and its number belongs to no other
-//! process before that. Only what an earlier process has left behind is known by its lock file.
+//! The server's process. It is a child of this one, so its end is noticed at once, and until then its process ID
+//! belongs to no other process. Only a server that an earlier process left behind is found by its lock file or socket.
 
 use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,10 +15,10 @@ use super::home::Home;
 use super::lock_file::{self, LockFile};
 use super::{EmbeddedError, file_error};
 
-/// The time between two looks at a process that is starting or stopping.
+/// The time between two checks of a process that is starting or stopping.
 const POLL: Duration = Duration::from_millis(10);
 
-/// The time after which a start that is not complete is logged, and the time between two such lines.
+/// The time after which an incomplete start is logged, and the time between two such lines.
 const REPORT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 
 /// The longest time for a stop with a checkpoint, and for one without.
@@ -36,12 +36,12 @@ pub(super) struct Server {
 #[derive(Debug, Default)]
 struct ServerProcess {
     child: Option<Child>,
-    /// The server is not started any more.
+    /// The server must not be started any more.
     stopping: bool,
 }
 
 impl ServerProcess {
-    /// The number of the process, unless it has ended.
+    /// The process ID, unless the process has ended.
     fn alive(&mut self) -> Option<u32> {
         let child = self.child.as_mut()?;
         matches!(child.try_wait(), Ok(None)).then(|| child.id())
@@ -64,7 +64,7 @@ impl Server {
     }
 
     /// Starts the server on existing data, and waits until it accepts connections. First stops a server that a killed
-    /// process left running. A start takes as long as the recovery after a crash.
+    /// process left running. After a crash, the start takes as long as the recovery.
     pub(super) async fn start(&self) -> Result<(), EmbeddedError> {
         self.stop_left_behind().await?;
         lock_file::remove_garbled(&self.home.pid_file())?;
@@ -93,8 +93,8 @@ impl Server {
         let mut command = Command::new("sh");
         command.args(["-c", r#"umask 077; exec "$0" -D data >>server.log 2>&1"#]).arg(self.binaries.path("postgres"));
         self.account.prepare(&mut command).current_dir(self.home.path());
-        // PostgreSQL refuses to start while the process of an old lock file exists. It is no server of this directory,
-        // and this is how `pg_ctl`, too, tells PostgreSQL to take no notice of a process.
+        // PostgreSQL refuses to start if the process that an old lock file names exists. That process is no server of
+        // this directory. PostgreSQL ignores the process that this variable names; `pg_ctl` sets it, too.
         let stale = LockFile::read(&self.home.pid_file()).pid().or(LockFile::read(&self.home.socket_lock()).pid());
         command.envs(stale.map(|pid| ("PG_GRANDPARENT_PID", pid.to_string())));
         let mut process = self.process();
@@ -107,12 +107,13 @@ impl Server {
         Ok(())
     }
 
-    /// Keeps the server from being started any more.
+    /// Prevents further starts of the server.
     pub(super) fn forbid_start(&self) {
         self.process().stopping = true;
     }
 
-    /// Cancels running statements, stops the server, and waits until it has stopped. It is not started any more.
+    /// Cancels running statements, stops the server, and waits until it has stopped. From then on, the server cannot be
+    /// started again.
     pub(super) async fn stop(&self) -> Result<(), EmbeddedError> {
         self.forbid_start();
         let alive = self.process().alive();
@@ -135,10 +136,10 @@ impl Server {
         if stopped { Ok(()) } else { Err(EmbeddedError::DoesNotStop(pid)) }
     }
 
-    /// The process of a server on this directory that is not a child of this process. The number in a lock file may belong
-    /// to any process by now. It is the server's if that process works in the data directory, as every process of
-    /// PostgreSQL does. Times of the start are not compared, since clocks are set. Without a usable file, the kernel says
-    /// which process listens on the socket.
+    /// The process of a server on this directory that is not a child of this process. The process ID in a lock file may
+    /// belong to any process by now. It is the server's if that process works in the data directory, as every process
+    /// of PostgreSQL does. Start times are not compared, since a clock may have been set. Without a usable file, the
+    /// kernel says which process listens on the socket.
     async fn left_behind(&self) -> Result<Option<u32>, EmbeddedError> {
         let written = LockFile::read(&self.home.pid_file()).pid();
         if let Some(pid) = written.filter(|pid| self.works_here(*pid)) {
@@ -146,7 +147,7 @@ impl Server {
         }
         let Ok(socket) = UnixStream::connect(self.home.socket()).await else { return Ok(None) };
         match socket.peer_cred().ok().and_then(|peer| peer.pid()).and_then(|pid| u32::try_from(pid).ok()) {
-            // It runs in another container.
+            // The server runs in another container.
             None | Some(0) => Err(EmbeddedError::InUse(self.home.path().to_owned())),
             pid => Ok(pid),
         }
@@ -161,11 +162,11 @@ impl Server {
     fn signal(&self, name: &str, pid: u32) -> Result<(), EmbeddedError> {
         let mut command = self.binaries.command("pg_ctl");
         let sent = self.account.run("pg_ctl", command.args(["kill", name, &pid.to_string()]).current_dir("/"));
-        // It may have ended meanwhile.
+        // The process may have ended meanwhile.
         if self.process().alive() == Some(pid) || lock_file::is_alive(pid) { sent } else { Ok(()) }
     }
 
-    /// Creates data, in a directory of their own that is then renamed: they are either complete or absent.
+    /// Creates data in a separate directory, which is then renamed, so that data are either complete or absent.
     pub(super) async fn initialize(&self) -> Result<(), EmbeddedError> {
         self.home.remove_incomplete();
         if self.home.data_version()?.is_some() {
@@ -178,7 +179,7 @@ impl Server {
         command.arg("-D").args(new.file_name()).current_dir(self.home.path());
         let account = self.account;
         let ran = tokio::task::spawn_blocking(move || account.run("initdb", &mut command)).await;
-        // It fails only if it panics.
+        // The task fails only if it panics.
         ran.map_err(|error| file_error("create", &new, error.into()))??;
         self.home.adopt(&new)
     }

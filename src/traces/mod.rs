@@ -1,8 +1,8 @@
-//! Traces for OpenTelemetry, over OTLP: a span for each request, and one for each batch that the writer commits. Off unless
-//! the settings name a collector.
+//! Traces for OpenTelemetry, over OTLP: a span for each request, and one for each batch that the writer commits. Off
+//! unless the settings name a collector.
 //!
-//! Nothing here waits for the collector: spans are sent by a thread of their own, and dropped and counted if it falls
-//! behind.
+//! No request waits for the collector: a separate thread sends the spans. If it falls behind, spans are dropped and
+//! counted.
 
 mod processor;
 mod settings;
@@ -29,24 +29,24 @@ use processor::Bounded;
 /// The tracer, once traces are on.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
-/// The longest wait, at the end of the process, for the collector to take the last spans.
+/// The longest wait for the collector to accept the last spans at the end of the process.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest time for a request to the collector.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// More than the commands of a batch.
+/// The maximum number of links per span: far more than the default of `WRITE_BATCH`.
 const MAX_LINKS: u32 = 65_536;
 
 /// The running traces.
 #[must_use = "the last spans are lost unless the traces are closed"]
 pub struct Traces(SdkTracerProvider);
 
-/// Starts traces if the settings name a collector. The collector need not be there.
+/// Starts traces if the settings name a collector. The collector need not be running.
 pub async fn start(settings: &TraceArgs) -> Result<Option<Traces>> {
     let Some(endpoint) = &settings.otel_exporter_otlp_endpoint else { return Ok(None) };
     let (endpoint, headers) = (endpoint.clone(), settings.headers());
-    // Its client is a blocking one, which must not be made on a thread of the runtime.
+    // The exporter creates a blocking HTTP client, which must not be done on a thread of the runtime.
     let exporter = tokio::task::spawn_blocking(move || exporter(&endpoint, headers)).await?;
     let provider = SdkTracerProvider::builder()
         .with_sampler(settings.sampler())
@@ -70,7 +70,7 @@ fn exporter(endpoint: &str, headers: HashMap<String, String>) -> Result<SpanExpo
 }
 
 impl Traces {
-    /// Sends the spans that wait, for at most two seconds.
+    /// Sends the waiting spans, for at most two seconds.
     pub async fn close(self) {
         let closed = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
         if let Ok(Err(error)) = closed {

@@ -1,6 +1,7 @@
-//! The way of finished spans to the collector: a queue of limited size, which a thread sends in batches.
+//! The path of finished spans to the collector: a queue of limited size, from which a thread sends them in batches.
 //!
-//! The queue is that of the SDK, which does not tell how many spans it drops.
+//! The SDK's queue does not report how many spans it drops, so [`Bounded`] limits and counts the spans before they
+//! enter it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,16 +16,16 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, Spa
 
 const DROPPED: &str = "context_services_spans_dropped_total";
 
-/// The most spans that wait or are being sent.
+/// The maximum number of spans that wait or are being sent.
 const LIMIT: usize = 16_384;
 
-/// The most spans in a request to the collector.
+/// The maximum number of spans in a request to the collector.
 const AT_ONCE: usize = 1024;
 
 /// Registers the metric of dropped spans.
 pub fn describe() {
     describe_counter!(DROPPED, "Spans dropped because the collector did not take them in time, or refused them.");
-    // It should stay at 0. That can only be seen if it is present from the start.
+    // The metric should stay at 0, which can be seen only if it exists from the start.
     count_dropped(0);
 }
 
@@ -79,7 +80,7 @@ impl SpanProcessor for Bounded {
     }
 }
 
-/// Counts the spans that leave the queue, and those that are lost on the way.
+/// Counts the spans that leave the queue, and those that could not be sent.
 #[derive(Debug)]
 struct Counted {
     exporter: OtlpExporter,

@@ -9,7 +9,7 @@ use opentelemetry_sdk::trace::Sampler as SdkSampler;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Traces")]
 pub struct TraceArgs {
-    /// Base URL of an OpenTelemetry collector that takes traces over OTLP with HTTP (`http/protobuf`), such as
+    /// Base URL of an OpenTelemetry collector that accepts traces over OTLP with HTTP (`http/protobuf`), such as
     /// `http://localhost:4318` [default: no traces]
     #[arg(long, env, value_parser = endpoint)]
     pub otel_exporter_otlp_endpoint: Option<String>,
@@ -19,8 +19,8 @@ pub struct TraceArgs {
     /// The name of this service in traces
     #[arg(long, env, default_value = "context-services")]
     pub otel_service_name: String,
-    /// Which requests are traced. With `parentbased_…`, a request with a `traceparent` is traced if its caller is, and others as
-    /// the rest of the name says
+    /// Requests to trace. With `parentbased_…`, a request with a `traceparent` is traced if the caller traces it, and
+    /// other requests as the rest of the name says
     #[arg(long, env, value_enum, default_value_t = Sampler::ParentBasedAlwaysOn)]
     pub otel_traces_sampler: Sampler,
     /// The share of requests that are traced, with a sampler `…traceidratio`: 0 to 1
@@ -28,7 +28,7 @@ pub struct TraceArgs {
     pub otel_traces_sampler_arg: f64,
 }
 
-/// Which requests are traced.
+/// The requests that are traced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum Sampler {
@@ -63,7 +63,7 @@ impl TraceArgs {
         }
     }
 
-    /// Names with their values, in which `%2C` and the like stand for what separates them.
+    /// The headers, by name. Names and values may be percent-encoded.
     pub(super) fn headers(&self) -> HashMap<String, String> {
         let pairs = self.otel_exporter_otlp_headers.iter().flat_map(|list| list.split(','));
         let decoded = |text: &str| percent_encoding::percent_decode_str(text.trim()).decode_utf8_lossy().into_owned();
@@ -74,7 +74,7 @@ impl TraceArgs {
 fn endpoint(text: &str) -> Result<String, String> {
     let valid = text.strip_prefix("http://").is_some_and(|rest| !rest.is_empty());
     let expected =
-        "expected http://HOST:PORT; for a collector with TLS, run one beside the service that forwards to it";
+        "expected http://HOST:PORT; to reach a collector over TLS, run a local collector that forwards to it";
     if valid { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
 }
 

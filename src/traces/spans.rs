@@ -1,5 +1,5 @@
-//! The spans: of a request, and of a batch that several requests share. Attributes are those of OpenTelemetry's semantic
-//! conventions.
+//! The spans of requests, and of batches, each of which several requests share. Attributes follow OpenTelemetry's
+//! semantic conventions.
 
 use std::future::Future;
 
@@ -13,14 +13,14 @@ use tokio_util::either::Either;
 
 use super::TRACER;
 
-/// A sampled span of which others may be a part.
+/// The context of a sampled span, which may be the parent of others.
 pub type TraceContext = SpanContext;
 
 tokio::task_local! {
     static CURRENT: TraceContext;
 }
 
-/// Runs a future as a part of a span. Without one this costs nothing: the future is not copied into another.
+/// Runs a future within a span. Without a span this costs nothing: the future is not copied into another.
 pub fn within<F: Future>(span: Option<TraceContext>, future: F) -> Either<TaskLocalFuture<TraceContext, F>, F> {
     match span {
         Some(span) => Either::Left(CURRENT.scope(span, future)),
@@ -28,7 +28,7 @@ pub fn within<F: Future>(span: Option<TraceContext>, future: F) -> Either<TaskLo
     }
 }
 
-/// The span that the current task is a part of, if traces are on and it is sampled.
+/// The span within which the current task runs, if traces are on and the span is sampled.
 pub fn current() -> Option<Box<TraceContext>> {
     TRACER.get()?;
     CURRENT.try_with(|span| Box::new(span.clone())).ok()
@@ -38,7 +38,7 @@ pub fn current() -> Option<Box<TraceContext>> {
 pub struct RequestSpan(Span);
 
 impl RequestSpan {
-    /// Starts with the head of the request, as a part of the span that `traceparent` names. `None` if traces are off.
+    /// Starts the span as a child of the span that `traceparent` names. `None` if traces are off.
     pub fn start(headers: &impl Extractor) -> Option<Self> {
         let tracer = TRACER.get()?;
         let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), headers);
@@ -52,12 +52,12 @@ impl RequestSpan {
         (context.trace_id().to_string(), context.span_id().to_string())
     }
 
-    /// The context that other spans refer to. `None` if this one is not sampled.
+    /// The context that other spans refer to. `None` if this span is not sampled.
     pub fn context(&self) -> Option<TraceContext> {
         Some(self.0.span_context().clone()).filter(SpanContext::is_sampled)
     }
 
-    /// Ends with the answer. `route` is empty if there is none.
+    /// Ends the span with the response. `route` is empty if there is none.
     pub fn end(mut self, method: &str, route: &str, status: u16, code: Option<&'static str>) {
         if !self.0.is_recording() {
             return;
@@ -82,8 +82,8 @@ impl RequestSpan {
 pub struct BatchSpan(Span);
 
 impl BatchSpan {
-    /// Starts a batch that writes for these requests: as a part of the first one, with links to the others. `None` if there
-    /// are none, which is also so if traces are off.
+    /// Starts the span of a batch that writes for these requests: as a child of the first one, with links to the
+    /// others. `None` if there are none, as is the case if traces are off.
     pub fn start<'a>(mut requests: impl Iterator<Item = &'a TraceContext>) -> Option<Self> {
         let first = requests.next()?;
         let tracer = TRACER.get()?;
@@ -97,7 +97,7 @@ impl BatchSpan {
         Some(Self(span.start_with_context(tracer, &parent)))
     }
 
-    /// Ends with the commit of this many commands, or with its failure.
+    /// Ends the span of a batch of this many commands, after its commit or failure.
     pub fn end(mut self, commands: usize, failed: bool) {
         let commands = i64::try_from(commands).unwrap_or(i64::MAX);
         self.0.set_attribute(KeyValue::new("db.operation.batch.size", commands));

@@ -20,7 +20,7 @@ pub(super) fn add(document: &mut OpenApi) {
     for (name, scheme) in SCHEMES {
         components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
     }
-    // Roles are not scopes: those belong to OAuth alone.
+    // Roles are not scopes, which only OAuth has.
     document.security = Some(SCHEMES.map(|(name, _)| SecurityRequirement::new(name, NO_SCOPES)).to_vec());
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations_mut(item) {

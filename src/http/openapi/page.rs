@@ -1,4 +1,4 @@
-//! The page with the description of the API: a list of operations, in whose place a script puts Swagger UI.
+//! The page with the description of the API: a list of operations, which a script replaces with Swagger UI.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,7 +46,8 @@ pub(in crate::http) async fn get_docs(
 }
 
 impl Published {
-    /// A file with its content type. Links of the page lead to the other pages, which are at the root behind `prefix` alone.
+    /// A file with its content type. Links of the page lead to the other pages, which are served at the root only,
+    /// after `prefix`.
     fn file(&self, name: &str, prefix: &str) -> Option<(&'static str, web::Bytes)> {
         let text = |text: &'static str| web::Bytes::from_static(text.as_bytes());
         match name {
@@ -69,7 +70,7 @@ pub(super) fn swagger_ui() -> HashMap<&'static str, (&'static str, Packed)> {
     files.into_iter().filter_map(read).collect()
 }
 
-/// The page as it is without scripts.
+/// The page as shown without scripts.
 pub(super) fn page(document: &OpenApi) -> Markup {
     html! {
         (DOCTYPE)
@@ -114,7 +115,7 @@ fn list(document: &OpenApi) -> Markup {
             ul {
                 @for (path, method, operation) in operations(document) {
                     @if operation.tags.iter().flatten().any(|name| *name == tag.name) {
-                        // As Swagger UI names it.
+                        // The fragment by which Swagger UI, too, refers to the operation.
                         @let id = format!("/{}/{}", tag.name, operation.operation_id.as_deref().unwrap_or_default());
                         li id=(id) { code { (method) " " (path) } " " (operation.summary.as_deref().unwrap_or_default()) }
                     }

@@ -1,8 +1,8 @@
 //! Schemas and bodies in a form that code generators understand.
 //!
-//! Generators drop what `additionalProperties` does not announce, cannot tell the alternatives of `oneOf` apart, and wrap
-//! fields that may be `null`. So bodies with extensions are declared open, alternatives are `anyOf`, and `null` is left
-//! out: it only means that a member is absent.
+//! Generators drop members that `additionalProperties` does not announce, cannot tell the alternatives of `oneOf`
+//! apart, and wrap fields that may be `null`. So bodies with extensions are declared open, alternatives are `anyOf`,
+//! and `null` is left out: it only means that a member is absent.
 
 use std::mem;
 
@@ -46,7 +46,7 @@ fn adapt_operation(operation: &mut Operation) {
     }
 }
 
-/// Returns whether the schema is that of an optional value.
+/// Returns whether the schema describes an optional value.
 fn may_be_null(schema: &RefOr<Schema>) -> bool {
     matches!(schema, RefOr::T(Schema::OneOf(one_of)) if one_of.items.iter().any(is_null))
 }
@@ -85,7 +85,7 @@ fn simplify_object(object: &mut Object) {
     object.property_names = None;
 }
 
-/// The alternatives other than `null`; a single one stands for itself.
+/// The alternatives other than `null`. A single alternative is not wrapped in `anyOf`.
 fn any_of(one_of: OneOf) -> RefOr<Schema> {
     let mut items = one_of.items;
     items.retain(|item| !is_null(item));
@@ -107,7 +107,7 @@ fn leave_out_null(schema_type: &mut SchemaType) {
     }
 }
 
-/// Declares each body with extensions as open, and each of its parts, because some generators read the parts alone.
+/// Declares each body with extensions as open, and each of its parts, because some generators read only the parts.
 fn open(components: &mut Components) {
     let mut parts = Vec::new();
     for schema in components.schemas.values_mut() {
@@ -117,7 +117,7 @@ fn open(components: &mut Components) {
             continue;
         }
         parts.extend(names);
-        // `AllOf` has no field for it. What is called an extension there is any further member.
+        // `AllOf` has no field for `additionalProperties`. Its `extensions` may be any further members.
         body.extensions = Some(Extensions::from_iter([("additionalProperties", true)]));
         body.items.iter_mut().for_each(open_part);
     }

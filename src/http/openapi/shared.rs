@@ -1,5 +1,5 @@
-//! Shared parts of the document. Most operations have the same problem responses and parameters, so each stands once, in
-//! the components.
+//! Shared parts of the document. Most operations have the same problem responses and parameters, so each appears once,
+//! in the components.
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{Components, OpenApi, Ref, RefOr, Response};
@@ -29,7 +29,7 @@ fn share_responses(operation: &mut Operation, components: &mut Components) {
     }
 }
 
-/// The codes of a problem response. Joined, such as `unknown_service.unknown_task`, they are its name.
+/// The codes of a problem response. Joined, as in `unknown_service.unknown_task`, they form its name.
 fn codes_of(response: &RefOr<Response>) -> Option<Vec<String>> {
     let RefOr::T(response) = response else { return None };
     let RefOr::T(content) = response.content.get("application/problem+json")? else { return None };

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 /// Keywords of JSON Schema 2020-12 that 3.0 does not have, and that only narrow or describe a schema.
 const UNKNOWN: [&str; 4] = ["propertyNames", "contentEncoding", "contentMediaType", "$comment"];
 
-/// The site that has licences by their identifiers, for which 3.0 has no field.
+/// The site that has a page for each licence identifier. 3.0 has a field for the address, but none for the identifier.
 const LICENSES: &str = "https://spdx.org/licenses/";
 
 /// Converts a document from OpenAPI 3.1.
@@ -56,7 +56,7 @@ fn convert_schema(schema: &mut Value) {
     wrap_reference(keywords);
 }
 
-/// `const` becomes an `enum` of one value, and the first of the `examples` the `example`.
+/// `const` becomes an `enum` of one value, and the first of `examples` becomes `example`.
 fn convert_values(keywords: &mut Map<String, Value>) {
     if let Some(value) = keywords.remove("const") {
         keywords.insert("enum".to_owned(), json!([value]));
@@ -95,7 +95,7 @@ fn convert_types(keywords: &mut Map<String, Value>) {
     }
 }
 
-/// An alternative `null` is left out: 3.0 has no such type. A single alternative that remains is a part.
+/// An alternative `null` is left out: 3.0 has no such type. A single remaining alternative becomes `allOf`.
 fn convert_alternatives(keywords: &mut Map<String, Value>) {
     for name in ["anyOf", "oneOf"] {
         let Some(Value::Array(alternatives)) = keywords.get_mut(name) else { continue };
@@ -108,7 +108,7 @@ fn convert_alternatives(keywords: &mut Map<String, Value>) {
     }
 }
 
-/// A reference has no other keywords in 3.0; with them, it becomes a part.
+/// A reference has no other keywords in 3.0; a reference with other keywords becomes `allOf`.
 fn wrap_reference(keywords: &mut Map<String, Value>) {
     if keywords.len() > 1
         && let Some(reference) = keywords.remove("$ref")

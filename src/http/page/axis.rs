@@ -8,7 +8,7 @@ use crate::domain::time_step;
 /// The length of the axis, in units of position.
 pub(super) const WHOLE: i64 = 100_000;
 
-/// The width of a cut, in units of position. Cuts are narrower if together they would take more than half of the axis.
+/// The width of a cut, in units of position. Cuts are narrower if they would together take more than half of the axis.
 const CUT: i64 = 5_000;
 
 /// The maximum number of cuts.
@@ -58,7 +58,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// Builds the axis from the earliest to the latest of `moments`: every start and end, and the present if anything
+    /// Builds the axis from the earliest to the latest of `moments`: every start and end, and the present if an element
     /// is open. `busy` holds the intervals with activity. An interval without activity is cut short if it is longer
     /// than the total active time. Returns `None` without moments.
     pub(super) fn over(
@@ -79,7 +79,7 @@ impl Axis {
         Some(Self { segments: segments(&gaps, kept), step: time_step::at_least(kept / TICKS) })
     }
 
-    /// The position of a moment. A moment outside of the axis has the position of the nearest end.
+    /// The position of a moment. A moment outside the axis has the position of the nearest end.
     pub(super) fn at(&self, moment: Timestamp) -> i64 {
         let millis = moment.millis();
         let segment = self.segments.iter().find(|segment| millis <= segment.to).or(self.segments.last());
@@ -152,7 +152,7 @@ fn gaps(moments: &[i64], busy: &[(i64, i64)]) -> Vec<Gap> {
         gaps.push(Gap { from, to, cut: until <= from });
     }
     idle.sort_unstable_by(|a, b| b.cmp(a));
-    // Without any activity there is nothing to compare with: the whole axis is to scale.
+    // Without any activity, no gap can be judged: the whole axis is to scale.
     let least = if active == 0 { i64::MAX } else { active.max(idle.get(MAX_CUTS).copied().unwrap_or_default()) };
     for gap in &mut gaps {
         gap.cut &= gap.millis() > least;

@@ -1,5 +1,5 @@
-//! Charts in plain SVG. Horizontal positions are percentages and heights are pixels, so that charts grow with the window
-//! while their text keeps its size.
+//! Charts in plain SVG. Horizontal positions are percentages and heights are pixels, so that charts grow with the
+//! window while their text keeps its size.
 
 use maud::{Markup, html};
 
@@ -10,22 +10,24 @@ use crate::domain::report::{ActivityRow, Period, SpanRow};
 use crate::domain::time_zone::TimeZone;
 use crate::domain::tone::Tone;
 
-/// The heights of the two parts of a chart over time, in pixels: columns of starts and ends, and the area of open services.
+/// The heights of the two parts of a chart over time, in pixels: columns of starts and ends, and the area of open
+/// services.
 const COLUMNS: i64 = 130;
 const OPEN: i64 = 70;
 
-/// The left edge of a chart over time, in thousandths of a percent of the width. The numbers of the scale are to its left.
+/// The left edge of a chart over time, in thousandths of a percent of the width. The numbers of the scale are to its
+/// left.
 const LEFT: i64 = 12_000;
 
 /// The position from which a label below a chart would be cut off, in thousandths of a percent.
 const LAST_LABEL: i64 = 80_000;
 
-/// The width from which a part of a bar has its label in it, in thousandths of a percent.
+/// The width from which a part of a bar contains its label, in thousandths of a percent.
 const LABELLED: i64 = 12_000;
 
 /// A labelled bar.
 pub(super) struct Row {
-    /// The key that tells it from other rows of the page, for the refresh.
+    /// The key that distinguishes the row from others on the page, for the refresh.
     pub(super) id: String,
     /// The name.
     pub(super) label: String,
@@ -163,7 +165,7 @@ pub(super) fn legend_of_ranges() -> Markup {
     }
 }
 
-/// An identifier of the row of a name that an application sent, or of a missing one.
+/// An identifier for the row of a name that an application sent, or of a missing name.
 pub(super) fn row_id(places: &[&str], name: Option<&str>) -> String {
     format!("row-{}", &tag_of(format!("{places:?}{name:?}").as_bytes()).tag()[..16])
 }
@@ -176,8 +178,8 @@ fn doublings(millis: i64) -> i64 {
     whole * 1000 + i64::try_from(i128::from(millis - power) * 1000 / i128::from(power)).unwrap_or(0)
 }
 
-/// A chart of services over time: columns of starts and ends, with those of the period before as outlines, and an area of
-/// open services below.
+/// A chart of services over time: columns of starts and ends, with the columns of the period before as outlines, and an
+/// area of open services below.
 pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Period, buckets: &Buckets) -> Markup {
     let (step, zone) = (buckets.step(), buckets.zone());
     let count = i64::try_from(rows.len()).unwrap_or(1).max(1);
@@ -223,7 +225,7 @@ pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Pe
     }
 }
 
-/// The number of time labels for which there is room on a phone: they are longer the longer a bucket is.
+/// The number of time labels for which there is room on a phone. Labels are longer for longer buckets.
 const fn times(step: i64) -> usize {
     match step {
         ..60_000 => 4,

@@ -19,7 +19,7 @@ use crate::domain::time::{DAY, HOUR, Timestamp};
 use crate::domain::time_zone::TimeZone;
 use crate::store::{Store, StoreError};
 
-/// The maximum number of service types that the form suggests; any other can be typed.
+/// The maximum number of service types that the form suggests; any other type can be entered.
 const SUGGESTED: i64 = 200;
 
 /// Periods that end now: the name in the address, the label, and the length in milliseconds.
@@ -48,7 +48,7 @@ pub(in crate::http) struct DashboardInQuery {
     figure: Option<(Figure, Form)>,
 }
 
-/// Figures that are given as CSV. Reports have the others.
+/// Figures that the dashboard itself gives as CSV. Reports give the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Figure {
     Activity,
@@ -91,7 +91,8 @@ impl DashboardInQuery {
         self.zone.unwrap_or(TimeZone::UTC)
     }
 
-    /// Whether the script may choose the time zone: if the address has no times, which would then be others.
+    /// Whether the script may choose the time zone: only if the address has no times, since another zone would change
+    /// them.
     fn lets_choose_zone(&self) -> bool {
         self.zone.is_none() && self.from.is_none() && self.to.is_none()
     }
@@ -115,8 +116,8 @@ fn zone(parameters: &mut Parameters) -> Result<Option<TimeZone>, Problem> {
     TimeZone::parse(&name).map(Some).ok_or_else(expected)
 }
 
-/// A moment as forms send it, on the clocks of a zone, with a precision of minutes or seconds (`2026-02-05T09:11`), or with
-/// an offset.
+/// A moment as forms send it: local time of a zone, to the minute or second (`2026-02-05T09:11`), or a time with an
+/// offset.
 fn minute(parameters: &mut Parameters, name: &str, zone: TimeZone) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = parameters.one(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
     let on_clocks = || Some(zone.moment(Timestamp::parse(&format!("{text}Z"))?.millis()));
@@ -160,7 +161,7 @@ async fn figures(store: &Store, scope: Scope, zone: TimeZone) -> Result<Figures,
     })
 }
 
-/// Figures, unless measuring them took too long: the others are shown all the same.
+/// Figures, or `None` if measuring them took too long, so that the others are shown nevertheless.
 fn in_time<T>(measured: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     match measured {
         Err(StoreError::ReadTimeout(_)) => Ok(None),
@@ -245,7 +246,7 @@ fn form(asked: &DashboardInQuery, scope: &Scope, types: &[String]) -> Markup {
     }
 }
 
-/// Four totals of the period, and those of the period before.
+/// Four totals of the period, and the same of the period before.
 fn totals(figures: &Figures) -> Markup {
     let sum = |rows: &[ActivityRow], count: fn(&ActivityRow) -> i64| rows.iter().map(count).sum::<i64>();
     let both = |count| (sum(&figures.activity, count), Some(sum(&figures.before, count)));

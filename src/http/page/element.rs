@@ -34,7 +34,7 @@ struct Shown {
     /// Facts that only this kind of element has.
     own: Vec<(&'static str, Markup)>,
     schemas: Vec<SchemaDefinition>,
-    /// As the API gives it.
+    /// The element as the API returns it.
     json: String,
     now: Timestamp,
 }
@@ -96,7 +96,7 @@ pub(in crate::http) async fn get_task_page(
 }
 
 fn json(body: impl Serialize) -> String {
-    // It fails neither at a body, whose names are strings, nor at memory.
+    // This cannot fail: the names in a body are strings, and writing to memory always succeeds.
     serde_json::to_string_pretty(&body).unwrap_or_default()
 }
 

@@ -22,7 +22,7 @@ use crate::domain::tone::Tone;
 /// The maximum number of rows in a chart.
 pub(super) const CHART_ROWS: usize = 24;
 
-/// The maximum number of segments in a bar; those of the other dispositions become one.
+/// The maximum number of segments in a bar; the segments of further dispositions are merged into one.
 pub(super) const SEGMENTS: usize = 24;
 
 /// The maximum number of rows in a table; the CSV has all of them.
@@ -49,8 +49,8 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// The tag of the page. It changes with the figures and their buckets, but not merely because a period that ends now has
-    /// moved on.
+    /// The tag of the page. It changes with the figures and their buckets, but not merely because a period that ends
+    /// now has moved on.
     pub(super) fn tag(&self, content: &impl Debug) -> EntityTag {
         let Self { scope: _, buckets, activity, before, outcomes, durations, waits, funnels, stops } = self;
         let figures = (buckets, activity, before, outcomes, durations, waits, funnels, stops);
@@ -63,7 +63,7 @@ impl Figures {
         Address::of_figure(&self.scope, moment, more).to_string()
     }
 
-    /// The address of the services behind a row of outcomes, if that can be selected.
+    /// The address of the services behind a row of outcomes, if they can be selected.
     fn ended(&self, row: &OutcomeRow, disposition: Option<&str>) -> Option<String> {
         let kind = row.kind.as_deref()?;
         let of_kind = match row.element.as_str() {
@@ -95,7 +95,7 @@ impl Figures {
 
 /// A panel with its chart and table. `csv` is the address of the same data as CSV.
 pub(super) fn panel(csv: &str, (id, title, about): (&str, &str, &str), chart: &Markup, table: &Markup) -> Markup {
-    // Which separator a spreadsheet expects depends on its language, so there is a file for either.
+    // The separator that a spreadsheet expects depends on its language, so there is a file with each.
     let semicolons = format!("{csv}&separator=semicolon");
     html! {
         section class="panel" aria-labelledby=(id) {
@@ -122,7 +122,7 @@ pub(super) fn nothing() -> Markup {
     html! { p class="quiet nothing" { "Nothing happened in this period." } }
 }
 
-/// The end of a table that was cut: the number of rows that are left out.
+/// The last line of a truncated table: the number of rows that are left out.
 pub(super) fn more(rows: usize) -> Markup {
     html! {
         @if rows > TABLE_ROWS {
@@ -163,7 +163,7 @@ pub(super) fn activity(figures: &Figures) -> Markup {
     panel(&figures.file("activity"), ("activity", "Services over time", &about), &plot, &table)
 }
 
-/// A bucket as a line of the CSV: its start on the clocks of the zone, and its numbers.
+/// A bucket as a line of the CSV: its start in local time of the zone, and its numbers.
 pub(super) struct ActivityLine([String; 4]);
 
 /// The lines of activity.
@@ -244,7 +244,7 @@ fn outcomes_of_type(figures: &Figures, rows: &[OutcomeRow]) -> Row {
     Row { id, label: named(first.kind.as_ref()).to_owned(), href, note: String::new(), segments }
 }
 
-/// The panel of the last step that services reached.
+/// The panel of the last steps that services reached.
 pub(super) fn stops(figures: &Figures) -> Markup {
     let rows = &figures.stops;
     let (mut places, mut known) = (Vec::<Vec<&StopRow>>::new(), HashMap::new());

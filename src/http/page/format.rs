@@ -43,12 +43,12 @@ pub(super) fn name(text: &str) -> Markup {
     html! { bdi { (text) } }
 }
 
-/// The same in a title or label, which has no markup.
+/// The same for a title or label, which has no markup.
 pub(super) fn isolated(text: &str) -> String {
     format!("\u{2068}{text}\u{2069}")
 }
 
-/// Such a name, truncated to `limit` characters.
+/// A name or text that an application sent, truncated to `limit` characters.
 pub(super) fn short_name(text: &str, limit: usize) -> Markup {
     match text.char_indices().nth(limit) {
         Some((end, _)) => name(&format!("{}…", &text[..end])),
@@ -56,7 +56,7 @@ pub(super) fn short_name(text: &str, limit: usize) -> Markup {
     }
 }
 
-/// The time since a moment. The script counts it on.
+/// The time since a moment. The script keeps advancing it.
 pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Markup {
     let millis = (now.millis() - since.millis()).max(0);
     html! { span class="elapsed" data-from=(since.millis()) { (duration(millis)) } }
@@ -72,7 +72,7 @@ pub(super) fn exact(at: Timestamp) -> Markup {
     html! { time datetime=(at) { (formatted(at, "%-d %b %Y, %H:%M:%S%.3f")) } }
 }
 
-/// A moment, to the second, as clocks of a zone show it.
+/// A moment, to the second, in local time of a zone.
 pub(super) fn local_moment(at: Timestamp, zone: TimeZone) -> Markup {
     html! { time datetime=(at) { (local(at, zone, "%-d %b %Y, %H:%M:%S")) } }
 }
@@ -120,7 +120,7 @@ pub(super) const fn class(tone: Option<Tone>) -> &'static str {
     }
 }
 
-/// A name with the sign of its tone, in a title or label, which has no markup.
+/// A name with the sign of its tone, for a title or label, which has no markup.
 pub(super) fn toned_label(tone: Option<Tone>, text: &str) -> String {
     match sign(tone) {
         Some((sign, _)) => format!("{sign} {}", isolated(text)),
@@ -148,7 +148,7 @@ pub(super) struct Outcome {
     pub(super) text: String,
     /// Its tone.
     pub(super) tone: Option<Tone>,
-    /// The class in `page.css`: `open`, or that of the tone.
+    /// The class in `page.css`: `open`, or the class of the tone.
     pub(super) class: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! The panel of funnels: how many services of a type reach each type of state, and where the others leave.
+//! The panel of funnels: how many services of a type reach each type of state, and where the others stop.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use crate::domain::funnel::{Funnel, Left, Stage};
 use crate::domain::report::Scope;
 use crate::domain::tone::Tone;
 
-/// The most funnels that are drawn. The table has further ones.
+/// The maximum number of funnels that are drawn. The table has the others, too.
 const DRAWN: usize = 6;
 
 /// The text and colour of services that reached a further state, and of those that are open.
@@ -68,7 +68,7 @@ fn row(scope: &Scope, funnel: &Funnel, stage: &Stage) -> Row {
     }
 }
 
-/// The address of the services that reached a stage, if that can be selected.
+/// The address of the services that reached a stage, if they can be selected.
 fn href(scope: &Scope, funnel: &Funnel, stage: &Stage) -> Option<String> {
     let mut selected = vec![("type", funnel.service_type.as_deref()?)];
     if !stage.is_start {
@@ -87,7 +87,7 @@ fn percent(part: i64, whole: i64) -> String {
     if tenths % 10 == 0 { format!("{} %", tenths / 10) } else { format!("{}.{} %", tenths / 10, tenths % 10) }
 }
 
-/// Those who went on, then those who are open there, and then those who left, with good outcomes first.
+/// The services that went on, then those that are open at the stage, then those that left, good outcomes first.
 fn segments(stage: &Stage) -> Vec<Segment> {
     let fixed =
         |(text, class): (&str, &'static str), count| Segment { text: text.to_owned(), tone: None, class, count };
@@ -146,7 +146,7 @@ fn table(lines: &[Line<'_>]) -> Markup {
     }
 }
 
-/// A line of the CSV: those of a stage who left with one disposition, or none if nobody left.
+/// A line of the CSV: the services that left at a stage with one disposition, or a stage at which none left.
 pub(super) struct FunnelLine(Vec<String>);
 
 impl FunnelLine {

@@ -1,4 +1,4 @@
-//! The rows of a service with very many: grouped by type, and loaded when a group is opened.
+//! The rows of a service with very many rows: grouped by type, and loaded when a group is opened.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::steps::{Step, Steps};
 use super::waterfall::{self, Track};
 use crate::domain::ids::Element;
 
-/// The most rows that are listed at once.
+/// The maximum number of rows that are listed at once.
 pub(super) const MOST_ROWS: usize = 300;
 
-/// The most groups of a service.
+/// The maximum number of groups of a service.
 const MOST_GROUPS: usize = 300;
 
-/// The most outcomes that are named in the line of a group.
+/// The maximum number of outcomes that are named in the line of a group.
 const OUTCOMES: usize = 3;
 
 /// The number of parts in which the time line of a group is drawn.
@@ -119,7 +119,7 @@ fn outcomes(rows: &[&Step]) -> Markup {
     }
 }
 
-/// When any of the rows was active.
+/// A line that shows when any of the rows was active.
 fn density(axis: Option<&Axis>, rows: &[&Step], track: &Track<'_>) -> Markup {
     let Some(axis) = axis else { return html! { span {} } };
     let mut parts = vec![false; usize::try_from(PARTS).unwrap_or_default()];

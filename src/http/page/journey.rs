@@ -23,13 +23,14 @@ const PAGE: i64 = 20;
 /// The highest number of a page.
 const LAST_PAGE: i64 = 2 * MOST_SERVICES / PAGE;
 
-/// The most rows of a service that are skipped.
+/// The maximum number of rows of a service that are skipped.
 const MOST_SKIPPED: i64 = 10_000;
 
 /// The number of latest services listed on the start page.
 const LATEST: u32 = 12;
 
-/// The query of the journey page: `by`, `q`, the number of the `page`, and the `rows` of a service with very many.
+/// The query of the journey page: `by`, `q`, the number of the `page`, and the `rows` to show of a service with very
+/// many.
 pub(in crate::http) struct JourneyInQuery {
     by: By,
     text: String,
@@ -87,8 +88,9 @@ pub(in crate::http) async fn get_journey_page(
     .await
 }
 
-/// Looks for what was typed, and without outer blanks if there is nothing: identifiers may begin or end with blanks, but
-/// more often these were copied along. Of a page that there is no more, the first is given instead.
+/// Searches for the text as typed, then, if nothing is found, without outer blanks. Identifiers may begin or end with
+/// blanks, but more often the blanks were copied by accident. If the requested page no longer exists, returns the
+/// first.
 async fn find(store: &Store, asked: &mut JourneyInQuery) -> Result<Journey, Problem> {
     let (typed, trimmed) = (asked.text.clone(), asked.text.trim().to_owned());
     let mut tries = vec![(&typed, asked.page), (&trimmed, asked.page), (&typed, 1), (&trimmed, 1)];

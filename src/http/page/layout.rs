@@ -32,7 +32,7 @@ pub(super) fn answer(title: &str, here: Here, main: &Markup) -> HttpResponse {
     HttpResponse::Ok().content_type(HTML).body(page(title, here, main).into_string())
 }
 
-/// The same for a page that may be large: it is rendered on another thread than those that serve connections.
+/// The same for a page that may be large, which is rendered on a thread that serves no connections.
 pub(super) async fn answer_elsewhere(
     title: String,
     here: Here,

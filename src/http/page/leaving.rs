@@ -8,8 +8,8 @@ use crate::domain::report::LifetimesRow;
 /// The labels of the spans of [`LifetimesRow`].
 const SPANS: [&str; 3] = ["an hour", "a day", "a week"];
 
-/// A line with the numbers of services that expire, or end by themselves, within an hour, a day and a week. Empty if none
-/// does.
+/// A line with the numbers of services that expire, or are completed automatically, within an hour, a day and a week.
+/// Empty if there are none.
 pub(super) fn line(rows: &[LifetimesRow]) -> Markup {
     let any = |count: fn(&LifetimesRow) -> i64| rows.iter().any(|row| count(row) > 0);
     html! {

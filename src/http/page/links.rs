@@ -3,7 +3,7 @@
 use crate::domain::element::Service;
 use crate::domain::ids::{Element, ServiceId};
 
-/// The kind of identifier that a journey is searched by: the parameter `by`.
+/// The kind of identifier by which a journey is searched: the parameter `by`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     Anything,
@@ -39,14 +39,14 @@ impl By {
     }
 }
 
-/// The address of a search, or of a later page of what it finds.
+/// The address of a search, or of a later page of its results.
 pub(super) fn search(by: By, text: &str, page: i64) -> String {
     let page = (page > 1).then(|| ("page", page.to_string()));
     let fixed = [("by", by.name().to_owned()), ("q", text.to_owned())];
     journey(fixed.into_iter().chain(page))
 }
 
-/// The address of the rows of one type of a service that has very many, without the newest ones that are skipped.
+/// The address of the rows of one type of a service with very many rows. The newest `skip` rows are skipped.
 pub(super) fn rows(service: ServiceId, key: &str, skip: usize) -> String {
     let skip = (skip > 0).then(|| ("skip", skip.to_string()));
     let fixed = [("by", By::Service.name().to_owned()), ("q", service.to_string()), ("rows", key.to_owned())];

@@ -1,4 +1,4 @@
-//! The list of services: the selection stands in the address, and every figure of the pages leads to one.
+//! The list of services. Its address contains the selection, and every figure on the pages links to such a list.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
@@ -16,10 +16,10 @@ use crate::domain::report::Scope;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
-/// The most rows on a page.
+/// The maximum number of rows on a page.
 pub(super) const PAGE: i64 = 100;
 
-/// The most rows of a CSV file.
+/// The maximum number of rows of a CSV file.
 const FILE: i64 = 10_000;
 
 /// The parameters of the selection, in the order in which they are shown, with their labels.
@@ -48,7 +48,7 @@ impl<const N: usize> From<[(&'static str, &str); N]> for Address {
     }
 }
 
-/// The moment that has to lie in the period of a figure.
+/// The moment of a service that has to lie in the period of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
     Started,
@@ -136,7 +136,7 @@ from_path!(ListInQuery, request => ListInQuery::read(request));
 const STATUSES: [(&str, Option<Status>); 3] =
     [("active", Some(Status::Active)), ("completed", Some(Status::Completed)), ("all", None)];
 
-/// A value of a parameter that has few.
+/// The value of a parameter that has only a few possible values.
 pub(super) fn one_of<T, const N: usize>(
     parameters: &mut Parameters,
     name: &str,
@@ -170,7 +170,7 @@ pub(in crate::http) async fn get_list_page(
     .await
 }
 
-/// The services of a selection, with links to narrower ones.
+/// The services of a selection, with links to narrower selections.
 pub(super) fn list(overview: &Overview, shares: &[Share], address: &Address, now: Timestamp) -> Markup {
     let shown = i64::try_from(overview.rows.len()).unwrap_or(i64::MAX);
     html! {
@@ -189,7 +189,7 @@ pub(super) fn list(overview: &Overview, shares: &[Share], address: &Address, now
     }
 }
 
-/// The filters in the address, each a link to the list without it; and those that can be added.
+/// The filters in the address, each a link to the list without that filter, and the filters that can be added.
 fn filters(address: &Address) -> Markup {
     let label = |name: &str| PARAMETERS.iter().find(|(known, _)| *known == name).map_or("", |(_, label)| *label);
     let has = |name: &str| address.0.iter().any(|(known, _)| *known == name);

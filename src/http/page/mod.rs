@@ -1,5 +1,5 @@
-//! HTML pages: what is open now, customer journeys, the dashboard, and pages for administrators. The server renders whole
-//! pages, which work without scripts; a small script refreshes open items and shows details in place.
+//! HTML pages: what is open now, customer journeys, the dashboard, and pages for administrators. The server renders
+//! whole pages, which work without scripts; a small script refreshes open items and shows details in place.
 //!
 //! Data from applications appears as text, never as markup: `maud` builds every page and escapes all values.
 
@@ -47,7 +47,8 @@ pub(super) use journey::get_journey_page;
 pub(super) use list::get_list_page;
 pub(super) use now::get_now_page;
 
-/// The content security policy: nothing from other origins, and nothing inline, so that injected markup cannot run scripts.
+/// The content security policy: nothing from other origins, and nothing inline, so that injected markup cannot run
+/// scripts.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -89,7 +90,7 @@ async fn frame(
     Ok(ServiceResponse::new(request, response))
 }
 
-/// The page with addresses under the prefix that a proxy names.
+/// The page with the prefix that a proxy names added to its addresses.
 fn under_prefix(response: ServiceResponse) -> ServiceResponse {
     let prefix = forwarded_prefix(response.request().headers());
     if prefix.is_empty() {

@@ -14,8 +14,8 @@ use crate::domain::time::Timestamp;
 /// script advances the durations.
 const GROWTH: i64 = 8;
 
-/// The tag of the page of a journey. It changes with what is recorded, when a step exceeds its estimate, and when an open
-/// bar has grown by a part of its length.
+/// The tag of the page of a journey. It changes with the recorded data, when a step exceeds its estimate, and when an
+/// open bar has grown by a fraction of its length.
 pub(super) fn tag(content: &impl Debug, of_services: &[Steps], now: Timestamp) -> EntityTag {
     let of_service = |steps: &Steps| {
         let all = std::iter::once(&steps.itself).chain(&steps.rows);
@@ -27,15 +27,15 @@ pub(super) fn tag(content: &impl Debug, of_services: &[Steps], now: Timestamp) -
     tag_of(format!("{:?}", (version, content, of_services, growth)).as_bytes())
 }
 
-/// The tag of the page of an element. It changes with what is recorded, and when the time for which the element has been
-/// open has grown by a part of itself.
+/// The tag of the page of an element. It changes with the recorded data, and when the time for which the element has
+/// been open has grown by a fraction.
 pub(super) fn tag_of_element(content: &impl Debug, open_for: Option<i64>) -> EntityTag {
     let version = (assets::version(), env!("CARGO_PKG_VERSION"));
     tag_of(format!("{:?}", (version, content, open_for.map(steps_of_growth))).as_bytes())
 }
 
-/// The tag of a page of services. It changes with where they stand, and when one exceeds what was expected. The script
-/// advances their durations.
+/// The tag of a page of services. It changes with their progress, and when one exceeds its expected duration. The
+/// script advances their durations.
 pub(super) fn tag_of_standings(content: &impl Debug, rows: &[Standing]) -> EntityTag {
     let recorded = |row: &Standing| {
         let elapsed_ms = if row.ended.is_none() { 0 } else { row.elapsed_ms };
@@ -52,7 +52,7 @@ fn growth<'a>(open: impl Iterator<Item = &'a Step>, now: Timestamp) -> i64 {
 }
 
 fn steps_of_growth(longest: i64) -> i64 {
-    // Powers of two: the boundaries do not depend on when the page is asked for.
+    // Powers of two, so that the boundaries do not depend on the time of the request.
     let step = (longest / GROWTH).max(1);
     let step = 1_i64 << step.ilog2();
     longest / step * step

@@ -1,4 +1,5 @@
-//! The services of a journey as rows, each on a time scale of its own. The first is expanded, and the others open in place.
+//! The services of a journey as rows, each on a time scale of its own. The first is expanded, and the others open in
+//! place.
 
 use maud::{Markup, html};
 
@@ -10,7 +11,7 @@ use super::waterfall::{self, Track};
 use crate::domain::journey::STEPS;
 use crate::domain::time::Timestamp;
 
-/// The most steps that are named in the row of a service.
+/// The maximum number of steps that are named in the row of a service.
 const NAMED: usize = 7;
 
 /// The rows of services.

@@ -17,7 +17,7 @@ pub(super) fn totals(journey: &Journey) -> Markup {
     html! { (more) (format::count(total, "service", "services")) ", " (journey.open) " open" }
 }
 
-/// The sentence about the service that is listed first, which is open if any is.
+/// The sentence about the service that is listed first, which is open if any service is.
 pub(super) fn sentence(first: &Steps, now: Timestamp) -> Markup {
     let service = &first.itself;
     html! {
@@ -64,8 +64,8 @@ fn last(steps: &Steps) -> Option<&Step> {
         .max_by_key(|row| (row.end, row.id))
 }
 
-/// The last thing that went wrong in the services of the page: a step that ended badly, was not ended by anybody, took
-/// longer than estimated, or whose times cannot be right.
+/// The last thing that went wrong in the services of the page: a step that ended badly, was completed automatically,
+/// took longer than estimated, or has times that cannot be right.
 pub(super) fn trouble(of_services: &[Steps], now: Timestamp) -> Markup {
     let all = of_services
         .iter()

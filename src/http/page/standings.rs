@@ -1,4 +1,4 @@
-//! Services as the rows of a table: whose each is, where it stands, and how long it has taken.
+//! Services as the rows of a table, each with its customer, its current step and its duration.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,7 @@ use super::list::Address;
 use crate::domain::overview::{Standing, Step};
 use crate::domain::time::Timestamp;
 
-/// A table of services. Their types, steps and channels are links to the services that have the same.
+/// A table of services. Their types, steps and channels are links to the services that share them.
 pub(super) fn table(rows: &[Standing], address: &Address, now: Timestamp) -> Markup {
     html! {
         div class="scroll" tabindex="0" role="group" aria-label="Table: services" {
@@ -42,7 +42,7 @@ fn row(row: &Standing, address: &Address, now: Timestamp) -> Markup {
     }
 }
 
-/// The customer, or else the contact key, as a link to the journey.
+/// The customer, or otherwise the contact key, as a link to the journey.
 pub(super) fn whose(row: &Standing) -> Markup {
     let (by, text) = match (&row.customer_id, &row.contact_key) {
         (Some(customer), _) => (By::Customer, customer),
@@ -82,7 +82,7 @@ fn waiting(row: &Standing, now: Timestamp) -> Markup {
 }
 
 fn elapsed(row: &Standing, now: Timestamp) -> Markup {
-    // What an open service has taken, and exceeds, is counted on.
+    // The script keeps advancing the duration and the excess of an open service.
     let so_far = |millis: i64| {
         if row.ended.is_some() {
             html! { (format::duration(millis)) }

@@ -1,4 +1,5 @@
-//! The steps of a service, its states and tasks, in the order in which the page lists them, with what stands out in each.
+//! The steps of a service (its states and tasks) in the order in which the page lists them, with the remarkable facts
+//! of each.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -10,7 +11,7 @@ use crate::domain::element::{ByStatus, Lifecycle, Service};
 use crate::domain::ids::{Element, ServiceId};
 use crate::domain::time::Timestamp;
 
-/// The largest difference between clocks, in milliseconds. Beyond it, a time is marked as one that cannot be right.
+/// The largest difference between clocks, in milliseconds. A time beyond it is marked as one that cannot be right.
 const TOLERANCE: i64 = 1000;
 
 /// The shortest wait that is labelled, in milliseconds, and as a fraction (1 / `LEAST_PART`) of the service's duration.
@@ -31,7 +32,7 @@ pub(super) struct Step {
     /// The estimated duration in milliseconds.
     pub(super) estimate: Option<i64>,
     pub(super) auto_completed: bool,
-    /// Why its times cannot be right.
+    /// The reason why its times cannot be right.
     pub(super) fault: Option<&'static str>,
     /// The state of a task.
     state: Option<i64>,
@@ -83,12 +84,12 @@ impl Step {
         self.end.is_none()
     }
 
-    /// When it was estimated to end.
+    /// The time at which it was estimated to end.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.estimate.map(|estimate| Timestamp::from_millis(self.from.millis().saturating_add(estimate)))
     }
 
-    /// By how much it took longer than estimated, in milliseconds.
+    /// The time that it took beyond its estimate, in milliseconds.
     pub(super) fn overrun(&self, now: Timestamp) -> Option<i64> {
         let over = self.duration(now) - self.estimate?;
         (over > 0 && self.fault.is_none()).then_some(over)
@@ -120,7 +121,7 @@ pub(super) struct Steps {
     pub(super) itself: Step,
     /// States, each followed by its tasks, and the tasks that have no state; ordered by start.
     pub(super) rows: Vec<Step>,
-    /// Since when nothing has happened in a service that is open.
+    /// The time since which nothing has happened in a service that is open.
     pub(super) waiting: Option<Timestamp>,
     /// The numbers of older states and tasks that are left out.
     pub(super) omitted: (u64, u64),
@@ -148,19 +149,19 @@ impl Steps {
         self.rows.iter().filter(move |row| row.element == element)
     }
 
-    /// The kind of element that shows best when something happened: tasks, or states without any.
+    /// The kind of element that shows best when something happened: tasks, or states if there are no tasks.
     pub(super) fn finest(&self) -> Element {
         let finest = [Element::Task, Element::State].into_iter().find(|kind| self.rows_of(*kind).next().is_some());
         finest.unwrap_or(Element::Service)
     }
 
-    /// The steps that the service consists of at first sight: its states, or its tasks if it has none.
+    /// The main steps of the service: its states, or its tasks if it has no states.
     pub(super) fn coarse(&self) -> impl Iterator<Item = &Step> {
         let kind = if self.rows_of(Element::State).next().is_some() { Element::State } else { Element::Task };
         self.rows_of(kind)
     }
 
-    /// The open step that started last, a task rather than a state.
+    /// The open step that started last; a task is preferred to a state.
     pub(super) fn current(&self) -> Option<&Step> {
         let open = |kind| {
             self.rows_of(kind).filter(|row| row.is_open() && row.fault.is_none()).max_by_key(|row| (row.from, row.id))

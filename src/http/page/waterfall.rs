@@ -74,14 +74,14 @@ fn labels(axis: &Axis) -> Markup {
     }
 }
 
-/// A day, without its year if the day before it has the same.
+/// A day, without its year if the day before it has the same year.
 fn short(days: &[String], at: usize) -> &str {
     let (day, year) = days[at].rsplit_once(' ').unwrap_or((&days[at], ""));
     let is_same = at > 0 && !year.is_empty() && days[at - 1].ends_with(year);
     if is_same { day } else { &days[at] }
 }
 
-/// The pattern of overruns, once in a page.
+/// The pattern of overruns, of which a page needs one.
 pub(super) fn patterns() -> Markup {
     html! {
         svg class="patterns" width="0" height="0" aria-hidden="true" {
@@ -147,7 +147,8 @@ pub(super) fn notes(step: &Step, now: Timestamp) -> Markup {
     }
 }
 
-/// The bar of a step, the wait before it, its estimate and what it took beyond that. The row says the same in words.
+/// The bar of a step, the wait before it, its estimate, and the time beyond its estimate. The row says the same in
+/// words.
 pub(super) fn bar(track: &Track<'_>, step: &Step) -> Markup {
     let Some(axis) = track.axis else { return html! { span {} } };
     let start = axis.at(step.from);

@@ -29,7 +29,7 @@ fn heading(path: &str) -> Markup {
     }
 }
 
-/// A table that scrolls where it is wider than the page.
+/// A table that scrolls if it is wider than the page.
 fn table(label: &str, heads: &[&str], rows: &Markup) -> Markup {
     html! {
         div class="scroll" tabindex="0" role="group" aria-label=(format!("Table: {label}")) {

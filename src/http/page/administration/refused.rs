@@ -1,4 +1,4 @@
-//! The page of refused requests: their causes, and the last of them.
+//! The page of refused requests: their causes, and the latest requests.
 
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
@@ -12,7 +12,7 @@ use crate::http::query::NoParameters;
 use crate::http::refused::{Cause, Refused, RefusedRequest, causes};
 use crate::store::Store;
 
-/// The most rows of a table; `/refused` has all.
+/// The maximum number of rows of a table; `/refused` has all rows.
 const ROWS: usize = 100;
 
 /// The page of refused requests.
@@ -79,7 +79,7 @@ fn row(request: &RefusedRequest) -> Markup {
     }
 }
 
-/// A place in a request. The empty pointer is that of the whole body.
+/// A place in a request. The empty pointer refers to the whole body.
 fn place(place: &str) -> Markup {
     html! { @if place.is_empty() { span class="quiet" { "the body" } } @else { code { (name(place)) } } }
 }

@@ -1,12 +1,12 @@
-// Enhances the pages: keeps them up to date, loads details in place, and copies links. It fetches the same pages that the
-// links lead to, and changes only what differs.
+// Enhances the pages: keeps them up to date, loads details in place, and copies links. It fetches the same pages to
+// which the links lead, and changes only the parts that differ.
 'use strict';
 
-// The shortest and the longest interval between refreshes, in milliseconds. It grows while nothing changes.
+// The shortest and the longest interval between refreshes, in milliseconds. The interval grows while nothing changes.
 const SHORTEST = 2000;
 const LONGEST = 15000;
 
-// How many times as long as its refresh took a page that considers many services rests at least.
+// A page that covers many services waits at least this many times as long as its last refresh took.
 const REST = 10;
 
 document.documentElement.classList.add('scripted');
@@ -58,7 +58,7 @@ const morphChildren = (old, fresh) => {
   while (at) drop();
 };
 
-// The server's time: that of the page, counted on.
+// The server's time, advanced since the page was sent.
 let asOf = null;
 const readTime = () => {
   const now = document.querySelector('[data-now]')?.dataset.now;
@@ -83,7 +83,7 @@ setInterval(() => {
 
 const tags = new Map();
 
-// Fetches a page. Gives null if it has not changed since the last time.
+// Fetches a page. Returns null if the page has not changed since the last fetch.
 const page = async (address) => {
   const tag = tags.get(address);
   const response = await fetch(address, { cache: 'no-store', headers: tag ? { 'If-None-Match': tag } : {} });
@@ -93,7 +93,7 @@ const page = async (address) => {
   return new DOMParser().parseFromString(await response.text(), 'text/html');
 };
 
-// What an element that loads its content has on another page.
+// The part of another page that an element loads as its content.
 const partOf = (holder, fetched) => {
   const part = fetched.querySelector(holder.dataset.part);
   if (!part) return null;
@@ -123,7 +123,7 @@ const load = async (holder) => {
   return true;
 };
 
-// Loads the content of what is opened.
+// Loads the content of elements that are opened.
 document.addEventListener(
   'toggle',
   (event) => {
@@ -150,7 +150,7 @@ const refreshPage = async () => {
   return true;
 };
 
-// Refreshes the page, and what was loaded into it and is open.
+// Refreshes the page, and the loaded content that is open.
 const refreshAll = async () => {
   const focused = document.activeElement;
   let changed = await refreshPage();
@@ -188,7 +188,7 @@ const refresh = async () => {
 document.addEventListener('visibilitychange', soon);
 soon();
 
-// Copies the address that a button names. Pages without TLS have no clipboard but this one.
+// Copies the address that a button names. Pages without TLS have no other way to use the clipboard.
 document.addEventListener('click', async (event) => {
   const button = event.target.closest?.('button.copy');
   if (!button) return;
@@ -207,7 +207,7 @@ document.addEventListener('click', async (event) => {
   button.textContent = 'Copied';
 });
 
-// The dashboard has the times of the browser's zone, unless its address says otherwise.
+// The dashboard uses the browser's time zone, unless its address names another.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone && !['UTC', 'Etc/Unknown'].includes(zone)) {
   for (const link of document.querySelectorAll('nav a[href$="/dashboard"]')) link.search = new URLSearchParams({ time_zone: zone });
