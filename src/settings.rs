@@ -291,24 +291,26 @@ impl Settings {
             None | Some(Command::Serve | Command::Check) => {
                 self.external_database()?;
                 self.read_database()?;
-                self.access().map(drop).map_err(str::to_owned)
+                self.access(self.http.bind_address).map(drop)
             }
         }
     }
 
     /// Whether callers must authenticate. An address other than loopback requires an explicit setting.
-    fn authentication(&self) -> Result<bool, &'static str> {
+    fn authentication(&self, address: SocketAddr) -> Result<bool, String> {
         match self.access.authentication {
             Some(setting) => Ok(setting == Authentication::Required),
-            None if self.http.bind_address.ip().is_loopback() => Ok(false),
-            None => Err("BIND_ADDRESS is not a loopback address: set AUTHENTICATION=required and add users \
-                         (context-services user add), or AUTHENTICATION=none to give full access to anyone who can reach it"),
+            None if address.ip().is_loopback() => Ok(false),
+            None => Err(format!(
+                "{address} is not a loopback address: set AUTHENTICATION=required and add users (context-services user add), \
+                 or AUTHENTICATION=none to give full access to anyone who can reach it"
+            )),
         }
     }
 
-    fn access(&self) -> Result<AccessSettings, &'static str> {
-        let authentication = self.authentication()?;
-        let local_only = !authentication && self.http.bind_address.ip().is_loopback();
+    fn access(&self, address: SocketAddr) -> Result<AccessSettings, String> {
+        let authentication = self.authentication(address)?;
+        let local_only = !authentication && address.ip().is_loopback();
         let mut hosts = self.access.allowed_hosts.clone();
         if hosts.is_empty() && local_only {
             hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
@@ -370,8 +372,9 @@ impl Settings {
         }
     }
 
-    /// The HTTP server's settings.
-    pub fn http(&self) -> Result<HttpSettings> {
+    /// The HTTP server's settings, for the address on which it listens: `BIND_ADDRESS`, or that of a socket that systemd
+    /// has opened.
+    pub fn http(&self, address: SocketAddr) -> Result<HttpSettings> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let files = self.access.tls_certificate.clone().zip(self.access.tls_key.clone());
         Ok(HttpSettings {
@@ -384,7 +387,7 @@ impl Settings {
             request_timeout: Duration::from_secs(self.http.request_timeout),
             keep_alive: Duration::from_secs(self.http.keep_alive),
             max_connections: self.http.max_connections,
-            access: self.access().map_err(anyhow::Error::msg)?,
+            access: self.access(address).map_err(anyhow::Error::msg)?,
             tls: files.map(|(certificate, key)| Tls::read(certificate, key)).transpose()?,
         })
     }

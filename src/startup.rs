@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::background::{Failure, Job, Jobs, Next};
 use crate::descriptors;
 use crate::domain::clock::SystemClock;
-use crate::http::{self, AccessSettings, Tls};
+use crate::http::{self, AccessSettings, HttpSettings, Tls};
 use crate::listener::{self, Listener};
 use crate::log;
 use crate::postgres::{EmbeddedPostgres, NAME};
@@ -28,7 +28,8 @@ pub async fn run(settings: Settings) -> Result<()> {
     let signals = Signals::register()?;
     // Binds the address before anything is opened, so that a second process on the same address changes nothing.
     let listener = listener::listen(settings.http.bind_address)?;
-    let front = Front { listener, signals, draining: CancellationToken::new() };
+    let http = settings.http(listener.socket.local_addr()?)?;
+    let front = Front { listener, http, signals, draining: CancellationToken::new() };
     let jobs = Jobs::new(Arc::new(SystemClock));
     match settings.external_database().map_err(anyhow::Error::msg)? {
         Some(database) => serve(&settings, front, database, &jobs).await,
@@ -39,6 +40,7 @@ pub async fn run(settings: Settings) -> Result<()> {
 /// The parts of the service that exist before it has a database.
 struct Front {
     listener: Listener,
+    http: HttpSettings,
     signals: Signals,
     /// Cancelled when the service is told to stop.
     draining: CancellationToken,
@@ -108,7 +110,7 @@ impl Job for KeepPostgresRunning {
 }
 
 async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, jobs: &Jobs) -> Result<()> {
-    let Front { listener, mut signals, draining } = front;
+    let Front { listener, mut http, mut signals, draining } = front;
     let replica = settings.read_database().map_err(anyhow::Error::msg)?;
     let database_connections = settings.database_connections(replica.is_some());
     let open = Store::open(StoreSettings { replica, ..settings.store(database) }, Arc::new(SystemClock));
@@ -116,7 +118,6 @@ async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, job
     let store = web::Data::new(store);
     let Listener { socket, is_held } = listener;
     let address = socket.local_addr()?;
-    let mut http = settings.http()?;
     let limit = descriptors::raise_limit();
     http.max_connections = descriptors::connections_within(limit, http.max_connections, database_connections);
     let (tls, access) = (http.tls.clone(), http.access.clone());

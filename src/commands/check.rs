@@ -38,7 +38,7 @@ fn print(subject: &str, result: &Result<String, String>) -> Result<bool> {
 
 /// The settings that decide who can reach the service. Reading them reads the TLS certificate, too.
 fn of_settings(settings: &Settings) -> Result<String, String> {
-    let http = settings.http().map_err(|error| with_causes(error.as_ref()))?;
+    let http = settings.http(settings.http.bind_address).map_err(|error| with_causes(error.as_ref()))?;
     let scheme = if http.tls.is_some() { "https" } else { "http" };
     let authentication = if http.access.authentication { "required" } else { "none" };
     Ok(format!("{scheme}://{}, AUTHENTICATION {authentication}", settings.http.bind_address))

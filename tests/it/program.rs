@@ -285,6 +285,16 @@ fn with_socket(listener: &TcpListener, settings: &[(&str, &str)]) -> Command {
     shell
 }
 
+#[test]
+fn a_socket_of_the_service_manager_that_others_can_reach_requires_a_decision_on_authentication() {
+    let directory = open_directory();
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let settings = [("DATA_DIR", directory.path().to_str().unwrap())];
+    let ended = with_socket(&listener, &settings).output().unwrap();
+    let text = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && text.contains("set AUTHENTICATION=required"), "{text}");
+}
+
 /// Asks whether the service is live, on a connection of its own.
 fn ask(address: SocketAddr) -> TcpStream {
     let mut caller = TcpStream::connect(address).unwrap();
