@@ -17,8 +17,8 @@ use super::write::Attempt;
 use super::{Store, StoreError};
 use crate::domain::ids::{ServiceId, StateId, TaskId};
 
-/// Skips this many identifiers of every kind, so that none that was assigned after a backup is assigned again. 32-bit
-/// sequences wrap around. No node may be running, because it draws from its block.
+/// Skips this many identifiers of every kind, so that no identifier assigned after a backup is assigned again. 32-bit
+/// sequences wrap around. No node may be running, because it would still draw from its block.
 pub async fn skip_identifiers(database: DatabaseAddress, count: u32) -> Result<(), StartError> {
     let database = Database::new(database);
     database.find_primary().await?;
@@ -118,7 +118,7 @@ impl Store {
         Ok(())
     }
 
-    /// An identifier that no state of the service has, at random: others that look for one at the same time find another.
+    /// A random identifier that no state of the service has. It is random so that concurrent calls find different ones.
     async fn free_state_id(&self, service: ServiceId) -> Result<StateId, StoreError> {
         let free = sqlx::query_scalar!(
             r#"-- free_state_id
@@ -131,7 +131,7 @@ impl Store {
         free.map(StateId).ok_or(StoreError::Corrupt { table: "states", column: "state_id" })
     }
 
-    /// An identifier that no task of the service has, at random.
+    /// A random identifier that no task of the service has.
     async fn free_task_id(&self, service: ServiceId) -> Result<TaskId, StoreError> {
         let free = sqlx::query_scalar!(
             r#"-- free_task_id
