@@ -114,7 +114,7 @@ fn read_extensions(
                 open_schemas_left -= 1;
                 violations.add_unlearned(&place, element, name, detail);
             } else {
-                let full = format!("{detail}, of which {MOST_OPEN_SCHEMAS} may have no schema: create a schema for it");
+                let full = format!("{detail}, and {MOST_OPEN_SCHEMAS} already have no schema: create a schema for it");
                 violations.add_about_metadata(&place, full);
             }
             continue;

@@ -37,7 +37,7 @@ pub struct ServiceDetails {
     pub est_duration: Option<i64>,
     /// When the service and all its data are to be deleted.
     pub expires_at: Option<Timestamp>,
-    /// How many seconds after its last event the service is to be completed.
+    /// The number of seconds after its last event at which the service is to be completed.
     pub auto_complete_after: Option<i64>,
     /// When the service would be completed automatically if nothing else happened in it.
     pub idle_at: Option<Timestamp>,
@@ -89,10 +89,8 @@ impl Expiration {
             .and_then(|ttl| now.to_datetime().checked_add_signed(ttl))
             .and_then(|moment| Timestamp::parse(&Timestamp::cut(moment).to_string()));
         if at.is_none() {
-            reader.add_violation(
-                "ttl",
-                format!("expected a number of seconds that ends before the year 10000, found {seconds}"),
-            );
+            reader
+                .add_violation("ttl", format!("expected a lifetime that ends before the year 10000, found {seconds}"));
         }
         at.map(|at| Self { at, ttl })
     }
@@ -115,7 +113,7 @@ pub struct AssociateService {
     pub est_duration: Option<i64>,
     /// When the service and all its data are to be deleted.
     pub expires_at: Option<Timestamp>,
-    /// How many seconds after its last event the service is to be completed.
+    /// The number of seconds after its last event at which the service is to be completed.
     pub auto_complete_after: Option<i64>,
     /// When the service becomes idle if nothing else happens in it. `None` if the event has no `auto_complete_after`.
     pub idle_at: Option<Timestamp>,

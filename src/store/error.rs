@@ -1,4 +1,4 @@
-//! Errors of the store, as far as a caller can act on them.
+//! Errors of the store, distinguished as far as a caller can act on them.
 
 use std::time::Duration;
 

@@ -1,9 +1,8 @@
 //! Identifiers, drawn from their sequences in blocks, so that an identifier is known before its row is inserted and
 //! costs no round trip.
 //!
-//! A drawn identifier may already be taken within its service, because a 32-bit sequence has wrapped around or a
-//! database was restored without its sequences. The next identifiers are then tried; if these are taken as well, a free
-//! one is searched for.
+//! A drawn identifier may already be in use, because a 32-bit sequence has wrapped around or a database was restored
+//! without its sequences. The next identifiers are then tried; if these are in use as well, a free one is searched for.
 
 use std::collections::VecDeque;
 
@@ -39,7 +38,7 @@ pub async fn skip_identifiers(database: DatabaseAddress, count: u32) -> Result<(
 /// The identifiers drawn at a time. The rest of a block is lost when the process stops.
 const BLOCK: i32 = 1000;
 
-/// The number of taken identifiers that are drawn for an element before a free one is looked for.
+/// The number of identifiers in use that are drawn for an element before a free one is searched for.
 const TRIED: usize = 3;
 
 /// The blocks in use.

@@ -238,7 +238,7 @@ pub(super) async fn check_settings(pool: &PgPool) -> Result<(), StartError> {
         return Ok(());
     }
     Err(StartError::Unsuitable(format!(
-        "the database does not do what it is told: {}; reset this for the server, database and role",
+        "settings of the database keep the service from working: {}; reset them for the server, database and role",
         misleading.join(" and ")
     )))
 }

@@ -205,8 +205,8 @@ impl Pass {
 /// Waits until the events that are being written are committed. Gives up and returns false after 100 ms, because new
 /// events have to wait meanwhile.
 ///
-/// An event locks its table before it compares the metadata version. An event that this does not wait for therefore
-/// sees the changed version, and is validated again.
+/// An event locks its table before it compares the metadata version. An event that this function does not wait for
+/// therefore sees the changed version, and is validated again.
 async fn wait_for_events(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut barrier = pool.begin().await?;
     let locked = lock_elements(&mut barrier).await?;

@@ -33,8 +33,8 @@ impl Job for AdvanceHorizon {
     }
 }
 
-/// Advances the horizon if a service has become due since it was last advanced, or if `SERVICE_TTL` was lengthened or
-/// removed. Returns whether it was advanced.
+/// Advances the horizon if a service has become due since the last advance, or if `SERVICE_TTL` was lengthened or
+/// removed. Returns whether the horizon was advanced.
 ///
 /// Otherwise the row is not updated. A row that is written four times a second would leave many dead versions while a
 /// report's snapshot is open.

@@ -7,7 +7,7 @@ use crate::domain::overview::{CONSIDERED, Selection};
 use crate::domain::query::{Span, Status};
 use crate::domain::time::Timestamp;
 
-/// Open services first, the most overdue of them first; then completed ones, the newest end first.
+/// Open services, the most overdue first; then completed services, the newest end first.
 pub(super) const ORDER: &str = "order by c.ended is not null, case when c.ended is null then c.elapsed_ms - c.expected_ms end \
                                 desc nulls last, c.ended desc, c.started desc, c.service_id desc";
 

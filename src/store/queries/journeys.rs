@@ -14,8 +14,8 @@ use crate::domain::query::View;
 
 impl Store {
     /// Reads a page of a journey: open services before completed ones, and each kind newest first. The first service
-    /// has as many states and tasks as [`View::of_journey`] allows, each other service only the newest [`STEPS`] of
-    /// both.
+    /// has as many states and tasks as [`View::of_journey`] allows; the others have only their newest [`STEPS`] states
+    /// and tasks.
     pub async fn get_journey(&self, search: &Search, slice: Slice) -> Result<Journey, StoreError> {
         self.read(async |snapshot| {
             let found = find(&mut *snapshot, search, slice).await?;

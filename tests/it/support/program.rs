@@ -55,12 +55,12 @@ pub(crate) fn output(settings: &[(&str, &str)], arguments: &[&str]) -> Output {
 }
 
 impl Program {
-    /// Starts it with the embedded PostgreSQL and waits until it listens.
+    /// Starts the program with the embedded PostgreSQL and waits until it listens.
     pub(crate) fn start(data_dir: &Path) -> Self {
         Self::start_with(&[("DATA_DIR", data_dir.to_str().unwrap())])
     }
 
-    /// Starts it with settings and waits until it listens.
+    /// Starts the program with settings and waits until it listens.
     pub(crate) fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::spawn(&mut command(settings))
     }
@@ -81,7 +81,7 @@ impl Program {
         program
     }
 
-    /// Starts it with a log that nobody reads and waits until it is ready.
+    /// Starts the program with a log that nobody reads and waits until it is ready.
     pub(crate) async fn start_unread(data_dir: &Path, stdout: Stdio, stderr: Stdio) -> Self {
         // The port cannot be learned from the log.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -182,7 +182,7 @@ impl Program {
         None
     }
 
-    /// Stops it with SIGTERM and checks that it succeeds.
+    /// Stops the program with SIGTERM and checks that it succeeds.
     pub(crate) fn stop(self) {
         self.signal("TERM");
         let (status, lines) = self.end();
