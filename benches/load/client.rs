@@ -45,7 +45,7 @@ pub(crate) struct Load {
 pub(crate) struct Run {
     /// The latency since a request was sent or, in an open loop, was due, in microseconds.
     pub(crate) latency: Histogram<u64>,
-    /// Service, kind and number of each element whose end was answered 204, warm-up included.
+    /// Service, kind and number of each element whose end was acknowledged with 204, warm-up included.
     pub(crate) acknowledged: Vec<(i64, Element, i32)>,
     /// The number of 503 responses, under [`Pace::Overload`].
     pub(crate) refused: u64,

@@ -40,8 +40,8 @@ impl Buckets {
         Self { step, zone, bounds }
     }
 
-    /// The usual length of a bucket in milliseconds. A bucket of days or several hours in which the clocks change is
-    /// longer or shorter.
+    /// The usual length of a bucket in milliseconds. If the clocks change within a bucket of more than an hour, the
+    /// bucket is longer or shorter.
     pub const fn step(&self) -> i64 {
         self.step
     }
@@ -56,7 +56,7 @@ impl Buckets {
         &self.bounds
     }
 
-    /// The period moved back by the number of these buckets, and the buckets of the earlier period, so that each bucket
+    /// The period moved back by the length of all buckets, and the buckets of that earlier period, so that each bucket
     /// has one to compare with.
     pub fn before(&self, period: Period) -> (Period, Self) {
         let buckets = i64::try_from(self.bounds.len() - 1).unwrap_or(i64::MAX);

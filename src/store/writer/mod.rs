@@ -44,7 +44,7 @@ pub struct WriterSettings {
     pub batch: usize,
     /// The most commands waiting in the queue of a writer.
     pub queue: usize,
-    /// The number of writers, each with its own connection. All commands of a service go through the same one.
+    /// The number of writers, each with its own connection. All commands of a service go through the same writer.
     pub writers: usize,
 }
 

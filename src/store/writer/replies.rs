@@ -23,7 +23,7 @@ thread_local! {
 pub(super) struct Caller {
     answer: oneshot::Sender<Answer>,
     thread: Option<mpsc::UnboundedSender<Replies>>,
-    /// The span of its request, if that is traced.
+    /// The span of its request, if the request is traced.
     trace: Option<Box<TraceContext>>,
 }
 
@@ -34,7 +34,7 @@ impl Caller {
         (Self { answer, thread: REPLIES.with_borrow(Clone::clone), trace: traces::current() }, answered)
     }
 
-    /// The span of its request, if that is traced.
+    /// The span of its request, if the request is traced.
     pub(super) fn trace(&self) -> Option<&TraceContext> {
         self.trace.as_deref()
     }
