@@ -107,7 +107,7 @@ async fn terminate_backends(world: &World) {
     connection.execute(terminate).await.unwrap();
 }
 
-/// Terminates all backends and takes every free connection, so that the nodes have to compete for theirs.
+/// Terminates all backends and occupies every free connection, so that the nodes have to compete for theirs.
 async fn fill_connections(world: &World) {
     terminate_backends(world).await;
     let mut taken = Vec::new();

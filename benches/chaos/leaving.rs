@@ -12,10 +12,10 @@ use crate::{World, post};
 /// The number of services of each kind in a cycle.
 const EACH: usize = 10;
 
-/// The lifetime of services that expire, and the window of services that end by themselves, in seconds.
+/// The lifetime of services that expire, and the idle time after which others are completed automatically, in seconds.
 const LIFETIME: u64 = 2;
 
-/// All rows of services that are no longer visible.
+/// Counts the rows that belong to services without a row of their own.
 const ORPHANS: &str = "
     select count(*) from (
       select service_id from states union all select service_id from tasks union all select service_id from dispositions
@@ -28,9 +28,9 @@ pub(crate) struct Leaving {
     expiring: Vec<i64>,
     purged: Vec<i64>,
     idle: Vec<i64>,
-    /// The open task of each service that ends by itself.
+    /// The service and the open task of each service that is completed automatically.
     open: Vec<(i64, i64)>,
-    /// The ends that were acknowledged in services that end by themselves: service and task.
+    /// The service and the task of each acknowledged end in these services.
     ended: Vec<(i64, i64)>,
 }
 
@@ -55,8 +55,8 @@ impl Leaving {
         }
     }
 
-    /// Purges what is to be purged, and ends a task in each other service that is about to end by itself. Each call is
-    /// repeated until it is acknowledged.
+    /// Purges the services to be purged, and ends a task in every second service that is about to be completed
+    /// automatically. Each call is repeated until it is acknowledged.
     pub(crate) async fn leave(&mut self, nodes: &[String]) {
         let purge = json!({"operation": "purge.service.started.anonymous", "limit": "2100-01-01T00:00:00Z"});
         until_acknowledged(nodes, "/maintenance/purge", &purge).await;
@@ -67,8 +67,8 @@ impl Leaving {
         }
     }
 
-    /// Waits until everything has left or ended, and compares the tables with what was acknowledged. Returns the number
-    /// of services.
+    /// Waits until every service has left or ended, and compares the tables with the acknowledgements. Returns the
+    /// number of services.
     pub(crate) async fn audit(&self, world: &World, connection: &mut PgConnection) -> usize {
         let gone: Vec<_> = self.expiring.iter().chain(&self.purged).copied().collect();
         for node in &world.nodes {
@@ -106,7 +106,7 @@ impl Leaving {
     }
 }
 
-/// Starts a service. Returns it and its open task.
+/// Starts a service. Returns its identifier and the identifier of its open task.
 async fn start_service(world: &World, service: &Value) -> (i64, i64) {
     let node = &world.nodes[0];
     let id = post(node, "/services/start", service).await["service_id"].as_i64().unwrap();

@@ -1,9 +1,9 @@
-//! `make chaos`: injects one fault after another while two nodes are under load. After each fault, every acknowledged event
-//! must be on disk exactly once with its own data, and the rate must recover without help. Meanwhile services expire, are
-//! purged and end by themselves (`leaving.rs`).
+//! `make chaos`: injects one fault after another while two nodes are under load. After each fault, every acknowledged
+//! event must be on disk exactly once with its own data, and the rate must recover without help. Meanwhile services
+//! expire, are purged and are completed automatically (`leaving.rs`).
 //!
-//! The environment variables `CHAOS_CYCLES` (200) and `CHAOS_SEED` (random) set the number of faults and the seed. The seed is
-//! printed.
+//! The environment variables `CHAOS_CYCLES` (200) and `CHAOS_SEED` (random) set the number of faults and the seed. The
+//! seed is printed.
 
 #![expect(clippy::unwrap_used, reason = "a run that cannot continue panics")]
 
@@ -84,7 +84,7 @@ async fn post(node: &Node, path: &str, body: &Value) -> Value {
 #[derive(Default)]
 struct Tally {
     ends: usize,
-    /// Services that expired, were purged or ended by themselves.
+    /// Services that expired, were purged or were completed automatically.
     left: usize,
     by_fault: BTreeMap<&'static str, Vec<Cycle>>,
 }
@@ -119,7 +119,8 @@ impl Tally {
             node.until_ready().await;
         }
         let back = over.elapsed();
-        // Right after a fault, statements are prepared anew, caches are cold and clients back off. Measure the lasting rate.
+        // Right after a fault, statements are prepared anew, caches are cold and clients back off. The lasting rate is
+        // measured.
         tokio::time::sleep(WINDOW).await;
         let after = rate(&load).await;
         load.stop();
@@ -152,7 +153,7 @@ impl Tally {
     }
 }
 
-/// The rate after faults divided by the rate before. Medians, since a single window on a shared machine means little.
+/// The median rate after faults divided by the median rate before. A single window on a shared machine means little.
 fn ratio<'a>(cycles: impl Iterator<Item = &'a Cycle> + Clone) -> f64 {
     let median = |rates: &mut dyn Iterator<Item = f64>| {
         let mut rates: Vec<_> = rates.collect();

@@ -13,21 +13,21 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts it on a database.
+    /// Starts a node on a database.
     pub(crate) fn start(database_url: String) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let child = spawn(&address, &database_url);
         Self { url: format!("http://{address}"), address, database_url, child }
     }
 
-    /// Kills it with SIGKILL and starts it again.
+    /// Kills the node with SIGKILL and starts it again.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.child = spawn(&self.address, &self.database_url);
     }
 
-    /// Stops it with SIGTERM, checks that it exits cleanly, and starts it again.
+    /// Stops the node with SIGTERM, checks that it exits cleanly, and starts it again.
     pub(crate) fn restart(&mut self) {
         let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(told.success());
@@ -36,7 +36,7 @@ impl Node {
         self.child = spawn(&self.address, &self.database_url);
     }
 
-    /// Waits until it is ready.
+    /// Waits until the node is ready.
     pub(crate) async fn until_ready(&self) {
         let ready = async {
             while !reqwest::get(format!("{}/health/ready", self.url)).await.is_ok_and(|answer| answer.status() == 200) {

@@ -18,8 +18,8 @@ use crate::world::{PER_SERVICE, Payload, World, task_of, task_of_sql};
 /// Tasks reserved per second of a pgbench run. A run that uses more fails.
 const RESERVED_PER_SECOND: f64 = 30_000.0;
 
-/// R1: pgbench with prepared statements over the Unix socket, one single-statement transaction per completion. Returns the
-/// best rate per second over the given numbers of clients, and its mean latency in microseconds.
+/// R1: pgbench with prepared statements over the Unix socket, one single-statement transaction per completion. Returns
+/// the best rate per second over the given numbers of clients, and its mean latency in microseconds.
 pub(crate) async fn pgbench(world: &World, seconds: f64, clients: &[u32]) -> Result<(f64, f64)> {
     let mut sql = world.sql().await?;
     let script = world.directory.join("completion.sql");
@@ -160,8 +160,9 @@ pub(crate) async fn batched_statement(world: &World, seconds: f64) -> Result<f64
     Ok(rate)
 }
 
-/// An open loop of the database and the machine alone: completions are due on a schedule, and each batch takes all that are
-/// due, as the writer does. Returns the 99th percentile of the latency from when each was due, in milliseconds.
+/// An open loop of the database and the machine alone. Completions are due on a schedule, and each batch writes all
+/// that are due, up to 256, as the writer does. Returns the 99th percentile of the latency since each was due, in
+/// milliseconds.
 #[expect(clippy::cast_precision_loss, reason = "microseconds of a run are few")]
 pub(crate) async fn batched_open_loop(world: &World, seconds: f64, rate: f64) -> Result<f64> {
     let mut batches = Batches::connect(world).await?;

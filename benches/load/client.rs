@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use crate::server::{Server, Usage};
 use crate::world::{Payload, World};
 
-/// How long a server is under load before it is measured. The first events after its start take 75 ms, and an open loop
-/// needs much longer to work off what came due in that time.
+/// The time for which a server is under load before it is measured. The first events after its start take 75 ms, and an
+/// open loop needs much longer to work off the requests that were due in that time.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// When requests are sent.
@@ -21,12 +21,12 @@ const WARM_UP: Duration = Duration::from_secs(1);
 pub(crate) enum Pace {
     /// As soon as the last request on the connection is answered.
     Closed,
-    /// At a fixed rate over all connections, regardless of the answers.
+    /// At a fixed rate over all connections, regardless of the responses.
     Open {
         /// Requests per second.
         rate: f64,
     },
-    /// At a fixed rate above what the server sustains; 503 is an accepted answer.
+    /// At a fixed rate above what the server sustains; 503 is an accepted response.
     Overload {
         /// Requests per second.
         rate: f64,
@@ -43,19 +43,19 @@ pub(crate) struct Load {
 
 /// The result of a run.
 pub(crate) struct Run {
-    /// Latency in microseconds, from when a request was sent or, in an open loop, was due.
+    /// The latency since a request was sent or, in an open loop, was due, in microseconds.
     pub(crate) latency: Histogram<u64>,
-    /// Service, kind and number of each element whose end was answered 204, warm-up included.
+    /// Service, kind and number of each element whose end was acknowledged with 204, warm-up included.
     pub(crate) acknowledged: Vec<(i64, Element, i32)>,
-    /// Answers 503, under [`Pace::Overload`].
+    /// The number of 503 responses, under [`Pace::Overload`].
     pub(crate) refused: u64,
-    /// Latency of these, in microseconds.
+    /// The latency of the 503 responses, in microseconds.
     pub(crate) refusals: Histogram<u64>,
     pub(crate) failed: u64,
     pub(crate) failure: Option<String>,
-    /// Successful answers within the measured time.
+    /// Successful responses within the measured time.
     pub(crate) measured: u64,
-    /// Successful answers, warm-up included. CPU time per request is relative to these.
+    /// Successful responses, warm-up included. CPU time per request is relative to these.
     pub(crate) answered: u64,
     pub(crate) duration: Duration,
     /// CPU time and memory of the processes.
@@ -87,7 +87,7 @@ impl Run {
         self.failure.get_or_insert(reason);
     }
 
-    /// Answers per second.
+    /// Successful responses per second.
     #[expect(clippy::cast_precision_loss, reason = "a count of answers is small")]
     pub(crate) fn rate(&self) -> f64 {
         self.measured as f64 / self.duration.as_secs_f64()
@@ -123,7 +123,7 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 4096], request: Vec::with_capacity(1024) })
     }
 
-    /// Posts a body. Returns the status and the number in the answer's body, or 0 if there is none.
+    /// Posts a body. Returns the status and the number in the response's body, or 0 if there is none.
     pub(crate) async fn post(&mut self, path: std::fmt::Arguments<'_>, body: &str) -> Result<(u16, i64)> {
         use std::io::Write;
         self.request.clear();
@@ -146,7 +146,7 @@ impl Connection {
     }
 }
 
-/// Parses an answer: its status and number, or `None` while it is incomplete.
+/// Parses a response. Returns its status and number, or `None` while it is incomplete.
 fn parse(text: &[u8]) -> Result<Option<(u16, i64)>> {
     let Some(head) = text.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let head_text = std::str::from_utf8(&text[..head])?;
@@ -183,7 +183,7 @@ impl Schedule {
         Instant::now() >= self.end
     }
 
-    /// Counts an answer to a request that was due at `due`.
+    /// Counts a response to a request that was due at `due`.
     pub(crate) fn count(&self, run: &mut Run, due: Instant) {
         let now = Instant::now();
         run.answered += 1;

@@ -1,5 +1,5 @@
-//! The conversation: a service with five states and ten tasks, all started and ended, and an association of the service
-//! with its customer: 33 calls. Each start event has an extension with one to four attributes.
+//! The conversation of 33 calls: a service with five states and ten tasks, all started and ended, and an association of
+//! the service with its customer. Each start event has an extension with one to four attributes.
 
 use std::cell::RefCell;
 use std::time::Instant;

@@ -14,14 +14,14 @@ use crate::server::Server;
 use crate::world::Payload;
 use crate::{AS_SHIPPED, Bench};
 
-/// The rows of a service to be removed: its start and end, and those of 5 states and 10 tasks.
+/// The rows of a service to be removed: its start and end, and the starts and ends of 5 states and 10 tasks.
 const ROWS_PER_SERVICE: f64 = 32.0;
 
-/// Identifiers of services to be removed begin here, beyond those of all others.
+/// The identifiers of services to be removed begin here, beyond the identifiers of all others.
 const FIRST: i64 = 1_000_000_000;
 
 impl Bench {
-    /// All of the figures, in alternation with and without removal.
+    /// All figures of lifetimes, in alternation with and without removal.
     pub(crate) async fn lifetimes(&mut self) -> Result<()> {
         let services = match std::env::var_os("BENCH_SERVICES") {
             Some(text) => text.to_str().and_then(|text| text.parse().ok()).context("BENCH_SERVICES: a number")?,
@@ -164,7 +164,7 @@ impl Bench {
         Ok(())
     }
 
-    /// How long after its expiry a service is still visible on another node.
+    /// The time for which a service is still visible on another node after its expiry.
     async fn expire_on_another_node(&mut self) -> Result<()> {
         let one = Server::start(&self.world, AS_SHIPPED.0, AS_SHIPPED.1)?;
         let other = Server::start(&self.world, AS_SHIPPED.0, AS_SHIPPED.1)?;
@@ -197,7 +197,7 @@ const fn count(services: i64) -> f64 {
     services as f64
 }
 
-/// Sends a request on a connection of its own, and gives the whole answer.
+/// Sends a request on a connection of its own, and returns the whole response.
 fn request(address: &str, method: &str, path: &str, body: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     let length = body.len();

@@ -1,4 +1,4 @@
-//! The machine itself: how long a thread that never waits is kept from running.
+//! The machine itself: the times for which a thread that never waits is kept from running.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,8 +8,9 @@ use crate::report::Report;
 /// Shorter gaps are ignored: they are interrupts, or short time slices of other programs.
 const SHORTEST: Duration = Duration::from_micros(500);
 
-/// Reads the clock in a busy loop on each core. A gap between two readings means that the hypervisor, or another process,
-/// had the core. Such stalls, and the queues that form behind them, are part of every measurement taken at that time.
+/// Reads the clock in a busy loop on each core. A gap between two readings means that the hypervisor, or another
+/// process, had the core. Such stalls, and the queues that form behind them, are part of every measurement taken at
+/// that time.
 pub(crate) fn stalls(seconds: f64, report: &mut Report) {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let threads: Vec<_> = (0..cores).map(|_| thread::spawn(move || gaps(seconds))).collect();

@@ -1,8 +1,8 @@
 //! The benchmark: measures the service and its upper bounds in one run. See docs/performance.md.
 //!
-//! It starts its own PostgreSQL with durable settings and runs the release server as a separate process with its default
-//! log. No task is completed twice. After every run it checks the database: each acknowledged completion must be there
-//! exactly once, and no other.
+//! It starts its own PostgreSQL, with `fsync`, `full_page_writes` and `synchronous_commit` on, and runs the release
+//! server as a separate process with its default log. No task is completed twice. After every run it checks the
+//! database: each acknowledged completion must be there exactly once, and no other.
 
 mod bounds;
 mod client;
@@ -71,7 +71,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Runs a load on a new server, prints the result, and checks that every acknowledged completion is in the database.
+    /// Runs a load on a new server, prints the result, and checks that every acknowledged completion is in the
+    /// database.
     async fn measure(
         &mut self,
         (kind, what): (&str, &str),
@@ -109,7 +110,7 @@ impl Bench {
         self.complete(("T", &payload.over(connections)), AS_SHIPPED, payload, load).await
     }
 
-    /// Requests arrive on a schedule; latency counts from when each was due.
+    /// Requests are due on a schedule, and latency counts from the time at which each was due.
     async fn open(&mut self, what: &str, server: Setup<'_>, rate: f64) -> Result<Run> {
         let load = self.load(256, Pace::Open { rate });
         self.complete(("open loop", what), server, Payload::OneRecord, load).await
@@ -140,7 +141,7 @@ impl Bench {
         Ok(rate)
     }
 
-    /// The cost of a line per request, measured in alternation.
+    /// The cost of a log line per request, measured in alternation.
     async fn log(&mut self) -> Result<()> {
         for _ in 0..ROUNDS {
             self.log_cost().await?;
@@ -148,7 +149,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Throughput with the default log against that with `LOG_LEVEL=warn`.
+    /// Throughput with the default log, compared with `LOG_LEVEL=warn`.
     async fn log_cost(&mut self) -> Result<()> {
         let (what, load) = (Payload::OneRecord.over(256), self.load(256, Pace::Closed));
         let quiet = self.complete(("T, quiet", &what), QUIET, Payload::OneRecord, load).await?.rate();
@@ -162,7 +163,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Throughput against its bounds, and with one command per transaction.
+    /// Throughput compared with its bounds, and with one command per transaction.
     async fn ratios(&mut self) -> Result<()> {
         let batched = bounds::batched_statement(&self.world, self.seconds).await?;
         let (single, _) = bounds::pgbench(&self.world, self.seconds, &[8, 32, 128]).await?;
@@ -209,7 +210,7 @@ impl Bench {
         Ok(())
     }
 
-    /// The settings of `BENCH_SETTINGS` (`NAME=value,...`) against the defaults, in alternation.
+    /// The settings of `BENCH_SETTINGS` (`NAME=value,...`) compared with the defaults, in alternation.
     async fn settings(&mut self) -> Result<()> {
         let text = std::env::var_os("BENCH_SETTINGS").context("BENCH_SETTINGS")?.into_string().unwrap_or_default();
         let settings: Option<Vec<_>> = text.split(',').map(|setting| setting.split_once('=')).collect();
@@ -233,7 +234,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Open loops, each at a fraction of a peak measured just before. The one at 70 % is part of the rounds.
+    /// Open loops, each at a fraction of a peak measured just before. The open loop at 70 % is part of the rounds.
     async fn open_loop(&mut self) -> Result<()> {
         for percent in [50.0, 90.0] {
             let peak = self.closed(Payload::OneRecord, 256).await?.rate();
@@ -243,9 +244,9 @@ impl Bench {
         Ok(())
     }
 
-    /// Twice the rate that the database sustains, over more connections than the queue holds. The excess must be refused
-    /// at once, and accepted requests must keep their latency. Small batches make the database the bottleneck rather than
-    /// the cores, since the generator needs a core to keep its schedule.
+    /// Twice the rate that the database sustains, over more connections than the queue holds. The excess must be
+    /// refused at once, and accepted requests must keep their latency. Small batches make the database the bottleneck
+    /// rather than the cores, since the generator needs a core to keep its schedule.
     async fn overload(&mut self) -> Result<()> {
         let server: Setup<'_> = (Flavour::Release, &[("WRITE_BATCH", "4"), ("WRITE_QUEUE", "64")]);
         let (name, load) = (("small batches", "peak: 64 connections"), self.load(64, Pace::Closed));

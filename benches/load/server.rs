@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::world::World;
 
-/// Which build of the server.
+/// A build of the server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Flavour {
     /// The release build.
@@ -39,7 +39,7 @@ pub(crate) struct Usage {
 }
 
 impl Server {
-    /// Starts it on the benchmark's database, with its log in a file, and waits until it answers.
+    /// Starts the server on the benchmark's database, with its log in a file, and waits until it answers.
     pub(crate) fn start(world: &World, flavour: Flavour, settings: &[(&str, &str)]) -> Result<Self> {
         let release = Path::new(env!("CARGO_BIN_EXE_context-services"));
         let program = match flavour {
@@ -73,7 +73,8 @@ impl Server {
         bail!("the server has ended: see {}", self.log.display())
     }
 
-    /// Stops it. Returns what the server, PostgreSQL and this process used since the start.
+    /// Stops the server. Returns the CPU time and memory that the server, PostgreSQL and this process used since the
+    /// start.
     pub(crate) fn stop(mut self) -> Result<Usage> {
         let now = self.usage()?;
         let killed = Command::new("kill").arg(self.child.id().to_string()).status()?;
@@ -87,7 +88,7 @@ impl Server {
         })
     }
 
-    /// Prints the log's lines above INFO, among them how many lines were dropped.
+    /// Prints the lines of the log above INFO; one of them says how many lines were dropped.
     fn print_warnings(&self) -> Result<()> {
         for line in BufReader::new(File::open(&self.log)?).lines() {
             let line = line?;
@@ -117,7 +118,7 @@ fn is_ready(address: &str) -> Result<bool> {
     Ok(answer.starts_with("HTTP/1.1 200"))
 }
 
-/// CPU seconds of a process, optionally with those of its children that have ended.
+/// CPU seconds of a process, optionally with its ended children.
 fn cpu_seconds(pid: u32, with_children: bool) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after_name = stat.rsplit_once(')').context("stat")?.1;

@@ -146,7 +146,7 @@ impl World {
         self.postgres.socket_dir().display().to_string()
     }
 
-    /// `DATABASE_URL` for the server under test.
+    /// The `DATABASE_URL` for the server under test.
     pub(crate) fn url(&self) -> String {
         format!("postgres:///bench?host={}&user={NAME}", self.socket_dir())
     }
@@ -173,8 +173,8 @@ impl World {
     }
 
     /// Checks that each acknowledged completion is in the database exactly once, and that no other was added since
-    /// `before`. Holds because a run ends only after all of its requests are answered. Returns the bytes of WAL for each
-    /// completion.
+    /// `before`. The comparison is exact because a run ends only after all of its requests are answered. Returns the
+    /// bytes of WAL for each completion.
     #[expect(clippy::cast_precision_loss, reason = "counts of a run are small")]
     pub(crate) async fn audit(&self, acknowledged: &[(i64, Element, i32)], before: (i64, f64)) -> Result<f64> {
         let found = self.found(acknowledged).await?;

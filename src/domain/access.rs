@@ -13,14 +13,14 @@ const MAX_NAME: usize = 64;
 /// that it takes equally long for every user.
 pub const MOST_PASSWORDS: usize = 2;
 
-/// A role. Each role includes the rights of those before it.
+/// A role. Each role includes the rights of the roles before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// May query: every GET except those under `/maintenance`, `/refused` and `/administration`.
+    /// May send every GET except under `/maintenance`, `/refused` and `/administration`.
     Reader,
     /// May also send lifecycle events and change the records of extensions.
     Writer,
-    /// May also change schemas, business attributes and the mode, and delete services.
+    /// May send every request: may also change schemas, business attributes and the mode, and delete services.
     Administrator,
 }
 

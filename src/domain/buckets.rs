@@ -1,4 +1,4 @@
-//! Buckets: the parts of a period for which a report counts, in whole hours or days of a time zone.
+//! Buckets: the parts into which a report divides its period, aligned to the clocks of a time zone.
 
 use super::report::{ActivityRow, Change, Period};
 use super::time::{HOUR, Timestamp};
@@ -14,8 +14,8 @@ pub struct Buckets {
 }
 
 impl Buckets {
-    /// The buckets of a period. They begin at whole multiples of their length on the clocks of the zone, those of whole
-    /// days at midnight. The first may begin before the period, and the last may end after it.
+    /// The buckets of a period. They begin at whole multiples of their length on the zone's clocks; buckets of whole
+    /// days begin at midnight. The first may begin before the period, and the last may end after it.
     pub fn of(period: Period, zone: TimeZone) -> Self {
         Self::of_step(period, period.bucket(), zone)
     }
@@ -40,7 +40,8 @@ impl Buckets {
         Self { step, zone, bounds }
     }
 
-    /// The usual length of a bucket in milliseconds. Where clocks are changed, it is an hour longer or shorter.
+    /// The usual length of a bucket in milliseconds. If the clocks change within a bucket of more than an hour, the
+    /// bucket is longer or shorter.
     pub const fn step(&self) -> i64 {
         self.step
     }
@@ -55,7 +56,8 @@ impl Buckets {
         &self.bounds
     }
 
-    /// The period before, moved by whole buckets, with its buckets, so that each has one to compare with.
+    /// The period moved back by the length of all buckets, and the buckets of that earlier period, so that each bucket
+    /// has one to compare with.
     pub fn before(&self, period: Period) -> (Period, Self) {
         let buckets = i64::try_from(self.bounds.len() - 1).unwrap_or(i64::MAX);
         let shift = self.step.saturating_mul(buckets);
@@ -71,7 +73,7 @@ impl Buckets {
     }
 }
 
-/// The rows of all buckets, from the changes in order.
+/// The rows of all buckets, computed from changes that are ordered by bucket.
 pub fn activity(buckets: &Buckets, changes: &[Change]) -> Vec<ActivityRow> {
     let mut changes = changes.iter().peekable();
     let mut open = 0;
@@ -90,7 +92,7 @@ pub fn activity(buckets: &Buckets, changes: &[Change]) -> Vec<ActivityRow> {
     (0..).zip(buckets.bounds().windows(2)).map(&mut row).collect()
 }
 
-/// Whether buckets begin when clocks show a certain time, or one after the other in equal distances.
+/// Whether buckets begin at certain times on the clocks. Shorter buckets follow one another at equal intervals.
 const fn follows_clocks(step: i64) -> bool {
     step > HOUR
 }

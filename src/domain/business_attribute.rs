@@ -25,7 +25,7 @@ pub struct BusinessAttributeDefinition {
     pub description: Option<String>,
     /// The fields that it is mapped to.
     pub fields: Vec<Field>,
-    /// The values that these fields may take, at least one.
+    /// The values that these fields may have, at least one.
     pub values: Vec<ValueDefinition>,
     /// The index in `values` of the value that fills an absent field.
     pub default: Option<usize>,
@@ -34,7 +34,8 @@ pub struct BusinessAttributeDefinition {
 /// The definition of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueDefinition {
-    /// The number of the value. `None`: a value of this name keeps its number, and a new one gets the next free number.
+    /// The number of the value. `None`: an existing value of this name keeps its number, and a new value gets a free
+    /// number.
     pub dbid: Option<i64>,
     /// The name of the value.
     pub name: String,
@@ -59,7 +60,7 @@ pub struct BusinessAttribute {
     pub description: Option<String>,
     /// The fields that it is mapped to.
     pub fields: Vec<Field>,
-    /// The values that these fields may take.
+    /// The values that these fields may have.
     pub values: Vec<Value>,
     /// The `value_id` of the value that fills an absent field.
     pub default: Option<i32>,
@@ -83,7 +84,7 @@ pub struct Value {
 }
 
 impl BusinessAttribute {
-    /// The `value_id` of a value from an event.
+    /// The `value_id` of the value with this number or name.
     pub fn row_of(&self, value: &LongOrString) -> Option<i32> {
         self.find(value).map(|value| value.value_id)
     }

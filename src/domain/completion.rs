@@ -18,16 +18,16 @@ pub struct Complete {
     pub key: ElementKey,
     /// The content of the end event.
     pub end: End,
-    /// Distinguishes a repeat of this event from a different one.
+    /// Distinguishes a repeat of this event from a different event.
     pub digest: Digest,
 }
 
-/// The content of an end event, with names resolved, defaults filled in and times normalized.
+/// The content of an end event, with names resolved, defaults filled in and times normalised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
     /// The fields that all events share.
     pub event: Event,
-    /// Whether the sender gave the timestamp. A repeat without a timestamp matches any.
+    /// Whether the sender gave the timestamp. A repeat without a timestamp matches an end at any time.
     pub timestamp_given: bool,
     /// The state that a task must have, or adopts if it has none.
     pub state_id: Option<StateId>,
@@ -35,7 +35,7 @@ pub struct End {
     pub expiration: Option<Expiration>,
     /// The business outcome.
     pub disposition: Disposition,
-    /// The attached extensions. Each replaces what was recorded under its name.
+    /// The attached extensions. Each replaces the records under its name.
     pub extensions: Vec<Extension>,
 }
 
@@ -43,10 +43,11 @@ impl End {
     /// The hash that two end events share if they have the same content. The order of extensions, and of
     /// the members of a record, does not matter. The order of records and the spelling of numbers do.
     ///
-    /// Hashes are stored: the fields, their order and their encoding must never change. Structs are destructured
-    /// exhaustively, so a new field does not compile until it is placed here.
+    /// Hashes are stored, so the hash of an event must never change. Keep the fields, their order and their encoding,
+    /// and add a new field at the end, only if the event has it. Structs are destructured exhaustively, so the code
+    /// does not compile until a new field is added here.
     fn hash(&self) -> Hash {
-        // The timestamp is compared on its own, and only if the repeat has one.
+        // The timestamp is compared separately, and only if the repeat has one.
         let Self { event, timestamp_given: _, state_id, expiration, disposition, extensions } = self;
         let Event {
             timestamp: _,
@@ -70,7 +71,7 @@ impl End {
         input.number(state_id.map(|state| i64::from(state.0)));
         input.value(value.as_ref());
         input.text(description.as_deref());
-        // The schema's number does not count: a schema that was deleted and created again has another one.
+        // The schema's number does not count: a schema that was deleted and created again has another number.
         let mut sorted: Vec<_> = extensions
             .iter()
             .map(|Extension { schema_id: _, name, json }| (name.to_ascii_lowercase(), json.as_str()))
@@ -91,7 +92,7 @@ impl End {
 }
 
 impl Complete {
-    /// The end of a state within a transition. It has no digest of a body, since no end event was sent.
+    /// The end of a state within a transition. Its digest has no hash of a body, since no end event was sent.
     pub(super) fn within_transition(key: ElementKey, end: End) -> Self {
         let digest = Digest::new(end.hash(), None);
         Self { key, end, digest }

@@ -24,7 +24,7 @@ pub struct Lifecycle {
     pub completed: Option<(Event, Disposition)>,
     /// The tone of the outcome, if it was read.
     pub tone: Option<Tone>,
-    /// Whether the element was completed automatically and no event has replaced that.
+    /// Whether the element was completed automatically, and no event has replaced that end.
     pub auto_completed: bool,
     /// The selected extensions by their declared names.
     pub extensions: BTreeMap<String, Box<RawValue>>,
@@ -44,7 +44,7 @@ pub struct Service {
     pub service_id: ServiceId,
     /// The customer, unless the service is anonymous.
     pub customer_id: Option<String>,
-    /// The key by which an anonymous caller is recognized.
+    /// The key by which an anonymous caller is recognised.
     pub contact_key: Option<String>,
     /// When the service expires. `None`: never.
     pub expires_at: Option<Timestamp>,
@@ -65,7 +65,7 @@ pub struct State {
     pub service_id: ServiceId,
     /// The identifier.
     pub state_id: StateId,
-    /// The state of the same service that it follows.
+    /// The state of the same service that this state follows.
     pub previous_state_id: Option<StateId>,
     /// The start, the end and the extensions.
     pub lifecycle: Lifecycle,
@@ -80,7 +80,7 @@ pub struct ByStatus<T> {
     pub active: Option<Vec<T>>,
     /// The completed elements.
     pub completed: Option<Vec<T>>,
-    /// The number of those that are left out, the oldest ones, since there are too many.
+    /// The number of elements left out because there are too many: the oldest.
     pub omitted: u64,
 }
 

@@ -10,8 +10,8 @@ use super::reader::{MAX_TEXT, ObjectReader};
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
-/// The fields of all events. A field that belongs to another event is ignored, because clients of the replaced product
-/// send the fields of the start event again with the end.
+/// The fields of all events. A field that belongs to another event is ignored, because clients of Genesys Context
+/// Services repeat the fields of the start event in the end event.
 const FIELDS: [&str; 21] = [
     "timestamp",
     "session_id",
@@ -39,7 +39,7 @@ const FIELDS: [&str; 21] = [
 /// The fields that all events share (docs/api.md §1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The time of the event: the sent one, or else that of the server's clock.
+    /// The time of the event: as sent, or else by the server's clock.
     pub timestamp: Timestamp,
     /// The sender's session.
     pub session_id: Option<String>,
@@ -114,7 +114,7 @@ fn read_extensions(
                 open_schemas_left -= 1;
                 violations.add_unlearned(&place, element, name, detail);
             } else {
-                let full = format!("{detail}, of which {MOST_OPEN_SCHEMAS} may have no schema: create a schema for it");
+                let full = format!("{detail}, and {MOST_OPEN_SCHEMAS} already have no schema: create a schema for it");
                 violations.add_about_metadata(&place, full);
             }
             continue;

@@ -1,4 +1,4 @@
-//! Fields that take a number or a string ("long or string"), and to which business attributes can be mapped
+//! Fields that accept a number or a string ("long or string"), and that can be mapped to business attributes
 //! (docs/api.md §5).
 
 use std::fmt;
@@ -17,7 +17,7 @@ pub enum LongOrString {
     String(String),
 }
 
-/// The fields of an element that take a number or a string.
+/// The fields of an element that accept a number or a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FieldName {
     /// `service_type`, `state_type` or `task_type`.
@@ -33,7 +33,7 @@ pub enum FieldName {
 }
 
 impl FieldName {
-    /// All of them.
+    /// All fields.
     pub const ALL: [Self; 5] =
         [Self::Type, Self::Disposition, Self::ApplicationType, Self::ResourceType, Self::MediaType];
 }
@@ -64,7 +64,7 @@ impl Field {
         Self::all().find(|field| field.to_string() == text)
     }
 
-    /// The member of an event's body, such as `disposition`.
+    /// The name of the field in an event's body, such as `disposition`.
     pub const fn member(self) -> &'static str {
         match self.name {
             FieldName::Type => match self.element {

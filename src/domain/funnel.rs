@@ -1,4 +1,4 @@
-//! Funnels: how many of the services of a type reach each type of state, and where the others leave.
+//! Funnels: the number of services of a type that reach each type of state, and the stages at which the others leave.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,11 @@ pub struct Reached {
     pub state_type: Option<String>,
     /// The number of services.
     pub services: i64,
-    /// The median of the time from the end of the state before, or from the start of the service, in milliseconds.
+    /// The median time since the end of the previous state, or since the start of the service, in milliseconds.
     pub median_wait_ms: Option<i64>,
 }
 
-/// The services of a type that came no further than a type of state.
+/// The services of a type that went no further than a type of state, or than their start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stayed {
     /// The type of the services, if they have one.
@@ -58,9 +58,9 @@ pub struct Stage {
     pub reached: i64,
     /// The median of the wait before it, in milliseconds.
     pub median_wait_ms: Option<i64>,
-    /// The services that are open, and have come no further.
+    /// The services that went no further and are open.
     pub open: i64,
-    /// The services that ended without coming further, by disposition.
+    /// The services that went no further and have ended, by disposition.
     pub left: Vec<Left>,
 }
 
@@ -82,7 +82,8 @@ pub struct Funnel {
     pub stages: Vec<Stage>,
 }
 
-/// The funnels, that of the most services first. Rows of `reached` are in the order of the stages.
+/// Builds the funnels and orders them by their number of services, the largest first. The rows of `reached` must be in
+/// the order of the stages.
 pub fn funnels(reached: Vec<Reached>, stayed: Vec<Stayed>) -> Vec<Funnel> {
     let mut funnels = HashMap::<Option<String>, Funnel>::new();
     for row in &stayed {

@@ -13,7 +13,7 @@ pub struct InvalidId {
     bits: u32,
 }
 
-/// Returns whether a text is a decimal integer: digits, after a minus sign if there is one.
+/// Returns whether a text is a decimal integer: digits, optionally after a minus sign.
 pub(super) fn is_decimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -125,7 +125,7 @@ impl ElementKey {
 /// The three kinds of elements that have a lifecycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Element {
-    /// One customer commitment.
+    /// One commitment to a customer.
     Service,
     /// One stage of a service.
     State,
@@ -155,7 +155,7 @@ impl Element {
         }
     }
 
-    /// The kind of element with this plural. Case counts.
+    /// The kind of element with this plural. Case matters.
     pub fn from_plural(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|element| element.plural() == word)
     }

@@ -1,15 +1,15 @@
-//! The journey of a customer: a search for services, and a page of what it finds.
+//! The journey of a customer: a search for services, and a page of the services found.
 
 use super::element::Service;
 use super::ids::ServiceId;
 
-/// The most services of an owner that a journey counts and orders, the newest ones.
+/// The most services of an owner that a journey counts and orders: the newest.
 pub const MOST_SERVICES: i64 = 20_000;
 
-/// The most states, and the most tasks, of each service of a journey but the first.
+/// The most states, and the most tasks, that a journey has of each service after the first.
 pub const STEPS: i64 = 40;
 
-/// What a journey is searched by. Services that match any of these belong to it.
+/// The criteria of a journey. Services that match any of them belong to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Search {
     /// The customer.
@@ -36,6 +36,6 @@ pub struct Journey {
     pub services: Vec<Service>,
     /// The number of all services, at most [`MOST_SERVICES`] of a customer and of a contact key.
     pub total: i64,
-    /// How many of them are open.
+    /// The number of open services among them.
     pub open: i64,
 }

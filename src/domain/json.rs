@@ -1,8 +1,8 @@
 //! A strict JSON parser for request bodies (docs/api.md §1, Bodies). It makes one pass, reports the position of an
 //! error, and keeps numbers as written.
 //!
-//! It refuses what is ambiguous or cannot be stored: duplicate names, NUL characters, deep nesting, and numbers beyond
-//! the range of a double.
+//! It refuses input that is ambiguous or cannot be stored: duplicate names, NUL characters, deep nesting, and numbers
+//! beyond the range of a double.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -140,7 +140,7 @@ pub fn write_all<T>(
     out.push(close);
 }
 
-/// A syntax error at a byte of the body, before it is turned into text.
+/// A syntax error at a byte of the body, not yet put into words.
 struct Fault {
     at: usize,
     problem: Problem,

@@ -23,13 +23,13 @@ pub enum Idleness {
     Never,
     /// It is not idle before this moment.
     Until(Timestamp),
-    /// It is to be ended.
+    /// It is idle, and is to be completed.
     Idle,
 }
 
 impl LastEvent {
-    /// When the service becomes idle if nothing else happens in it, as known at `now`. A timestamp in the future counts
-    /// as now. `None` if that moment is later than the year 9999.
+    /// When the service becomes idle if nothing else happens in it, as seen at `now`. A timestamp in the future counts
+    /// as now. `None` if the service would become idle after the year 9999.
     pub fn idle_at(self, now: Timestamp) -> Option<Timestamp> {
         let last = self.at.min(now).to_datetime();
         let after = TimeDelta::try_seconds(self.auto_complete_after)?;

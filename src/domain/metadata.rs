@@ -8,11 +8,10 @@ use super::extension::Schema;
 use super::field::Field;
 use super::ids::Element;
 
-/// The limit on open schemas of a kind of element: once there are this many, no more are created. Each of them makes
-/// every node read all schemas again.
+/// The most open schemas of a kind of element. Each new one makes every node read all schemas again.
 pub const MOST_OPEN_SCHEMAS: usize = 1_000;
 
-/// A version of the metadata. It grows with every change.
+/// The metadata version, which grows with every change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct MetadataVersion(pub i64);
 
@@ -34,7 +33,7 @@ pub struct Metadata {
     pub version: MetadataVersion,
     /// Whether lifetimes are in use: services may expire, be deleted or be completed automatically.
     pub lifetimes: bool,
-    /// The generation of learned values. A node forgets the rows of values that it knows when another one begins.
+    /// The generation of learned values. When a new one begins, a node forgets the rows of values that it knows.
     pub values_generation: i64,
     schemas: HashMap<(Element, String), Arc<Schema>>,
     /// The number of open schemas of each kind of element.
@@ -43,7 +42,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The metadata of a version. Open schemas are in force only if `open_extensions` is set.
+    /// The metadata of one version. Open schemas are in force only if `open_extensions` is set.
     pub fn new(
         version: MetadataVersion,
         settings: MetadataSettings,
@@ -65,7 +64,7 @@ impl Metadata {
         Self { settings, version, lifetimes: false, values_generation: 0, schemas, open_schemas, attributes }
     }
 
-    /// The same metadata, saying whether lifetimes are in use.
+    /// The same metadata with or without lifetimes in use.
     #[must_use]
     pub fn with_lifetimes(self, lifetimes: bool) -> Self {
         Self { lifetimes, ..self }
@@ -77,18 +76,19 @@ impl Metadata {
         Self { values_generation, ..self }
     }
 
-    /// The schema of this name. Case does not count.
+    /// The schema of this name. Case is ignored.
     pub fn schema(&self, element: Element, name: &str) -> Option<&Arc<Schema>> {
         self.schemas.get(&(element, name.to_ascii_lowercase()))
     }
 
-    /// The number of open schemas that may still be created for a kind of element, of at most [`MOST_OPEN_SCHEMAS`].
+    /// The number of open schemas that may still be created for a kind of element: at most [`MOST_OPEN_SCHEMAS`], less
+    /// those that exist.
     pub fn open_schemas_left(&self, element: Element) -> usize {
         let open = self.open_schemas.get(&element).copied().unwrap_or_default();
         if self.settings.open_extensions { MOST_OPEN_SCHEMAS.saturating_sub(open) } else { 0 }
     }
 
-    /// The business attribute that is mapped to a field.
+    /// The business attribute that a field is mapped to.
     pub fn business_attribute_of(&self, field: Field) -> Option<&Arc<BusinessAttribute>> {
         self.attributes.get(&field)
     }

@@ -1,7 +1,7 @@
-//! The decisions of the service, without I/O: identifiers, time, events and their validation, the rules of the
+//! The decisions of the service, without I/O: identifiers, time, events and their validation, and the rules of the
 //! lifecycle.
 //!
-//! Nothing here knows SQL or HTTP, waits, or reads a clock.
+//! Nothing here knows SQL or HTTP, or waits. Only [`clock::SystemClock`] reads a clock.
 
 pub mod access;
 pub mod buckets;

@@ -23,7 +23,7 @@ impl Mode {
         }
     }
 
-    /// The mode of this name. Case does not count.
+    /// The mode of this name. Case is ignored.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Production, Self::Maintenance].into_iter().find(|mode| mode.word().eq_ignore_ascii_case(word))
     }

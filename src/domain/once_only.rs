@@ -12,14 +12,14 @@ use super::time::Timestamp;
 /// 16 bytes of BLAKE3.
 pub type Hash = [u8; 16];
 
-/// Two hashes of an end event without its timestamp: of the event as it was read, and of the body as it was sent. An
-/// event is a repeat if either hash matches. The first treats a name and its number alike. The second still matches
-/// after a change of the metadata, when the same body would be read differently.
+/// Two hashes of an end event without its timestamp: one of the event as read, one of the body as sent. An event is a
+/// repeat if either hash matches. The first treats a name and its number alike. The second still matches after a change
+/// of the metadata, when the same body would be read differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// The digest from the hash of the event as read and of the body as sent. An end within a transition has no
+    /// The digest of two hashes: of the event as read, and of the body as sent. An end within a transition has no
     /// `sent`, since it was not sent as an event of its own.
     pub fn new(read: Hash, sent: Option<Hash>) -> Self {
         let mut both = [0; 32];
@@ -39,8 +39,8 @@ pub struct RecordedEnd {
 }
 
 impl RecordedEnd {
-    /// Returns whether an end event repeats the recorded one. `timestamp` is the one that was sent, if any; an event
-    /// without a timestamp matches any.
+    /// Returns whether an end event repeats the recorded one. `timestamp` is the timestamp that was sent, if any. An
+    /// event without a timestamp matches an end at any time.
     pub fn is_repeated_by(&self, digest: Digest, timestamp: Option<Timestamp>) -> bool {
         (self.digest.starts_with(&digest.0[..16]) && self.is_at(timestamp))
             || self.was_sent_as(&digest.0[16..], timestamp)
@@ -56,7 +56,7 @@ impl RecordedEnd {
     }
 }
 
-/// The hash of the body of an end event as it was sent. The order of its members does not count.
+/// The hash of the body of an end event as it was sent. The order of its members does not matter.
 pub fn hash_sent(body: &Members<'_>, state_in_query: Option<StateId>) -> Hash {
     let mut input = HashInput::default();
     input.members(body.iter().filter(|(name, _)| name != "timestamp").collect());
@@ -67,8 +67,8 @@ pub fn hash_sent(body: &Members<'_>, state_in_query: Option<StateId>) -> Hash {
 /// The time for which an idempotency key is kept.
 pub const KEY_LIFETIME: TimeDelta = TimeDelta::hours(24);
 
-/// An idempotency key. It makes a start or a transition repeatable: the same key with the same request is answered
-/// with the element that the first request started.
+/// An idempotency key. It makes a start or a transition repeatable: a second request with the same key, route and body
+/// is answered with the element that the first one started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The key: 1 to 255 printable ASCII characters.
@@ -80,7 +80,7 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// The key of a request. `None` if `text` is empty, too long, or has other characters.
+    /// The key of a request. `None` if `text` is not a valid key.
     pub fn new(text: &str, route: &str, body: &Members<'_>, used_at: Timestamp) -> Option<Self> {
         let is_key = (1..=255).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         let request = || {
@@ -93,7 +93,7 @@ impl IdempotencyKey {
     }
 }
 
-/// The input of a hash. Values are tagged and have their length written, so that different sequences of values are
+/// The input of a hash. Each value is written with a tag and its length, so that different sequences of values give
 /// different bytes.
 pub(super) struct HashInput(Vec<u8>);
 
@@ -132,7 +132,7 @@ impl HashInput {
         }
     }
 
-    /// The members of an object in the order of their names. `null` counts as absent.
+    /// Appends the members of an object in the order of their names. `null` counts as absent.
     fn members(&mut self, mut members: Vec<&(Cow<'_, str>, Json<'_>)>) {
         members.retain(|(_, value)| *value != Json::Null);
         members.sort_unstable_by(|a, b| a.0.cmp(&b.0));

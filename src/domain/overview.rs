@@ -1,21 +1,21 @@
-//! The overview: which services are open, how far they are, and which are past their estimate.
+//! The overview: services, how far they have come, and whether they take longer than expected.
 
 use super::ids::{Element, ServiceId};
 use super::query::{Span, Status};
 use super::time::Timestamp;
 use super::tone::Tone;
 
-/// The most services that an overview considers: those of its period that started last.
+/// The most services that an overview considers: the last to start in its period.
 pub const CONSIDERED: i64 = 20_000;
 
-/// Which services to list. Values are compared as the `reporting` views name them.
+/// The services to list. Values are compared with the names in the `reporting` views.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// `None`: open and completed ones.
+    /// The status of the services. `None`: open and completed services.
     pub status: Option<Status>,
-    /// The period of the start of the service.
+    /// The period in which the service started.
     pub started: Span,
-    /// The period of the end, of the service or of the element that `part` selects.
+    /// The period in which the service, or the element that `part` selects, ended.
     pub completed: Span,
     /// The type of the service.
     pub service_type: Option<String>,
@@ -25,7 +25,7 @@ pub struct Selection {
     pub step: Option<String>,
     /// The disposition of the service, or of the element that `part` selects.
     pub disposition: Option<String>,
-    /// Only services that have a state or task with this step, disposition and end.
+    /// `State` or `Task`: only services with such an element that has this step, disposition and end.
     pub part: Option<Element>,
     /// Only services that take, or took, longer than expected.
     pub overdue: bool,
@@ -58,22 +58,22 @@ pub struct Standing {
     pub step: Option<Step>,
     /// The resource that took part in the start of that step, or else of the service.
     pub agent: Option<String>,
-    /// How long it took, or has taken so far, in milliseconds.
+    /// The time that it took, or has taken so far, in milliseconds.
     pub elapsed_ms: i64,
-    /// How long it was expected to take, in milliseconds: its estimate, or else the median of its type.
+    /// The time that it was expected to take, in milliseconds: its estimate, or else the median of its type.
     pub expected_ms: Option<i64>,
     /// Whether the service has an estimate of its own.
     pub has_estimate: bool,
 }
 
 impl Standing {
-    /// The time past what was expected, in milliseconds. `None` if there is none.
+    /// The time beyond the expected time, in milliseconds. `None` if there is none.
     pub fn overrun_ms(&self) -> Option<i64> {
         self.expected_ms.map(|expected| self.elapsed_ms - expected).filter(|overrun| *overrun > 0)
     }
 
-    /// Since when nothing has happened: the end or else the start of the last step, or the start of the service. Of a step
-    /// that ends before it starts, the end cannot be right.
+    /// The moment since which nothing has happened: the end or else the start of the last step, or the start of a
+    /// service without steps. If a step ends before it starts, its start counts, since its end cannot be right.
     pub fn waiting_since(&self) -> Timestamp {
         let last = |step: &Step| step.ended.map_or(step.started, |ended| ended.max(step.started));
         self.step.as_ref().map_or(self.started, last)
@@ -93,16 +93,16 @@ pub struct Step {
     pub ended: Option<Timestamp>,
 }
 
-/// A part of the services of a selection.
+/// The first services of a selection, and the number of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
-    /// The services, open ones first, and of these the most overdue.
+    /// The services: open ones first, beginning with the most overdue.
     pub rows: Vec<Standing>,
     /// The number of services in the selection.
     pub total: i64,
 }
 
-/// The number of services of a selection with one value.
+/// The number of services of a selection that have one value of a property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
     /// `type`, `channel` or `disposition`.
@@ -115,7 +115,7 @@ pub struct Share {
     pub services: i64,
 }
 
-/// How services are doing now.
+/// The totals of services at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
     /// The number of services that are open.
@@ -124,15 +124,15 @@ pub struct Totals {
     pub overdue: i64,
     /// The number of services that ended in the last hour.
     pub ended: i64,
-    /// The number of those that ended badly.
+    /// The number of services that ended badly in the last hour.
     pub ended_badly: i64,
     /// The number of services that have started today.
     pub started_today: i64,
-    /// The number that had started a week before, by this time of the day.
+    /// The number of services that had started on the same day of last week by this time of day.
     pub started_week_before: i64,
     /// The number of services that were considered.
     pub considered: i64,
-    /// The start of the oldest of them.
+    /// The start of the oldest service considered.
     pub oldest: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! Purges: services are deleted by the time of their start (docs/api.md §7).
+//! Purges: deletion of the services that started before a moment (docs/api.md §7).
 
 use super::ids::PurgeId;
 use super::json::{Json, Members};
@@ -6,18 +6,18 @@ use super::reader::ObjectReader;
 use super::time::Timestamp;
 use super::violation::{Place, Violations};
 
-/// Which services a purge deletes.
+/// The services that a purge deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurgeOperation {
-    /// All of them.
+    /// All services.
     All,
-    /// Those that are open.
+    /// Open services.
     Started,
-    /// Those that are completed.
+    /// Completed services.
     Completed,
-    /// Those that are open and have no customer.
+    /// Open services without a customer.
     StartedAnonymous,
-    /// Those that are completed and have no customer.
+    /// Completed services without a customer.
     CompletedAnonymous,
 }
 
@@ -57,7 +57,7 @@ pub enum PurgeState {
 pub struct Purge {
     /// Its identifier.
     pub purge_id: PurgeId,
-    /// Which services it deletes.
+    /// The services that it deletes.
     pub operation: PurgeOperation,
     /// Services that started before this moment are deleted.
     pub limit: Timestamp,
@@ -74,9 +74,9 @@ pub struct Purge {
 /// The command that purges services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PurgeServices {
-    /// Which services.
+    /// The services to purge.
     pub operation: PurgeOperation,
-    /// Services that started before this moment.
+    /// Only services that started before this moment are purged.
     pub limit: Timestamp,
 }
 

@@ -11,7 +11,7 @@ use super::time::Timestamp;
 pub struct ExtensionSelection {
     /// Whether all extensions are selected.
     pub all: bool,
-    /// Whether all extensions are selected unless one has the name of this kind of element.
+    /// Whether all extensions are selected unless an extension has the name of this kind of element.
     pub all_unless_named: bool,
     /// The selected names in lower case.
     pub names: Vec<String>,
@@ -42,9 +42,9 @@ impl ExtensionSelections {
         Self(std::array::from_fn(|_| ExtensionSelection { all: true, ..ExtensionSelection::default() }))
     }
 
-    /// Adds a comma-separated list. Plain names select for every kind of element, `State.Survey` and `Task.*` for one, and
-    /// so does `Task` alone unless an extension has that name. Unknown names select nothing. Returns the first item that
-    /// is not a valid name.
+    /// Adds a comma-separated list. A plain name selects extensions of every kind of element; `State.Survey` and
+    /// `Task.*` select extensions of one kind. `Task` alone means `Task.*` unless an extension has that name. Unknown
+    /// names select nothing. Fails with the first item that is not a valid name.
     pub fn add<'a>(&mut self, list: &'a str) -> Result<(), &'a str> {
         let kind = |word: &str| Element::ALL.into_iter().find(|one| one.singular().eq_ignore_ascii_case(word));
         for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
@@ -104,7 +104,7 @@ impl Nested {
     }
 }
 
-/// The most states, and the most tasks, that are nested in the elements of an answer.
+/// The most states, and the most tasks, that are nested in the elements of a response.
 const MOST_NESTED: usize = 5000;
 
 /// The parts of each element that a query selects.
@@ -118,8 +118,8 @@ pub struct View {
     pub extensions: ExtensionSelections,
     /// Whether values are given by display name, as in the `reporting` views.
     pub for_people: bool,
-    /// The most states, and the most tasks, that are nested in all elements together. Of a single element with more of them,
-    /// the newest are given.
+    /// The most states, and the most tasks, that are nested in all elements together. If a single element has more, the
+    /// newest are given.
     pub most_nested: usize,
 }
 
@@ -147,7 +147,7 @@ impl View {
         Self { extensions: ExtensionSelections::all(), for_people: true, ..Self::default() }
     }
 
-    /// The same with the values of its fields as they are recorded.
+    /// A single element with its extensions and its recorded values, without nested elements.
     pub fn of_record() -> Self {
         Self { for_people: false, ..Self::of_element() }
     }
@@ -167,7 +167,7 @@ pub struct Span {
 pub enum Owner {
     /// A customer.
     Customer(String),
-    /// A contact key. It owns the services that have it and no customer.
+    /// A contact key. It owns the services that have this key and no customer.
     Anonymous(String),
 }
 
@@ -195,9 +195,9 @@ pub struct Filter {
     pub started: Span,
     /// The span in which elements ended.
     pub completed: Span,
-    /// The position in the list before which elements are given.
+    /// Only elements before this position in the list are given.
     pub before: Option<Cursor>,
-    /// The most elements, the newest of those that match.
+    /// The most elements: the newest that match.
     pub limit: u32,
 }
 

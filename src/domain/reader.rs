@@ -55,7 +55,7 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         self.violations.add(&self.place.member(name), detail);
     }
 
-    /// Adds a violation at the member `name` that newer metadata may settle.
+    /// Adds a violation at the member `name` that newer metadata may resolve.
     pub fn add_metadata_violation(&mut self, name: &str, detail: impl Into<String>) {
         self.violations.add_about_metadata(&self.place.member(name), detail);
     }
@@ -162,7 +162,8 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
         }
     }
 
-    /// Many clients keep and send every number as a double, or every identifier as text.
+    /// Takes an integer, also if it is written as a double or as text: many clients send every number as a double, or
+    /// every identifier as text.
     fn integer<T: TryFrom<i64>>(&mut self, name: &str, what: &str) -> Option<T> {
         let value = self.take(name)?;
         let integer = match value {

@@ -33,7 +33,8 @@ pub enum Refusal {
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was used within the last 24 hours for a different route or body")]
     IdempotencyMismatch,
-    /// The body refers to an element that does not exist.
+    /// The body contradicts recorded data: it refers to a state that does not exist, or the merged record would be
+    /// incomplete or too large.
     #[error("the event is not valid")]
     Invalid(Violations),
 }
@@ -69,7 +70,7 @@ pub enum Verdict {
 }
 
 impl OnRecord {
-    /// Judges an end that was not recorded. Repeats are recognized before the state is compared.
+    /// Judges an end that was not recorded. Repeats are recognised before the state is compared.
     pub fn judge_complete(&self, command: &Complete) -> Verdict {
         if !self.service {
             return Verdict::Refused(Refusal::Unknown(Element::Service));
@@ -94,8 +95,9 @@ impl OnRecord {
         }
     }
 
-    /// Judges a transition that was not recorded. If its state has ended, it is refused rather than recognized as a
-    /// repeat, since it would have started another state.
+    /// Judges a transition that was not recorded. If the former state has already ended, the transition is refused even
+    /// if it is a repeat: the response would have to name the state that the first transition started, which is not
+    /// known.
     pub fn judge_transition(&self, from: StateId) -> Verdict {
         let place = Place::Body.member("from");
         match &self.end {
@@ -124,7 +126,7 @@ impl OnRecord {
         }
     }
 
-    /// Judges a change of a service that was not made.
+    /// Judges an association, a new expiry or a deletion of a service that was not carried out.
     pub fn judge_change(&self) -> Verdict {
         if self.service { Verdict::Retry } else { Verdict::Refused(Refusal::Unknown(Element::Service)) }
     }

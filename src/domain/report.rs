@@ -43,7 +43,7 @@ pub struct Scope {
     pub service_type: Option<String>,
 }
 
-/// The spans of the rows of [`LifetimesRow`], in seconds: an hour, a day and a week.
+/// The values of [`LifetimesRow::within_s`]: an hour, a day and a week.
 pub const HORIZONS: [i64; 3] = [60 * 60, 24 * 60 * 60, 7 * 24 * 60 * 60];
 
 /// The services that expire or are completed automatically within some time from now.
@@ -72,7 +72,7 @@ pub struct ActivityRow {
     pub open: i64,
 }
 
-/// The changes in a bucket. Buckets without changes have none.
+/// The changes in a bucket. A bucket without changes has no such row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// The index of the bucket; negative if it lies before the period.
@@ -117,7 +117,7 @@ pub struct DurationRow {
     pub longest_ms: i64,
 }
 
-/// The durations of elements of one type, or of the waits before them.
+/// The durations of elements of one type, or of the waits before such elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpanRow {
     /// `service`, `state` or `task`.
@@ -141,7 +141,7 @@ pub struct SpanRow {
 pub struct StopRow {
     /// `completed` or `active`.
     pub status: String,
-    /// `state` or `task`, whichever started last. `None` if neither has.
+    /// `state` or `task`, whichever started last. `None` if the services have neither.
     pub last: Option<String>,
     /// The type of that state or task, if it has one.
     pub kind: Option<String>,

@@ -1,4 +1,4 @@
-//! Services: one commitment to a customer each.
+//! Services, each of which is one commitment to a customer.
 
 use chrono::TimeDelta;
 
@@ -29,7 +29,7 @@ pub struct StartService {
 pub struct ServiceDetails {
     /// The customer. `None`: the caller is anonymous.
     pub customer_id: Option<String>,
-    /// The key by which an anonymous caller is recognized.
+    /// The key by which an anonymous caller is recognised.
     pub contact_key: Option<String>,
     /// The type of the service.
     pub service_type: Option<LongOrString>,
@@ -37,7 +37,7 @@ pub struct ServiceDetails {
     pub est_duration: Option<i64>,
     /// When the service and all its data are to be deleted.
     pub expires_at: Option<Timestamp>,
-    /// How many seconds after its last event the service is to be completed.
+    /// The number of seconds after its last event at which the service is to be completed.
     pub auto_complete_after: Option<i64>,
     /// When the service would be completed automatically if nothing else happened in it.
     pub idle_at: Option<Timestamp>,
@@ -89,17 +89,14 @@ impl Expiration {
             .and_then(|ttl| now.to_datetime().checked_add_signed(ttl))
             .and_then(|moment| Timestamp::parse(&Timestamp::cut(moment).to_string()));
         if at.is_none() {
-            reader.add_violation(
-                "ttl",
-                format!("expected a number of seconds that ends before the year 10000, found {seconds}"),
-            );
+            reader
+                .add_violation("ttl", format!("expected a lifetime that ends before the year 10000, found {seconds}"));
         }
         at.map(|at| Self { at, ttl })
     }
 }
 
-/// The command Associate Service: a new customer, and new values for those fields of the start event that are given
-/// (docs/api.md §2).
+/// The command Associate Service: a new customer, and new values for some fields of the start event (docs/api.md §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssociateService {
     /// The service.
@@ -108,7 +105,7 @@ pub struct AssociateService {
     pub customer_id: String,
     /// The given fields of the start event.
     pub event: Event,
-    /// Whether the timestamp is one of them.
+    /// Whether the timestamp was given.
     pub timestamp_given: bool,
     /// The type of the service.
     pub service_type: Option<LongOrString>,
@@ -116,11 +113,11 @@ pub struct AssociateService {
     pub est_duration: Option<i64>,
     /// When the service and all its data are to be deleted.
     pub expires_at: Option<Timestamp>,
-    /// How many seconds after its last event the service is to be completed.
+    /// The number of seconds after its last event at which the service is to be completed.
     pub auto_complete_after: Option<i64>,
-    /// When the service is idle if nothing else happens in it. `None`: the event does not say after how long.
+    /// When the service becomes idle if nothing else happens in it. `None` if the event has no `auto_complete_after`.
     pub idle_at: Option<Timestamp>,
-    /// The attached extensions. Each replaces what was recorded under its name.
+    /// The attached extensions. Each replaces the records under its name.
     pub extensions: Vec<Extension>,
 }
 

@@ -57,13 +57,13 @@ pub struct TransitionState {
 }
 
 impl TransitionState {
-    /// Reads the body. `from` and `to` hold the fields of the two states. The fields of the event go to both states,
+    /// Reads the body. `from` and `to` hold the fields of the two states. The shared fields apply to both states,
     /// extensions to the new one. The store checks that the former state exists.
     pub fn read(service_id: ServiceId, body: &Members<'_>, context: Context<'_>) -> Result<Self, Violations> {
         let (event, (timestamp_given, from, to), extensions) = read(Element::State, body, context, |reader| {
             (reader.take("timestamp").is_some(), take_from(reader, context), take_to(reader, context))
         })?;
-        // It is `None` only for a body with violations, which `read` refuses.
+        // `from` is `None` only for a body with violations, which `read` refuses.
         let Some((state_id, disposition)) = from else {
             return Err(Violations::at(&Place::Body.member("from"), "required, but missing"));
         };

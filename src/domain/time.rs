@@ -1,4 +1,4 @@
-//! Timestamps of the API: RFC 3339 on input, milliseconds of UTC on output (docs/api.md §1, Time).
+//! Timestamps of the API: RFC 3339 on input, UTC with milliseconds on output (docs/api.md §1, Time).
 
 use std::fmt;
 
@@ -49,7 +49,7 @@ impl Timestamp {
         self.0.timestamp_millis()
     }
 
-    /// The moment this many milliseconds before.
+    /// The moment this many milliseconds earlier.
     #[must_use]
     pub const fn minus(self, millis: i64) -> Self {
         Self::from_millis(self.millis().saturating_sub(millis))
@@ -93,8 +93,8 @@ pub fn lacks_offset(text: &str) -> bool {
     Timestamp::parse(&format!("{local}Z")).is_some()
 }
 
-/// Completes an ASCII text to the form of RFC 3339, if all that it lacks is seconds, the minutes of the offset or the
-/// colon before them, and removes a zone name at its end.
+/// Completes an ASCII text to RFC 3339: adds missing seconds, missing minutes of the offset, or the colon before these,
+/// and removes a zone name at the end.
 fn completed(text: &str) -> Option<String> {
     let is_zone = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
     let text = match text.split_once('[') {
@@ -115,7 +115,7 @@ fn completed(text: &str) -> Option<String> {
     Some(format!("{date}{clock}{seconds}{offset}"))
 }
 
-/// The milliseconds from start to end; 0 if the end is earlier, because the clocks of the senders differ.
+/// The milliseconds from start to end; 0 if the end is earlier, which happens if the clocks of senders differ.
 pub fn duration_millis(started: Timestamp, ended: Timestamp) -> i64 {
     (ended.millis() - started.millis()).max(0)
 }

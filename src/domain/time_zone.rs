@@ -1,4 +1,4 @@
-//! Time zones of people, by which the dashboard divides time into their days and hours.
+//! Time zones, by which the dashboard divides time into days and hours.
 
 use std::fmt;
 
@@ -15,12 +15,12 @@ impl TimeZone {
     /// Coordinated Universal Time.
     pub const UTC: Self = Self(Tz::UTC);
 
-    /// The zone of a name such as `Europe/Berlin`.
+    /// The zone with a name such as `Europe/Berlin`.
     pub fn parse(name: &str) -> Option<Self> {
         name.parse().ok().map(Self)
     }
 
-    /// A moment as clocks of the zone show it.
+    /// A moment as the zone's clocks show it.
     pub fn local(self, at: Timestamp) -> DateTime<Tz> {
         at.to_datetime().with_timezone(&self.0)
     }
@@ -30,8 +30,8 @@ impl TimeZone {
         at.millis() + i64::from(self.local(at).offset().fix().local_minus_utc()) * 1000
     }
 
-    /// The moment at which clocks show this. If they show it twice, it is the first; if they skip it, the moment is as
-    /// long after they are put forward as this is after what they skip begins.
+    /// The moment at which the zone's clocks show this time. If they show it twice, the first moment; if they skip it,
+    /// the moment at which they would have shown it without being put forward.
     pub fn moment(self, wall_millis: i64) -> Timestamp {
         let wall = |millis: i64| Timestamp::from_millis(millis).to_datetime().naive_utc();
         match self.0.from_local_datetime(&wall(wall_millis)) {

@@ -1,10 +1,10 @@
-//! Violations: what is wrong with a body, each with its JSON pointer.
+//! Violations: the faults of a body, each with its JSON pointer.
 
 use std::fmt;
 
 use super::ids::Element;
 
-/// One thing that is wrong with a body.
+/// A fault of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The RFC 6901 pointer into the body.
@@ -13,7 +13,7 @@ pub struct Violation {
     pub detail: String,
 }
 
-/// Everything that is wrong with a body. Validation does not stop at the first violation.
+/// All faults of a body. Validation does not stop at the first violation.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Violations {
     list: Vec<Violation>,
@@ -34,7 +34,7 @@ impl Violations {
         self.list.push(Violation { pointer: place.to_string(), detail: detail.into() });
     }
 
-    /// Adds a violation that newer metadata (extension schemas, business attributes) may settle.
+    /// Adds a violation that newer metadata (extension schemas, business attributes) may resolve.
     pub fn add_about_metadata(&mut self, place: &Place<'_>, detail: impl Into<String>) {
         self.concerns_metadata = true;
         self.add(place, detail);
@@ -46,7 +46,7 @@ impl Violations {
         self.add_about_metadata(place, detail);
     }
 
-    /// The extensions that lack an open schema, if nothing else is wrong.
+    /// The extensions that lack a schema, if there are no other violations.
     pub fn unlearned(&self) -> &[(Element, String)] {
         if self.unlearned.len() == self.list.len() { &self.unlearned } else { &[] }
     }
@@ -58,13 +58,13 @@ impl Violations {
         self.concerns_metadata |= other.concerns_metadata;
     }
 
-    /// Adds violations that newer metadata may settle.
+    /// Adds violations that newer metadata may resolve.
     pub fn append_about_metadata(&mut self, other: Self) {
         self.concerns_metadata |= !other.is_empty();
         self.append(other);
     }
 
-    /// Returns whether newer metadata may settle some of the violations.
+    /// Returns whether newer metadata may resolve some of the violations.
     pub const fn concerns_metadata(&self) -> bool {
         self.concerns_metadata
     }

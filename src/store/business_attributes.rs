@@ -28,7 +28,7 @@ impl Store {
         Ok(read(&mut connection).await?)
     }
 
-    /// The business attribute of this name. Case does not count.
+    /// The business attribute of this name. Case is ignored.
     pub async fn get_business_attribute(&self, name: &str) -> Result<BusinessAttribute, StoreError> {
         let all = self.list_business_attributes().await?;
         let wanted = name.to_lowercase();
@@ -60,7 +60,7 @@ impl Store {
         Ok(defined)
     }
 
-    /// Removes a business attribute. Its fields take any value again, and recorded events keep theirs.
+    /// Removes a business attribute. Its fields accept any value again, and recorded events keep their values.
     pub async fn remove_business_attribute(&self, name: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         lock_metadata(&mut transaction).await?;
@@ -80,7 +80,7 @@ impl Store {
     }
 }
 
-/// Serializes changes of the metadata.
+/// Serialises changes of the metadata.
 async fn lock_metadata(transaction: &mut Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
     sqlx::query!("-- lock_metadata\nselect metadata_version from deployment for update")
         .fetch_one(&mut **transaction)
@@ -135,7 +135,7 @@ async fn update_attribute(
 }
 
 /// Retires values that are no longer listed, and inserts new ones. Values without a number get one from the sequence.
-/// As many more are drawn as there are numbers in use, so that enough of the drawn numbers are free. The number and the
+/// One extra number is drawn for each number in use, so that enough of the drawn numbers are free. The number and the
 /// name of a row never change: a value with another number or name gets another row.
 async fn write_values(
     connection: &mut PgConnection,
@@ -200,8 +200,8 @@ async fn write_values(
     .map(drop)
 }
 
-/// All business attributes in force with their values, by name. The values are read by the numbers of their attributes, so
-/// that those that fields have learned cost nothing, however many there are.
+/// All business attributes in force with their values, by name. Values are looked up by attribute, so that learned
+/// values cost nothing, however many there are.
 pub(super) async fn read(connection: &mut PgConnection) -> Result<Vec<BusinessAttribute>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"-- read_business_attributes

@@ -1,6 +1,6 @@
-//! Commands: what the writer writes, and all that depends on the kind of command.
+//! Commands, which the writer writes, and everything that depends on the kind of command.
 //!
-//! No match here has a wildcard arm, so the compiler names every place that a new command has to be added to.
+//! No match here has a wildcard arm, so the compiler names every place to which a new command must be added.
 
 use super::error::StoreError;
 use super::values::ValueIds;
@@ -19,18 +19,19 @@ use crate::domain::task::StartTask;
 pub(super) struct Write {
     pub(super) command: Command,
     pub(super) values: ValueIds,
-    /// The metadata that the command was validated against. It is not written if the database has newer ones.
+    /// The metadata that the command was validated against. The command is not written if the database has newer
+    /// metadata.
     pub(super) basis: Basis,
     /// The idempotency key to claim, if the command starts something and the caller sent a key.
     pub(super) key: Option<IdempotencyKey>,
 }
 
-/// The metadata that a command was validated against, as far as its statement needs to know.
+/// The metadata that a command was validated against, as far as its statement needs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Basis {
-    /// The version of the metadata.
+    /// The metadata version.
     pub(super) version: MetadataVersion,
-    /// Whether lifetimes are in use, which the metadata say.
+    /// Whether the metadata say that lifetimes are in use.
     pub(super) lifetimes: bool,
 }
 
@@ -54,7 +55,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// The name of its operation, in metrics.
+    /// The name of the operation in metrics.
     pub(super) const fn operation(&self) -> &'static str {
         match self {
             Self::StartService(..) => "start_service",
@@ -73,7 +74,7 @@ impl Command {
 
     /// The element that the command is about. A batch holds at most one command per element.
     ///
-    /// A transition is about the state that ends; the identifier of the state that starts is not known to anyone yet.
+    /// A transition is about the state that ends; the identifier of the state that starts is not yet known to anyone.
     pub(super) fn key(&self) -> ElementKey {
         match self {
             Self::StartService(service, _) | Self::DeleteService(service) => ElementKey::service(*service),
@@ -120,8 +121,8 @@ impl Command {
         }
     }
 
-    /// Whether a service expires, is deleted or is completed automatically because of the command. Lifetimes are then
-    /// in use.
+    /// Whether a service expires, is deleted or is completed automatically because of the command. Lifetimes must then
+    /// be in use.
     pub(super) fn uses_lifetimes(&self) -> bool {
         match self {
             Self::StartService(_, command) => command.details.expires_at.is_some() || command.details.idle_at.is_some(),

@@ -13,15 +13,16 @@ use crate::background::{Failure, Job, Next};
 /// The longest wait for a connection. After it, the database counts as unavailable.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Limits the time of short work on pooled connections. Without a limit, a silent database would block its caller.
+/// Limits the time of short work on pooled connections. Without a limit, an unresponsive database would block its
+/// caller.
 pub(super) async fn with_timeout<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(ACQUIRE_TIMEOUT, work).await.unwrap_or(Err(StoreError::Unavailable(None)))
 }
 
 /// Every setting that can change the meaning of a statement, with the value that the statements are written for. A
-/// role, a database or a server may have another default. They are set after connecting, since a pooler such as
-/// `PgBouncer` refuses most of them at the start of a session. A version of PostgreSQL that does not know a setting is
-/// not affected by it.
+/// role, a database or a server may have another default. The settings are made after connecting, since a pooler such
+/// as `PgBouncer` refuses most of them at the start of a session. Settings that a version of PostgreSQL does not know
+/// are left out.
 const SET_UP_SESSION: &str = "-- set_up_session
 select pg_catalog.count(pg_catalog.set_config(name, value, false)),
   pg_catalog.current_setting('transaction_read_only') = 'on' as read_only
@@ -67,7 +68,7 @@ from (values
 ) as wanted(name, value)
 where pg_catalog.current_setting(name, true) is not null";
 
-/// The address of the database: one host, or several of which the first that accepts writes is used.
+/// The address of the database: one host, or several, of which the first that accepts writes is used.
 #[derive(Debug, Clone)]
 pub struct DatabaseAddress(Vec<PgConnectOptions>);
 
@@ -94,13 +95,13 @@ impl From<PgConnectOptions> for DatabaseAddress {
     }
 }
 
-/// Why no host serves.
+/// The reason why no host can be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoPrimary {
-    /// None can be reached.
+    /// No host can be reached.
     #[error(transparent)]
     Unreachable(#[from] sqlx::Error),
-    /// At least one can be reached, but accepts no writes.
+    /// A host can be reached, but none accepts writes.
     #[error("the database is read-only")]
     ReadOnly,
 }
@@ -109,9 +110,9 @@ pub(super) enum NoPrimary {
 pub(super) struct Database {
     hosts: Vec<PgConnectOptions>,
     current: AtomicUsize,
-    /// Whether a session was opened that accepts no writes.
+    /// Whether a session was opened that does not accept writes.
     doubtful: AtomicBool,
-    /// Pooled connections that are older are closed instead of used.
+    /// The time of the last renewal. Older pooled connections are closed instead of being used.
     renewed: RwLock<Instant>,
 }
 
@@ -160,7 +161,7 @@ impl Database {
             match within(limit, open(&self.hosts[at])).await {
                 Ok((connection, true)) => {
                     self.current.store(at, Ordering::Relaxed);
-                    // How the connection ends does not matter.
+                    // An error here does no harm.
                     drop(connection.close().await);
                     return Ok(());
                 }
@@ -178,8 +179,8 @@ impl Database {
         pool.connect_with(host).await
     }
 
-    /// A pool of connections for reads. PostgreSQL cancels a statement that takes more than `timeout` and a second, and
-    /// one whose connection was closed. The pool connects when it is first used.
+    /// A pool of connections for reads. PostgreSQL cancels a statement after `timeout` plus a second, or when its
+    /// connection has been closed. The pool connects when it is first used.
     pub(super) fn pool_for_reads(self: &Arc<Self>, size: u32, timeout: Duration) -> Result<PgPool, sqlx::Error> {
         // The caller limits the time of the whole read. This limit is longer, so that the caller's is reached first.
         let timeout = timeout.as_millis() + 1000;
@@ -206,7 +207,7 @@ impl Database {
             .after_connect(move |connection, _| {
                 let (database, also) = (Arc::clone(&opened), Arc::clone(&also));
                 Box::pin(async move {
-                    // Queries are answered by a standby too.
+                    // A standby can answer queries, too.
                     if !set_up(connection).await? {
                         database.doubtful.store(true, Ordering::Relaxed);
                     }
@@ -257,7 +258,7 @@ async fn set_up(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     row.try_get::<bool, _>("read_only").map(|read_only| !read_only)
 }
 
-/// Whether a session accepts writes now: a standby does not, and an operator may have made the database read-only.
+/// Whether a session accepts writes now. A standby does not, and an operator may have made the database read-only.
 pub(super) async fn accepts_writes<'c>(
     connection: impl Executor<'c, Database = sqlx::Postgres>,
 ) -> Result<bool, sqlx::Error> {
@@ -273,10 +274,11 @@ pub(super) async fn within<T>(
     tokio::time::timeout(limit, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-/// Follows a failover: finds the host that accepts writes, and makes the pools discard their connections to the old one.
+/// Follows a failover: finds the host that accepts writes, and makes the pools discard their connections to the old
+/// one.
 pub(super) struct FollowPrimary {
     pub(super) database: Arc<Database>,
-    /// The pool for all but reads, and that for reads.
+    /// The general pool and the pool for reads.
     pub(super) pools: [PgPool; 2],
 }
 
@@ -295,7 +297,7 @@ impl Job for FollowPrimary {
             self.database.doubtful.store(true, Ordering::Relaxed);
             return Err(Failure::Outage(error.into()));
         }
-        // A pool whose connections are all in use is left as it is.
+        // If no pooled connection answered and the host is the same, all may be in use: the pools are left as they are.
         if asked.is_ok() || self.database.current.load(Ordering::Relaxed) != before {
             self.database.renew(&self.pools);
         }

@@ -13,8 +13,8 @@ use super::lifetimes::Pace;
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
 
-/// Removes the records of deleted schemas. Woken by every deletion on this node; the interval covers nodes that stopped
-/// before they were done.
+/// Removes the records of deleted schemas. The job is woken by every deletion on this node. Its interval covers nodes
+/// that stopped before they had finished.
 pub(super) struct SweepRecords {
     pool: PgPool,
     clock: Arc<dyn Clock>,
@@ -28,7 +28,7 @@ impl SweepRecords {
     }
 }
 
-/// A sweep makes passes over all records until one has removed nothing, and at least two: an event that was being
+/// A sweep makes passes over all records, at least two, until a pass has removed nothing: an event that was being
 /// written when its schema was deleted may add a record where the first pass has already been.
 struct Sweep {
     schemas: Vec<i32>,
@@ -70,7 +70,7 @@ impl Sweep {
         Self { schemas, after: BEFORE_ALL, passes: 0, removed_in_pass: 0, removed: 0 }
     }
 
-    /// Takes the result of a step into account. Returns whether there is another one.
+    /// Takes the result of a step into account. Returns whether there is another step.
     fn go_on(&mut self, step: Option<(RecordKey, u64)>) -> bool {
         if let Some((last, removed)) = step {
             self.after = last;

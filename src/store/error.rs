@@ -1,4 +1,4 @@
-//! Errors of the store, as far as a caller can act on them.
+//! Errors of the store, distinguished as far as a caller can act on them.
 
 use std::time::Duration;
 
@@ -27,10 +27,10 @@ pub enum StoreError {
     /// There is more to do than the store can do at a time.
     #[error("{0}")]
     Overloaded(Load),
-    /// The read took longer than this, which is the limit.
+    /// The read took longer than this limit.
     #[error("the read took longer than the {} s that READ_TIMEOUT allows; ask for less, or for a shorter period", .0.as_secs())]
     ReadTimeout(Duration),
-    /// The selected extensions of an element, and of what is nested in it, exceed the limit of an answer, in bytes.
+    /// The selected extensions of an element, and of what is nested in it, exceed the limit of a response, in bytes.
     #[error(
         "the selected extensions of one element have more than {limit} bytes; select fewer, or nest fewer elements"
     )]
@@ -41,7 +41,8 @@ pub enum StoreError {
     /// An open transaction reads the reporting view of this name, so that the view cannot be dropped.
     #[error("a transaction that reads the view reporting.{0} is open; nothing was changed")]
     ViewInUse(String),
-    /// Something that is not ours, such as an analyst's view, depends on the reporting view of this name.
+    /// Something that this program did not create, such as an analyst's view, depends on the reporting view of this
+    /// name.
     #[error("another view depends on the view reporting.{0}: drop it first; nothing was changed")]
     ViewNeeded(String),
     /// The database cannot be reached, or it is unknown whether it committed.
@@ -50,9 +51,9 @@ pub enum StoreError {
     /// A row holds a value that this program never writes.
     #[error("unexpected value in column {column} of {table}")]
     Corrupt {
-        /// Its table.
+        /// The table of the row.
         table: &'static str,
-        /// Its column.
+        /// The column with the value.
         column: &'static str,
     },
     /// The database refused a statement for a reason that no caller can act on.
@@ -118,13 +119,13 @@ pub(super) fn is_outage(error: &sqlx::Error) -> bool {
     }
 }
 
-/// PostgreSQL's code of a statement that exceeded its time limit, or was cancelled.
+/// PostgreSQL's code for a statement that exceeded its time limit, or was cancelled.
 const QUERY_CANCELED: &str = "57014";
 
-/// PostgreSQL's code of a lock that was not granted in time.
+/// PostgreSQL's code for a lock that was not granted in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// PostgreSQL's codes of a statement that a standby cancelled, since it removes what the statement reads.
+/// PostgreSQL's codes for a statement that a standby cancelled, since it had to remove data that the statement reads.
 const RECOVERY_CONFLICTS: [&str; 2] = ["40001", "40P01"];
 
 /// Returns whether a standby cancelled a statement. It may succeed if it is repeated.
@@ -137,10 +138,10 @@ pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
     has_code(error, QUERY_CANCELED)
 }
 
-/// PostgreSQL's code of a `drop` of something on which something else depends.
+/// PostgreSQL's code for a `drop` of an object on which another depends.
 const DEPENDENT_OBJECTS_STILL_EXIST: &str = "2BP01";
 
-/// Returns whether something else depends on what was to be dropped.
+/// Returns whether another object depends on the object to be dropped.
 pub(super) fn is_needed(error: &sqlx::Error) -> bool {
     has_code(error, DEPENDENT_OBJECTS_STILL_EXIST)
 }

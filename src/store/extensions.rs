@@ -11,10 +11,10 @@ use super::{Store, StoreError, reporting};
 use crate::domain::extension::{AttributeDefinition, Schema, SchemaDefinition, SchemaId, UniqueDefinition, ValueKind};
 use crate::domain::ids::Element;
 
-/// The time for which the service keeps trying to drop the view of a schema that is being deleted.
+/// The time for which the store keeps trying to drop the view of a schema that is being deleted.
 const DROP_FOR: Duration = Duration::from_secs(5);
 
-/// The pause after an attempt, in which those who wait for the view get it.
+/// The pause after an attempt, in which waiting readers get the view.
 const DROP_PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) struct SchemaRow {
@@ -79,8 +79,8 @@ impl Store {
         self.commit_metadata(transaction).await
     }
 
-    /// Creates open schemas for the extensions that an event has without a schema (docs/api.md §4), all with one change of the
-    /// metadata. Events that bring the same names wait here, rather than for the lock in the database.
+    /// Creates open schemas for an event's extensions without a schema (docs/api.md §4), all in one change of the
+    /// metadata. Other events with the same names wait here rather than for the lock in the database.
     pub(super) async fn learn_extensions(&self, names: &[(Element, String)]) -> Result<(), StoreError> {
         let _one_at_a_time = self.learning.lock().await;
         let known = self.metadata.current();
@@ -88,7 +88,8 @@ impl Store {
         let unknown = unknown.filter(|(_, name)| SchemaDefinition::open(name).is_some());
         let unknown: Vec<_> = unknown.collect();
         let of = |element| unknown.iter().filter(|(of, _)| *of == element).count();
-        // Others may have created some since the event was read. It is then read again, and refused.
+        // Other events may have created the schemas, or used up the limit, since the event was read. It is then read
+        // again.
         if unknown.is_empty() || Element::ALL.into_iter().any(|element| of(element) > known.open_schemas_left(element))
         {
             return Ok(());
@@ -96,7 +97,7 @@ impl Store {
         let (elements, names): (Vec<_>, Vec<_>) =
             unknown.into_iter().map(|(element, name)| (ElementColumn::from(*element), name.clone())).unzip();
         let mut transaction = self.pool.begin().await?;
-        // Another node may have created some of them meanwhile, and this event may have one twice.
+        // Another node may have created some of them meanwhile, and this event may name one twice.
         let created = sqlx::query!(
             r#"-- learn_extensions
             insert into extension_schemas (element, name, multi_valued, open, attributes, unique_attributes, created_at,
@@ -123,7 +124,7 @@ impl Store {
         self.living_schemas(element, None).await
     }
 
-    /// The schema of this name. Case does not count.
+    /// The schema of this name. Case is ignored.
     pub async fn get_extension_schema(&self, element: Element, name: &str) -> Result<SchemaDefinition, StoreError> {
         self.living_schemas(element, Some(name)).await?.pop().ok_or(StoreError::UnknownExtension)
     }
@@ -148,8 +149,8 @@ impl Store {
 
     /// Deletes a schema. Its records are hidden at once and removed in the background.
     ///
-    /// While a transaction is open that reads the schema's view, the view cannot be dropped, and whoever comes to read it waits
-    /// behind the attempt. So an attempt gives up soon, and is repeated for a few seconds.
+    /// The schema's view cannot be dropped while an open transaction reads it, and new readers wait behind the attempt.
+    /// An attempt therefore gives up soon, and is repeated for a few seconds.
     pub async fn delete_extension_schema(&self, element: Element, name: &str) -> Result<(), StoreError> {
         let start = Instant::now();
         loop {
@@ -188,8 +189,8 @@ impl Store {
         Ok(())
     }
 
-    /// Commits a change of the metadata together with a new version, which tells every node that its copy is out of
-    /// date. The row of the version also serializes such changes.
+    /// Commits a change of the metadata together with a new metadata version, which tells every node that its copy is
+    /// out of date. The row of the version also serialises such changes.
     pub(super) async fn commit_metadata(&self, mut transaction: Transaction<'_, Postgres>) -> Result<(), StoreError> {
         sqlx::query!("-- commit_metadata\nupdate deployment set metadata_version = metadata_version + 1")
             .execute(&mut *transaction)

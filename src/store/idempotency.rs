@@ -43,7 +43,7 @@ pub(super) struct ExpireKeys {
     pool: PgPool,
     clock: Arc<dyn Clock>,
     pace: Pace,
-    /// The creation time of the newest key that was removed: the index entries before it may still wait for vacuum.
+    /// The creation time of the newest removed key. Index entries of older keys may still wait for vacuum.
     after: DateTime<Utc>,
 }
 

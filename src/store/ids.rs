@@ -1,9 +1,8 @@
 //! Identifiers, drawn from their sequences in blocks, so that an identifier is known before its row is inserted and
 //! costs no round trip.
 //!
-//! A drawn identifier may already be taken within its service, because a 32-bit sequence has wrapped around or a
-//! database was restored without its sequences. The next identifiers are then tried; if these are taken as well, a free
-//! one is searched for.
+//! A drawn identifier may already be in use, because a 32-bit sequence has wrapped around or a database was restored
+//! without its sequences. The next identifiers are then tried; if these are in use as well, a free one is searched for.
 
 use std::collections::VecDeque;
 
@@ -17,8 +16,8 @@ use super::write::Attempt;
 use super::{Store, StoreError};
 use crate::domain::ids::{ServiceId, StateId, TaskId};
 
-/// Skips this many identifiers of every kind, so that none that was assigned after a backup is assigned again. 32-bit
-/// sequences wrap around. No node may be running, because it draws from its block.
+/// Skips this many identifiers of every kind, so that no identifier assigned after a backup is assigned again. 32-bit
+/// sequences wrap around. No node may be running, because it would still draw from its block.
 pub async fn skip_identifiers(database: DatabaseAddress, count: u32) -> Result<(), StartError> {
     let database = Database::new(database);
     database.find_primary().await?;
@@ -39,7 +38,7 @@ pub async fn skip_identifiers(database: DatabaseAddress, count: u32) -> Result<(
 /// The identifiers drawn at a time. The rest of a block is lost when the process stops.
 const BLOCK: i32 = 1000;
 
-/// The number of taken identifiers that are drawn for an element before a free one is looked for.
+/// The number of identifiers in use that are drawn for an element before a free one is searched for.
 const TRIED: usize = 3;
 
 /// The blocks in use.
@@ -118,7 +117,7 @@ impl Store {
         Ok(())
     }
 
-    /// An identifier that no state of the service has, at random: others that look for one at the same time find another.
+    /// A random identifier that no state of the service has. It is random so that concurrent calls find different ones.
     async fn free_state_id(&self, service: ServiceId) -> Result<StateId, StoreError> {
         let free = sqlx::query_scalar!(
             r#"-- free_state_id
@@ -131,7 +130,7 @@ impl Store {
         free.map(StateId).ok_or(StoreError::Corrupt { table: "states", column: "state_id" })
     }
 
-    /// An identifier that no task of the service has, at random.
+    /// A random identifier that no task of the service has.
     async fn free_task_id(&self, service: ServiceId) -> Result<TaskId, StoreError> {
         let free = sqlx::query_scalar!(
             r#"-- free_task_id

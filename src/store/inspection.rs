@@ -1,4 +1,4 @@
-//! The checks of a database that an operator wants before a service runs on it.
+//! The checks of a database that an operator wants before the service runs on it.
 
 use sqlx::postgres::PgPool;
 
@@ -8,16 +8,16 @@ use super::rights::check_rights;
 use super::suitability::{StartError, check_settings, newest_version};
 use crate::domain::clock::Clock;
 
-/// The most milliseconds by which the clocks of a node and of the database may differ. Events without a timestamp get the
-/// node's time, and lifetimes are compared across nodes.
+/// The most milliseconds by which the clocks of a node and of the database may differ. Events without a timestamp get
+/// the node's time, and lifetimes are compared across nodes.
 const CLOCK_TOLERANCE: i64 = 2_000;
 
-/// One thing that was looked at.
+/// The finding of one check.
 #[derive(Debug)]
 pub struct Finding {
     /// The subject of the check, in one word.
     pub subject: &'static str,
-    /// The result in a few words. If something is wrong, it says how to mend it.
+    /// The result in a few words. An error says how to mend the fault.
     pub result: Result<String, FindingError>,
 }
 
@@ -27,13 +27,13 @@ pub enum FindingError {
     /// The service would not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The service would migrate the database at its start, or needs somebody who does.
+    /// Migrations are pending: the service applies them at its start, or an operator has to.
     #[error(
         "{0} steps are missing: the service applies them when it starts, if its role is allowed to; otherwise run \
          `context-services migrate`"
     )]
     Pending(usize),
-    /// The database cannot be reached by what the settings say.
+    /// The settings do not lead to a database.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
     /// The clocks differ.
@@ -47,7 +47,7 @@ impl From<sqlx::Error> for FindingError {
     }
 }
 
-/// Looks at a database, and changes nothing. What cannot be looked at because of an earlier finding is left out.
+/// Checks a database without changing it. Checks that an earlier finding makes impossible are left out.
 pub async fn inspect(address: DatabaseAddress, clock: &dyn Clock) -> Vec<Finding> {
     let database = Database::new(address.clone());
     let pool = async {
@@ -77,7 +77,7 @@ pub async fn inspect(address: DatabaseAddress, clock: &dyn Clock) -> Vec<Finding
     findings
 }
 
-/// Looks at the database for reports and lists.
+/// Checks the database for reports and lists.
 pub async fn inspect_replica(address: DatabaseAddress) -> Finding {
     let looked_at = async {
         let pool = Database::new(address).open_pool(1).await?;
@@ -113,7 +113,7 @@ async fn compare_clocks(pool: &PgPool, clock: &dyn Clock) -> Result<String, Find
         select (extract(epoch from clock_timestamp()) * 1000)::bigint as "now!""#
     );
     let database = database.fetch_one(pool).await?;
-    // The database was asked somewhere between the two.
+    // The database read its clock between the two readings.
     let after = clock.now().millis();
     let ahead = if database < before { before - database } else { (after - database).min(0) };
     if ahead.abs() > CLOCK_TOLERANCE {

@@ -46,7 +46,7 @@ impl MetadataCache {
     }
 }
 
-/// The version, joined with a schema if there is any.
+/// The row of the version, joined with a schema if there is any.
 struct MetadataRow {
     metadata_version: i64,
     lifetimes: bool,

@@ -33,9 +33,9 @@ const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// The schema of a database, compared with this program's.
 #[derive(Debug)]
 pub(super) struct SchemaState {
-    /// The steps that it lacks.
+    /// The steps that the database lacks.
     pub(super) pending: Vec<&'static Migration>,
-    /// Its version, if it is newer.
+    /// The version of the schema, if it is newer than this program's.
     pub(super) newer: Option<i64>,
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn schema_state(database: DatabaseAddress) -> Result<SchemaStat
     compare(&mut connection, &facts).await
 }
 
-/// Brings the schema up to date, as the owner of the tables, and returns how many steps that took.
+/// Brings the schema up to date, as the owner of the tables, and returns the number of steps that were missing.
 ///
 /// Refuses a database that the service cannot use.
 pub async fn migrate(database: DatabaseAddress) -> Result<usize, StartError> {
@@ -63,7 +63,8 @@ pub async fn migrate(database: DatabaseAddress) -> Result<usize, StartError> {
     bring_up_to_date(&database).await
 }
 
-/// Brings the schema up to date. Needs no right to do so if it is up to date already.
+/// Brings the schema up to date. Needs no rights for that if the schema is already up to date. Returns the number of
+/// steps that were missing.
 pub(super) async fn bring_up_to_date(database: &Database) -> Result<usize, StartError> {
     let mut connection = database.connect_for_writes().await.map_err(StartError::Unreachable)?;
     let facts = Facts::of(&mut connection).await.map_err(StartError::Unreachable)?;
@@ -95,12 +96,13 @@ pub(super) async fn bring_up_to_date(database: &Database) -> Result<usize, Start
     ran.map(|()| pending.len()).map_err(|error| facts.explain(error))
 }
 
-/// Applies a step, unless it is applied. It must not make events wait behind it for a lock that somebody else holds: it gives up
-/// soon, and tries again.
+/// Applies a step, unless it has been applied. Events wait behind a step that waits for a lock, so the step gives up
+/// soon and is tried again.
 async fn apply(connection: &mut PgConnection, step: &Migration) -> Result<(), MigrateError> {
     let migrations = Cow::Owned(vec![step.clone()]);
     let migrator = Migrator { migrations, locking: false, ignore_missing: true, ..Migrator::DEFAULT };
-    // An index that is built concurrently waits without making events wait, and an interrupted one would have to be dropped.
+    // A concurrent build of an index waits without making events wait, and an interrupted one leaves an index that must
+    // be dropped.
     let timeout = if step.no_tx { "0" } else { LOCK_TIMEOUT };
     connection.execute(&*format!("set lock_timeout = '{timeout}'")).await?;
     for _ in 1..ATTEMPTS {
@@ -120,8 +122,8 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
 
 /// Waits until no other node migrates the database, and keeps others waiting until the connection closes.
 ///
-/// A node that waits must not do so in a statement: an index that another node builds concurrently waits for all statements that
-/// are older, and the two would wait for each other.
+/// A node must not wait within a statement: the concurrent build of an index on another node waits for all older
+/// statements, and the two nodes would wait for each other.
 async fn lock_migrations(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let lock = || {
         sqlx::query_scalar!(
@@ -136,7 +138,8 @@ async fn lock_migrations(connection: &mut PgConnection) -> Result<(), sqlx::Erro
     Ok(())
 }
 
-/// Compares the schema with this program's. Fails if this program cannot serve on it, or if a step was changed or interrupted.
+/// Compares the schema with this program's. Fails if this program cannot serve on it, or if a step was changed or
+/// interrupted.
 async fn compare(connection: &mut PgConnection, facts: &Facts) -> Result<SchemaState, StartError> {
     if !facts.has_migrations() {
         return Ok(SchemaState { pending: MIGRATIONS.iter().collect(), newer: None });
@@ -155,7 +158,7 @@ async fn compare(connection: &mut PgConnection, facts: &Facts) -> Result<SchemaS
     Ok(state)
 }
 
-/// The recorded facts of the steps. The steps of newer releases follow all steps of this one.
+/// Compares the recorded steps with this program's. The steps of newer releases follow all steps of this release.
 async fn recorded(connection: &mut PgConnection) -> Result<SchemaState, MigrateError> {
     if let Some(version) = connection.dirty_version().await? {
         return Err(MigrateError::Dirty(version));

@@ -1,5 +1,5 @@
-//! All SQL and every transaction. Events are written through `writer`, queries read through `reads`; everything else uses a
-//! connection of the general pool.
+//! All SQL and every transaction. Events are written through `writer` and queries read through `reads`. Everything else
+//! uses a connection of the general pool.
 //!
 //! Nothing here knows HTTP.
 
@@ -84,9 +84,9 @@ pub struct StoreSettings {
     pub database: DatabaseAddress,
     /// The most pooled connections for everything but events and reads.
     pub pool_size: u32,
-    /// The database for reports and lists of services, if it is another one.
+    /// The database for reports and lists of services, if it is a separate one.
     pub replica: Option<DatabaseAddress>,
-    /// Reads of queries, reports and pages.
+    /// The settings of reads for queries, reports and pages.
     pub reads: ReadSettings,
     /// The most values that a field without a business attribute learns.
     pub max_learned_values: u32,
@@ -191,8 +191,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Stops the background jobs, writes what is queued, then closes every connection. Later writes fail as if the database
-    /// were away.
+    /// Stops the background jobs, writes the queued commands, then closes every connection. Later writes fail as if the
+    /// database were unavailable.
     pub async fn close(&self) {
         self.jobs.stop().await;
         self.writer.close().await;
@@ -227,8 +227,8 @@ impl Store {
         }
     }
 
-    /// Delivers the answers to commands that were sent from this thread, for as long as it is polled. An HTTP server
-    /// runs it on each of its threads.
+    /// Delivers the answers to commands that were sent from this thread, for as long as the future is polled. An HTTP
+    /// server runs one on each of its threads.
     pub async fn deliver_answers() {
         writer::deliver_answers().await;
     }

@@ -1,4 +1,4 @@
-//! Typed reporting views that were created by an older version of the program.
+//! Typed reporting views that were created by an older release of the program.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::reporting::{self, VIEW_VERSION};
 use crate::background::{Failure, Job, Next};
 use crate::domain::extension::SchemaId;
 
-/// Replaces the views that have an older form. The interval covers nodes of an older version that still run.
+/// Replaces the views that have an older form. The interval covers nodes of an older release that are still running.
 pub(super) struct ReplaceOutdatedViews {
     pub(super) pool: PgPool,
 }
@@ -22,7 +22,7 @@ impl Job for ReplaceOutdatedViews {
     }
 }
 
-/// Replaces one view, if there is an outdated one.
+/// Replaces one outdated view, if there is any. Returns whether there was.
 async fn replace_outdated_view(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     // An analyst's transaction may lock the view for a long time. Other readers of the view must not wait long.

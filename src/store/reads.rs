@@ -1,5 +1,5 @@
-//! Reads for queries, reports and pages. They have connections of their own, so that they cannot keep events waiting; their
-//! number is limited, and so is the time of each.
+//! Reads for queries, reports and pages. They have connections of their own, so that they cannot keep events waiting.
+//! Their number and their time are limited.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::{Store, StoreError};
 /// Settings of reads.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadSettings {
-    /// The most reads at a time, each with a connection of its own. Further ones wait for a second.
+    /// The most reads at a time, each with a connection of its own. Further reads wait for up to a second.
     pub connections: u32,
     /// The longest time for a read.
     pub timeout: Duration,
@@ -39,8 +39,8 @@ impl Reads {
         })
     }
 
-    /// Runs a read in a transaction whose statements share one snapshot. Fails with [`StoreError::Overloaded`] if there are
-    /// too many reads, and with [`StoreError::ReadTimeout`] if it takes too long.
+    /// Runs a read in a transaction whose statements share one snapshot. Fails with [`StoreError::Overloaded`] if there
+    /// are too many reads, and with [`StoreError::ReadTimeout`] if it takes too long.
     async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
@@ -69,8 +69,8 @@ impl Reads {
     }
 }
 
-/// A connection that a read uses. If it is dropped before [`Reading::finish`], because the caller has gone or the time is
-/// over, the connection is closed, and PostgreSQL cancels the statement that runs on it.
+/// A connection that a read uses. If it is dropped before [`Reading::finish`], because the caller has gone or the time
+/// is up, the connection is closed, and PostgreSQL cancels the statement that runs on it.
 struct Reading(Option<PoolConnection<Postgres>>);
 
 impl Reading {
@@ -88,7 +88,8 @@ impl Drop for Reading {
 }
 
 impl Store {
-    /// Runs a read that sees every event that was acknowledged before. It runs in one snapshot, with the limits of reads.
+    /// Runs a read that sees every event that was acknowledged before. It runs in one snapshot, with the limits of
+    /// reads.
     pub(super) async fn read<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,

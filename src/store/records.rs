@@ -1,4 +1,4 @@
-//! Changes of extension records by calls of their own, not as part of an event.
+//! Changes of extension records by requests of their own, outside events.
 
 use super::command::Command;
 use super::values::ValueIds;

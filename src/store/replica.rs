@@ -1,4 +1,4 @@
-//! The delay of the database for reports and lists behind that of the events.
+//! The lag of the database for reports and lists behind the database of the events.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,10 +12,11 @@ use crate::background::{Failure, Job, Jobs, Next};
 
 const LAG: &str = "context_services_replica_lag_seconds";
 
-/// The most positions that are remembered. Later ones are left out: the oldest decides.
+/// The most positions that are remembered. Later ones are left out, because the oldest determines the lag.
 const MOST_POSITIONS: usize = 3600;
 
-/// The reads of the replica, whose lag is measured from now on, if there is one. It need not be reachable yet.
+/// Opens the reads of the replica, if there is one, and starts to measure its lag. The replica need not be reachable
+/// yet.
 pub(super) fn open(
     address: Option<DatabaseAddress>,
     settings: ReadSettings,
@@ -31,7 +32,7 @@ pub(super) fn open(
     Ok(Some(replica))
 }
 
-/// Measures the lag, also while the replica is away.
+/// Measures the lag, even while the replica is unavailable.
 struct MeasureReplica {
     primary: PgPool,
     replica: PgPool,

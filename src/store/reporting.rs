@@ -1,16 +1,16 @@
 //! The typed reporting view of each extension schema, with one row per record and one column per attribute (docs/api.md
 //! §4).
 //!
-//! Functions in the database make and drop the views, with the rights of the owner of the tables. The service's role needs
-//! no right to do so itself.
+//! Functions in the database make and drop the views, with the rights of the owner of the tables. The service's role
+//! needs no rights to do so itself.
 
 use sqlx::{Executor, PgConnection};
 
 use crate::domain::extension::SchemaId;
 use crate::domain::ids::Element;
 
-/// The version of the form of the views. It is incremented with every change of the form, which is a migration; views
-/// of an older version are then replaced.
+/// The version of the views' form. Every migration that changes the form increments it; views of an older version are
+/// then replaced.
 pub(super) const VIEW_VERSION: i32 = 2;
 
 /// The name of the view, such as `task_survey` for the task schema `Survey`.
@@ -26,12 +26,12 @@ pub(super) async fn create_view(
     sqlx::query!("-- create_view\nselect from create_reporting_view($1)", schema_id).execute(connection).await.map(drop)
 }
 
-/// Limits the time for which a transaction waits to change a view. Whoever comes to read the view waits behind it.
+/// Limits the time for which a transaction waits to change a view. New readers of the view wait behind the transaction.
 pub(super) async fn limit_wait_for_view(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     connection.execute("-- limit_wait_for_view\nset local lock_timeout = 100").await.map(drop)
 }
 
-/// Lifts the limit again, for what the transaction waits for after that.
+/// Restores the usual limit for the rest of the transaction.
 pub(super) async fn lift_wait_for_view(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     connection.execute("-- lift_wait_for_view\nset local lock_timeout = '30s'").await.map(drop)
 }

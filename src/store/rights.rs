@@ -1,4 +1,4 @@
-//! The rights that the service's role needs. It needs to own nothing, unless it is to migrate the database too.
+//! The rights that the service's role needs. The role need not own anything, unless it also migrates the database.
 
 use sqlx::PgPool;
 
@@ -23,7 +23,7 @@ pub const TABLES: [&str; 15] = [
     "tasks",
 ];
 
-/// Further relations that it reads: views, and the table of applied migrations.
+/// Further relations that the service reads: views, and the table of applied migrations.
 pub const READ_ONLY: [&str; 7] = [
     "_sqlx_migrations",
     "expired_services",
@@ -34,7 +34,7 @@ pub const READ_ONLY: [&str; 7] = [
     "unexpired_services",
 ];
 
-/// The sequences from which it draws identifiers.
+/// The sequences from which the service draws identifiers.
 pub const SEQUENCES: [&str; 9] = [
     "attribute_id_seq",
     "credential_id_seq",

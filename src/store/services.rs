@@ -29,7 +29,7 @@ impl Store {
         started(id.await?)
     }
 
-    /// Associates a service with a customer, in place of the former one (docs/api.md §2).
+    /// Associates a service with a customer, in place of any former customer (docs/api.md §2).
     pub async fn associate_service(
         &self,
         service: ServiceId,

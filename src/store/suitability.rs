@@ -7,7 +7,7 @@ use super::connection::NoPrimary;
 use super::error::{has_code, is_cancelled};
 use super::{Store, StoreError};
 
-/// The schema, in steps; applied under an advisory lock, so that nodes may start together.
+/// The steps of the schema. They are applied under an advisory lock, so that nodes may start together.
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The number of the newest step.
@@ -27,7 +27,7 @@ pub enum StartError {
          role; connect to the primary, or turn that off"
     )]
     ReadOnly,
-    /// The database cannot be used as it is. The sentence says what to do.
+    /// The database cannot be used as it is. The text says what to do.
     #[error("{0}")]
     Unsuitable(String),
     /// The schema is too new for this program.
@@ -52,7 +52,7 @@ pub enum StartError {
     NotDurable(String),
 }
 
-/// The remedy if an error keeps the database from being reached.
+/// The remedy for an error that keeps the database from being reached.
 fn advice(error: &sqlx::Error) -> &'static str {
     let text = error.to_string();
     let is = |part: &str| text.contains(part);
@@ -100,16 +100,16 @@ pub(super) struct Facts {
     encoding: String,
     /// Whether this program's tables are there.
     migrated: bool,
-    /// Whether the role may read which steps of the schema are applied; none: there is no record of steps.
+    /// Whether the role may read which steps of the schema are applied. `None`: there is no record of steps.
     may_read_migrations: Option<bool>,
     /// The role that owns this program's tables, and whether the role in use has its rights.
     owner: Option<String>,
     is_owner: Option<bool>,
-    /// A table of another program that has a name of ours.
+    /// A table of another program that has the name of one of this program's tables.
     foreign_table: Option<String>,
     may_create_tables: bool,
     may_create_schemas: bool,
-    /// Whether the schema `reporting` belongs to the role; none: it is not there.
+    /// Whether the schema `reporting` belongs to the role. `None`: there is no such schema.
     owns_reporting: Option<bool>,
 }
 
@@ -201,7 +201,7 @@ impl Facts {
         ))
     }
 
-    /// Says why the schema is not that of this program.
+    /// Explains why the schema is not this program's.
     pub(super) fn explain(&self, error: MigrateError) -> StartError {
         match error {
             MigrateError::VersionMissing(_) if !self.migrated => StartError::Unsuitable(format!(
@@ -213,7 +213,7 @@ impl Facts {
     }
 }
 
-/// Settings that only a superuser can change, with a value that changes the meaning of a statement.
+/// The settings, among those that only a superuser can change, whose value changes the meaning of a statement.
 async fn misleading_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"-- misleading_settings
@@ -238,7 +238,7 @@ pub(super) async fn check_settings(pool: &PgPool) -> Result<(), StartError> {
         return Ok(());
     }
     Err(StartError::Unsuitable(format!(
-        "the database does not do what it is told: {}; reset this for the server, database and role",
+        "settings of the database keep the service from working: {}; reset them for the server, database and role",
         misleading.join(" and ")
     )))
 }

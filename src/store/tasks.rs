@@ -29,7 +29,8 @@ impl Store {
         started(id.await?)
     }
 
-    /// Ends a task, once (docs/api.md §2; §1, Repeated requests). `state_in_query` is the `state_id` of the query string.
+    /// Ends a task, once (docs/api.md §2; §1, Repeated requests). `state_in_query` is the `state_id` of the query
+    /// string.
     pub async fn complete_task(
         &self,
         service: ServiceId,

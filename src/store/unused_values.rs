@@ -1,13 +1,14 @@
-//! Removal of learned values that nothing refers to any more, because the events that had them are gone or were refused.
+//! Removal of learned values that nothing refers to any more, because the events that had them are gone or were
+//! refused.
 //!
 //! Nothing counts the references to a value, because every event would pay for it. Instead, a *pass* scans all rows
 //! about once a day to find values that no row uses. A value is removed in two steps, in separate passes:
 //!
 //! 1. It is *retired*. No look-up finds it from then on, and a new generation of values begins in the same transaction,
-//!    so that nodes drop their cached values. Events that were validated before are not written, since the version of
-//!    the metadata has changed, too.
-//! 2. It is *removed* if a later pass does not find it in use either. That pass begins only after all events in progress
-//!    when the value was retired have been written. A value that one of them uses stays retired.
+//!    so that nodes drop their cached values. Events that were validated before must be validated again, since the
+//!    metadata version has changed, too.
+//! 2. It is *removed* if a later pass does not find it in use either. That pass begins only after all events that were
+//!    in progress when the value was retired have been written. A value that one of them uses stays retired.
 //!
 //! If a node dies during a pass, a later pass picks up whatever it left.
 
@@ -36,11 +37,11 @@ const BETWEEN_PASSES: TimeDelta = TimeDelta::days(1);
 /// The time between two passes while a field is full.
 const BETWEEN_PASSES_IF_FULL: TimeDelta = TimeDelta::hours(1);
 
-/// The shortest time for which a value stays retired: nodes of an older version, which never drop cached values, may still
-/// be running.
+/// The shortest time for which a value stays retired: nodes of an older release, which never drop cached values, may
+/// still be running.
 const RETIRED_FOR: TimeDelta = TimeDelta::days(1);
 
-/// The most values retired in a transaction.
+/// The most values that one transaction retires or removes.
 const RETIRED_AT_ONCE: usize = 10_000;
 
 /// Retires and removes values.
@@ -84,7 +85,7 @@ impl Job for RemoveUnusedValues {
 
 impl Store {
     /// Retires learned values that nothing refers to, and removes those that were retired at least a day ago, as the
-    /// background job does once a day. Returns the number of those that it has retired and that it has removed.
+    /// background job does once a day. Returns how many values it retired and how many it removed.
     pub async fn remove_unused_values(&self) -> Result<(usize, usize), StoreError> {
         let now = self.clock.now().to_datetime();
         let mut pass = Pass::begin(&self.pool, now).await?;
@@ -93,7 +94,7 @@ impl Store {
     }
 }
 
-/// Notes that a pass begins, unless one has begun not long ago.
+/// Records that a pass begins, unless one began recently. Returns whether it begins.
 async fn claim_pass(pool: &PgPool, now: DateTime<Utc>, limit: u32) -> Result<bool, sqlx::Error> {
     let claimed = sqlx::query!(
         "-- claim_pass
@@ -103,7 +104,7 @@ async fn claim_pass(pool: &PgPool, now: DateTime<Utc>, limit: u32) -> Result<boo
         now,
         now - BETWEEN_PASSES,
         now - BETWEEN_PASSES_IF_FULL,
-        // A clock was far ahead.
+        // The time was set by a clock that was far ahead.
         now + BETWEEN_PASSES,
         i32::try_from(limit).unwrap_or(i32::MAX),
     );
@@ -148,7 +149,7 @@ impl Pass {
         let of = |retired| values.iter().filter(move |value| value.retired == retired).map(|value| value.value_id);
         let mut unseen_retired: HashSet<_> = of(true).collect();
         if !unseen_retired.is_empty() && !wait_for_events(pool).await? {
-            // Not in this pass, then.
+            // Retired values are left to a later pass.
             unseen_retired.clear();
         }
         let unseen = of(false).collect();
@@ -201,11 +202,11 @@ impl Pass {
     }
 }
 
-/// Waits until the events that are being written are committed. Returns false if that takes longer than 100 ms, since new
-/// ones wait meanwhile.
+/// Waits until the events that are being written are committed. Gives up and returns false after 100 ms, because new
+/// events have to wait meanwhile.
 ///
-/// An event has the lock on its table before it compares the version of the metadata. So an event that this does not
-/// wait for will see the changed version and not be written.
+/// An event locks its table before it compares the metadata version. An event that this function does not wait for
+/// therefore sees the changed version, and is validated again.
 async fn wait_for_events(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut barrier = pool.begin().await?;
     let locked = lock_elements(&mut barrier).await?;
@@ -215,8 +216,8 @@ async fn wait_for_events(pool: &PgPool) -> Result<bool, sqlx::Error> {
 
 /// The statement that walks over some rows of a table.
 ///
-/// Arguments: pool; limit; service; name of the statement; table; its columns for the kind of element, the identifier and the
-/// value that it alone has; condition and order; further parameters.
+/// Arguments: pool; limit; service; name of the statement; table; its columns for the kind of element, for the
+/// identifier, and for the value that no other table has; condition and order; further parameters.
 macro_rules! step {
     ($pool:expr, $limit:expr, $service:expr, $name:tt, $table:tt, $element:tt, $id:tt, $value:tt, $from:tt $(, $($of:tt)+)?) => {
         sqlx::query_as!(
@@ -311,8 +312,8 @@ struct Step {
     values: Vec<i32>,
 }
 
-/// Retires values, and has every node forget those that it knows. Locks are taken in the order of other changes: version,
-/// attributes, values.
+/// Retires values, and makes every node forget the values that it knows. Locks are acquired in the same order as by
+/// other changes: version, attributes, values.
 async fn retire(pool: &PgPool, values: &[i32], now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin().await?;
     sqlx::query!(
@@ -351,7 +352,7 @@ async fn remove(pool: &PgPool, values: &[i32]) -> Result<(), sqlx::Error> {
     removed.execute(pool).await.map(drop)
 }
 
-/// Measures how many values fields have learned.
+/// Measures the number of values that fields have learned.
 pub(super) struct MeasureValues {
     pub(super) pool: PgPool,
     pub(super) limit: u32,

@@ -14,7 +14,7 @@ use crate::domain::metadata::Metadata;
 use crate::domain::state::TransitionState;
 use crate::domain::violation::{Place, Violations};
 
-/// The most values remembered. Further ones displace the least used, which then cost a round trip again.
+/// The most values remembered. Further values displace the least used, which then cost a round trip again.
 const REMEMBERED: usize = 100_000;
 
 /// The known rows of values.
@@ -24,8 +24,8 @@ pub(super) struct Values {
     limit: u32,
 }
 
-/// The rows that are known to a generation. They stay valid for as long as it lasts: `unused_values` begins a new
-/// generation whenever it retires rows, and an event that was validated against an earlier generation is not written.
+/// The rows that are known in a generation. They stay valid while it lasts: `unused_values` begins a new generation
+/// whenever it retires rows, and an event that was validated against an earlier generation must be validated again.
 struct Generation {
     number: i64,
     known: Cache<(Field, LongOrString), i32>,
@@ -100,8 +100,8 @@ impl LookUp<'_> {
         })
     }
 
-    /// Looks up the row of a field's value. If no business attribute is mapped to the field, a new value gets a row, unless
-    /// the field has too many already. `object` is the place of the object that has the field.
+    /// Looks up the row of a field's value. If the field is not mapped to a business attribute, a new value gets a row,
+    /// unless the field already has as many as it may. `object` is the place of the object that has the field.
     async fn id(
         &mut self,
         object: &Place<'_>,
@@ -165,7 +165,8 @@ impl Store {
         look_up.finish(values)
     }
 
-    /// Looks up the rows of a transition's values. Both of its events have the same fields, apart from type and disposition.
+    /// Looks up the rows of a transition's values. Both of its events have the same fields, apart from type and
+    /// disposition.
     pub(super) async fn transition_values(
         &self,
         metadata: &Metadata,
@@ -215,8 +216,8 @@ impl Store {
         Err(Unlearned::Failed(StoreError::Corrupt { table: "business_attributes", column: "fields" }))
     }
 
-    /// Looks for a value in the learned attribute of a field. Numbers and names are found by an index of their own, however
-    /// many there are.
+    /// Looks for a value in the learned attribute of a field. Numbers and names have an index each, so that their count
+    /// does not matter.
     async fn find_value(&self, field: &str, dbid: Option<i64>, name: Option<&str>) -> Result<Found, Unlearned> {
         let found = sqlx::query_as!(
             Found,
@@ -240,7 +241,7 @@ impl Store {
         found.ok_or(Unlearned::Failed(StoreError::Corrupt { table: "business_attributes", column: "fields" }))
     }
 
-    /// Inserts a value, unless it is there or the field has as many as it may. The lock on the attribute keeps the count
+    /// Inserts a value, unless it exists or the field has as many as it may. The lock on the attribute keeps the count
     /// exact.
     async fn learn_value(
         &self,
@@ -275,7 +276,7 @@ impl Store {
     }
 }
 
-/// The result of looking for a value: how many values its field has learned, and the row of the value if there is one.
+/// The result of looking for a value: how many values its field has learned, and the row of the value, if there is one.
 struct Found {
     learned_values: i32,
     value_id: Option<i32>,

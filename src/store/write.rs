@@ -1,5 +1,5 @@
-//! The write path of events: they are interpreted and validated against the metadata and handed to the writer; if the
-//! metadata change meanwhile, this is repeated.
+//! The write path of events. An event is interpreted and validated against the metadata, and handed to the writer. If
+//! the metadata change meanwhile, this is repeated.
 
 use super::batch::ElementColumn;
 use super::command::{Basis, Command, Write};
@@ -83,7 +83,7 @@ impl Store {
         Err(StoreError::Overloaded(Load::MetadataChanges))
     }
 
-    /// Returns the element that an event started before under its idempotency key, if the event is no longer valid only
+    /// Returns the element that an earlier request started under this key, if the event may have become invalid only
     /// because the metadata have changed.
     async fn started_before(&self, key: Option<&IdempotencyKey>, violations: Violations) -> Result<i64, StoreError> {
         if let Some(key) = key.filter(|_| violations.concerns_metadata())

@@ -1,4 +1,4 @@
-//! Every page for everybody: rules of accessibility, the keyboard alone, forced colours, zoom, paper, and names in any
+//! Every page for everybody: accessibility rules, the keyboard alone, forced colours, zoom, print, and names in any
 //! script.
 
 use serde_json::{Value, json};

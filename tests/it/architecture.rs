@@ -1,4 +1,4 @@
-//! The architecture: layers that depend in one direction, modules without circles, files of a readable length.
+//! The architecture: layers that depend in one direction, modules without cycles, files of a readable length.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;

@@ -1,4 +1,5 @@
-//! HTTP as clients and proxies speak it: HEAD, conditional requests, compression, other origins, prefixes (docs/api.md §1).
+//! HTTP as clients and proxies speak it: HEAD, conditional requests, compression, other origins and prefixes
+//! (docs/api.md §1).
 
 use std::io::{Read, Write};
 use std::sync::Arc;

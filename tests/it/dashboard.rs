@@ -1,4 +1,4 @@
-//! The dashboard: its durations, waits and funnels against SQL, time zones, and refresh.
+//! The dashboard: its durations, waits and funnels compared with SQL, time zones, and refresh.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Databases as they are found: the same answers on each that is accepted, and one clear sentence about each that is not.
+//! Databases as they are found: the same responses on every accepted database, and one clear sentence about every
+//! other.
 
 use std::sync::Arc;
 

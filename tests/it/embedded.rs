@@ -1,4 +1,4 @@
-//! The embedded PostgreSQL: its start and stop, whatever happens to it and whatever is found in its directory.
+//! The embedded PostgreSQL: its start and stop, whatever happens to it and whatever its directory contains.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

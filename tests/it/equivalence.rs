@@ -1,5 +1,5 @@
-//! Group commit is invisible: random concurrent commands, written in batches, leave the same tables and get the same answers
-//! as one command after another, each in its own transaction.
+//! Group commit is invisible: random concurrent commands, written in batches, leave the same tables and get the same
+//! responses as commands sent one after another, each in its own transaction.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ const SERVICES: usize = 2;
 const STATES: usize = 2;
 const TASKS: usize = 3;
 
-/// A command on elements, given by their index in the world of the case. The index past the last stands for an element that
-/// does not exist.
+/// A command on elements, given by their index in the world of the case. The index past the last stands for an element
+/// that does not exist.
 #[derive(Debug, Clone)]
 enum Command {
     StartState { service: usize, previous: Option<usize> },

@@ -1,4 +1,4 @@
-//! The table of event fields: each field in each event that accepts it, and in those that do not.
+//! The table of event fields: each field in each event that accepts it, and in each event that does not.
 
 use context_services::domain::time::Timestamp;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
 //! A whole journey from an application's point of view: a call drops, the caller calls again, is found by contact key,
-//! identified and served through three states, and the service is ended. Each query on the way is checked.
+//! identified, and served through three states; then the service is ended. Each query on the way is checked.
 
 use serde_json::{Value, json};
 

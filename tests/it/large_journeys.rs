@@ -1,4 +1,4 @@
-//! Journeys of a size that few have: 10,000 services of a customer, and 5,000 tasks of a service.
+//! Journeys of unusual size: 10,000 services of a customer, and 5,000 tasks of a service.
 
 use serde_json::json;
 use sqlx::Executor;

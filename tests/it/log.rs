@@ -1,4 +1,4 @@
-//! The log when standard output does not take it: the service is not affected, and dropped lines are counted.
+//! The log when standard output does not accept it: the service is not affected, and dropped lines are counted.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! Memory: what strangers can make the program hold. They have no password.
+//! Memory that strangers, who have no password, can make the program hold.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! The first page, its search, and the list of services to which figures lead.
+//! The first page, its search, and the list of services to which its figures link.
 
 use serde_json::json;
 use sqlx::Executor;

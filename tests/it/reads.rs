@@ -1,4 +1,4 @@
-//! Queries, reports and pages beside events: their connections, their limits, and the size of their answers.
+//! Queries, reports and pages alongside events: their connections, their limits, and the size of their responses.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Update, merge and deletion of extension records outside of events.
+//! Update, merge and deletion of extension records outside events.
 
 use serde_json::{Value, json};
 

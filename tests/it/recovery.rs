@@ -1,4 +1,4 @@
-//! A restore to a moment: a base backup, and the WAL that was archived since.
+//! Recovery to a point in time, from a base backup and the WAL archived since.
 
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Executor};

@@ -1,4 +1,4 @@
-//! Clients that offer to change to another protocol, as the HTTP client of the JDK does with each request.
+//! Clients that offer to upgrade to another protocol, as the JDK's HTTP client does with each request.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

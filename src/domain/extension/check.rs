@@ -23,8 +23,8 @@ pub struct Extension {
 }
 
 impl Schema {
-    /// Validates a record or array of records at `place`, and returns it in the form in which it is stored. `None` if
-    /// it is not valid; the violations are added to `violations`. Newer metadata may settle them.
+    /// Validates a record or array of records at `place`, and returns it in the form in which it is stored. If it is
+    /// not valid, returns `None` and adds its violations, which newer metadata may resolve, to `violations`.
     pub fn check(&self, value: &Json<'_>, place: Place<'_>, violations: &mut Violations) -> Option<String> {
         let mut found = Violations::default();
         let mut json = String::new();
@@ -52,8 +52,8 @@ impl Schema {
         valid.then_some(json)
     }
 
-    /// Validates the given attributes of a single record, and returns them in the form in which they are stored. `None`
-    /// if they are not valid; the violations are added to `violations`.
+    /// Validates the given attributes of a single record, and returns them in the form in which they are stored. If
+    /// they are not valid, returns `None` and adds their violations to `violations`.
     pub fn check_patch(&self, value: &Json<'_>, violations: &mut Violations) -> Option<String> {
         let (mut found, mut json) = (Violations::default(), String::new());
         let members = match value {
@@ -109,7 +109,7 @@ impl Schema {
         });
     }
 
-    /// Validates one record and appends it to `json`. Returns the range of each attribute's value there.
+    /// Validates one record and appends it to `json`. Returns the range of each attribute's value in `json`.
     fn check_record(
         &self,
         record: &Members<'_>,
@@ -157,7 +157,7 @@ impl Schema {
         ranges
     }
 
-    /// The text by which a value is compared with those of other records: the floats 1 and 1.0 are equal.
+    /// The text by which a value is compared with the values of other records: the floats 1 and 1.0 are equal.
     fn unique_key(&self, at: usize, values: &[Option<std::ops::Range<usize>>], json: &str) -> Option<String> {
         let text = &json[values[at].clone()?];
         match (self.definition.attributes[at].kind, text.parse::<f64>()) {
@@ -191,7 +191,7 @@ mod tests {
     use crate::domain::ids::Element;
     use crate::domain::json::read_object;
 
-    /// The contents of a record in the place of an attribute.
+    /// The content of a record for one attribute.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Given {
         Absent,
@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    /// A value of another type; `json` takes any, so it has none.
+    /// A value of another type; `json` accepts any value, so it has none.
     fn bad(kind: &str) -> Option<Value> {
         match kind {
             "string" => Some(json!("longer than five")),
@@ -239,7 +239,7 @@ mod tests {
         json!({"name": "X", "type": "multi-valued", "attributes": attributes})
     }
 
-    /// The record that stands in a body, the one that should be stored, and the pointers of what is wrong with it.
+    /// The record as sent, the record that should be stored, and the pointers of its violations.
     fn model(at: usize, attributes: &[(&str, bool, bool)], given: &[Given]) -> (Value, Value, Vec<String>) {
         let (mut sent, mut stored, mut wrong) = (Map::new(), Map::new(), Vec::new());
         for (position, ((kind, mandatory, default), given)) in attributes.iter().zip(given).enumerate() {

@@ -15,20 +15,21 @@ const MAX_NAME: usize = 26;
 const MAX_ATTRIBUTES: usize = 256;
 const MAX_ATTRIBUTE_NAME: usize = 64;
 const MAX_LENGTH: i64 = 65_535;
-/// Checking uniqueness costs the number of rules times the number of records times the attributes of a rule.
+/// The most rules of uniqueness, and the most attributes of a rule. The cost of a check is the product of rules,
+/// records, and attributes of a rule.
 const MAX_UNIQUE: usize = 16;
 const DEFAULT_LENGTH: u32 = 255;
 
 /// A schema as declared.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SchemaDefinition {
-    /// The name: a letter, then letters, digits or `_`, at most 26 characters. Case does not count.
+    /// The name: a letter, then letters, digits or `_`, at most 26 characters. Case is ignored.
     pub name: String,
     /// Whether the extension has one record or an array of them.
     #[serde(rename = "type")]
     pub kind: ValueKind,
-    /// Whether the schema was created automatically for an extension that had none (setting
-    /// `EXTENSION_SCHEMAS=optional`). It accepts any record or array of records. Left out if not.
+    /// Whether the schema was created automatically for an extension without one (setting
+    /// `EXTENSION_SCHEMAS=optional`). Such a schema accepts any record or array of records. Not serialised if false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open: bool,
     /// Attributes, or sets of attributes, whose values must be unique among the records of one element. A record that
@@ -80,7 +81,7 @@ pub struct AttributeDefinition {
     /// The most characters of a `string`: 255 by default, at most 65,535.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub length: Option<u32>,
-    /// Whether every record must have it.
+    /// Whether every record must have the attribute.
     #[serde(default)]
     pub mandatory: bool,
     /// The value that fills an absent attribute.
@@ -133,7 +134,7 @@ pub(super) fn name_violation(name: &str) -> Option<&'static str> {
 }
 
 impl SchemaDefinition {
-    /// A schema that takes any record, or array of records. `None` if an extension may not have this name.
+    /// A schema that accepts any record, or array of records. `None` if an extension may not have this name.
     pub fn open(name: &str) -> Option<Self> {
         let (kind, unique, attributes) = (ValueKind::MultiValued, Vec::new(), Vec::new());
         let definition = Self { name: name.to_owned(), kind, open: true, unique, attributes };

@@ -1,4 +1,4 @@
-//! Changes of extension records by calls of their own, not as part of an event (docs/api.md §4).
+//! Changes of extension records by requests of their own, outside events (docs/api.md §4).
 
 use super::schema::{Schema, SchemaId};
 use crate::domain::ids::ElementKey;
@@ -23,9 +23,9 @@ pub enum Change {
     Replace(String),
     /// Merges attributes into the existing record.
     Merge {
-        /// The attributes that are given.
+        /// The given attributes.
         patch: String,
-        /// The record that they form where there is none yet, or the violations of it.
+        /// The record that they form if there is none yet, or the violations of that record.
         whole: Result<String, Violations>,
     },
     /// Deletes the records.
@@ -33,7 +33,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Reads the record, or array of records, that replaces all.
+    /// Reads the record, or array of records, that replaces all records.
     pub fn replace(schema: &Schema, body: &Json<'_>) -> Result<Self, Violations> {
         check(schema, body).map(Self::Replace)
     }

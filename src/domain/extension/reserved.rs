@@ -1,11 +1,11 @@
 //! Reserved names of extensions.
 
-/// Returns whether an extension may not have this name, because it is that of a field.
+/// Returns whether this is the name of a field, which an extension may not have.
 pub fn is_field_name(name: &str) -> bool {
     RESERVED_NAMES.contains(&name)
 }
 
-/// The names that an extension may not have. They are, or will be, fields of events or of answers.
+/// The names that an extension may not have. They are, or will be, fields of events or of responses.
 pub(super) const RESERVED_NAMES: [&str; 42] = [
     "session_id",
     "interaction_id",

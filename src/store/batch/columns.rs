@@ -107,7 +107,7 @@ pub(super) struct EndColumns<'a> {
 impl<'a> EndColumns<'a> {
     pub(super) fn push(&mut self, command: &'a Complete, values: &ValueIds) {
         let Complete { key, end, digest } = command;
-        // Only services have an expiration, which their own statement takes.
+        // Only services have an expiration, which is a further parameter of their statement.
         let End { event, timestamp_given: _, state_id, expiration: _, disposition, extensions } = end;
         self.event.push(event, values);
         self.service_id.push(key.service.0);

@@ -67,7 +67,7 @@ async fn recorded(
     let verdict = |key: &&IdempotencyKey| match used.get(&key.text) {
         Some((request, id)) if *request == key.request => Verdict::Repeated(*id),
         Some(_) => Verdict::Refused(Refusal::IdempotencyMismatch),
-        // The key expired and was removed in between.
+        // The key has expired and been removed in between.
         None => Verdict::Retry,
     };
     Ok(keys.iter().map(|key| (key.text.clone(), verdict(key))).collect())

@@ -1,7 +1,7 @@
 //! The set-based statements of a batch, one for each kind of command (two for transitions).
 //!
-//! Each statement is one round trip. It inserts a fact, with its extensions, for every command that is consistent
-//! with recorded data, and returns the keys of these rows. The reasons why the others were not written are determined
+//! Each statement is one round trip. It inserts a fact, with its extensions, for every command that is consistent with
+//! recorded data, and returns the keys of these rows. The reasons why other commands were not written are determined
 //! afterwards.
 
 mod columns;
@@ -101,8 +101,8 @@ async fn write_keyed(
     Ok((written, used))
 }
 
-/// Turns two errors of a single command into verdicts: it is refused if its service was deleted meanwhile, and retried
-/// if the identifier drawn for it is taken. Any other error is kept.
+/// Turns two errors of a single command into verdicts: the command is refused if its service was deleted meanwhile, and
+/// retried if the identifier drawn for it is taken. Any other error is kept.
 fn verdict_of_single(writes: &[Write], error: sqlx::Error) -> Result<Vec<Verdict>, sqlx::Error> {
     if writes.len() == 1 && matches!(error, sqlx::Error::RowNotFound) {
         return Ok(vec![Verdict::Retry]);
@@ -151,7 +151,7 @@ impl<'a> Batch<'a> {
             change_records,
             delete_services,
         } = self;
-        // A transition takes two statements.
+        // A transition needs two statements.
         [
             start_services.is_empty(),
             start_states.is_empty(),

@@ -1,4 +1,4 @@
-//! Changes of extension records by calls of their own, not as part of an event, in batches.
+//! Changes of extension records by requests of their own, outside events, in batches.
 
 use sqlx::PgConnection;
 
@@ -7,8 +7,8 @@ use crate::domain::extension::{Change, ChangeRecords, MAX_STORED};
 use crate::domain::ids::ElementKey;
 use crate::store::command::Basis;
 
-/// Changes of records, one entry each. A `patch` is merged into the existing record, or `whole` is inserted if there is
-/// none. `whole` without a patch replaces all records. Without either, all records are deleted.
+/// Changes of records, with one entry each. A `patch` is merged into the existing record, or `whole` is inserted if
+/// there is none. `whole` without a patch replaces all records. Without either, all records are deleted.
 #[derive(Default)]
 struct Columns<'a> {
     service_id: Vec<i64>,

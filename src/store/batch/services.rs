@@ -141,8 +141,8 @@ impl<'a> AssociateColumns<'a> {
     }
 }
 
-/// Associates services with another customer, replaces the given fields of their start, and replaces the extensions
-/// recorded under the same names by those of the event.
+/// Associates services with another customer, and replaces the given fields of their start and the extensions recorded
+/// under the same names.
 #[expect(clippy::too_many_lines, reason = "one statement with its parameters")]
 pub(super) async fn associate_services(
     connection: &mut PgConnection,
@@ -220,7 +220,7 @@ pub(super) async fn associate_services(
     Ok(associated.into_iter().map(|service| ElementKey::service(ServiceId(service))).collect())
 }
 
-/// Ends services. Events with an expiration also change when their service is to be deleted.
+/// Ends services. An event with an expiration also changes when its service is to be deleted.
 pub(super) async fn complete_services(
     connection: &mut PgConnection,
     rows: &[(&Complete, &ValueIds)],

@@ -6,8 +6,8 @@ use super::columns::EndColumns;
 use crate::domain::completion::Complete;
 use crate::store::values::ValueIds;
 
-/// Inserts the starts of states or tasks with their extensions, if the service exists, and the state that they refer
-/// to, if any. Returns the keys of the elements that were inserted.
+/// Inserts the starts of states or tasks with their extensions, if their service exists, and so does any state that
+/// they refer to. Returns the keys of the elements that were inserted.
 ///
 /// Arguments: connection; kind of element; name of the statement; `element`; table; its columns for the identifier, for
 /// the state referred to, and for the type; rows; basis.
@@ -83,7 +83,8 @@ macro_rules! insert_starts {
 /// Records the ends of elements that exist: inserts an end if there is none, and replaces an automatic one. Replaces
 /// extensions recorded under the same names. Returns the keys of the elements whose end was recorded.
 ///
-/// `$20` says whether lifetimes are in use. If so, an end shares the lock of events, and its service must not have expired.
+/// `$20` says whether lifetimes are in use. If they are, an end shares the lock of events, and its service must not
+/// have expired.
 ///
 /// Arguments: connection; kind of element; name of the statement; `element`; join with the starts; condition; rows;
 /// basis; optionally a further CTE with its parameter.

@@ -11,8 +11,8 @@ use crate::domain::state::{StartState, StateDetails, TransitionState};
 use crate::store::command::Basis;
 use crate::store::values::ValueIds;
 
-/// Inserts states of existing services, if the previous state that they name exists, too. Returns the keys of those
-/// that were inserted.
+/// Inserts states whose service exists, and whose previous state exists if they name one. Returns the keys of the
+/// inserted states.
 pub(super) async fn start_states(
     connection: &mut PgConnection,
     rows: &[Row<'_, StateId, StartState>],
@@ -59,7 +59,7 @@ pub(super) async fn complete_states(
     )
 }
 
-/// Ends states and starts their successors. Returns the keys of the states that ended now.
+/// Ends states and starts their successors. Returns the keys of the states that it ended.
 ///
 /// These are two statements of one transaction: the second starts a successor for each state that the first has ended.
 /// If the identifier of a new state is taken (the sequence has wrapped around), the transaction fails with

@@ -11,8 +11,7 @@ use crate::domain::task::{StartTask, TaskDetails};
 use crate::store::command::Basis;
 use crate::store::values::ValueIds;
 
-/// Inserts tasks whose service exists, and whose state exists if they name one. Returns the keys of those that were
-/// inserted.
+/// Inserts tasks whose service exists, and whose state exists if they name one. Returns the keys of the inserted tasks.
 pub(super) async fn start_tasks(
     connection: &mut PgConnection,
     rows: &[Row<'_, TaskId, StartTask>],
@@ -40,7 +39,8 @@ pub(super) async fn start_tasks(
     )
 }
 
-/// Ends tasks that have the state that the event names, or that have no state and adopt it.
+/// Ends tasks whose event names no state or the state of the task. A task without a state adopts the state that its
+/// event names.
 pub(super) async fn complete_tasks(
     connection: &mut PgConnection,
     rows: &[(&Complete, &ValueIds)],

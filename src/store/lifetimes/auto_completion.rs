@@ -20,8 +20,8 @@ use crate::domain::time::Timestamp;
 
 const COMPLETED: &str = "context_services_auto_completed_total";
 
-/// The time that a pass goes back after a restart with the same setting. Other nodes may have started services without
-/// the setting shortly before.
+/// The time by which the pass goes back after a restart with the same setting. Other nodes may have started services
+/// without the setting shortly before.
 const RECENT: TimeDelta = TimeDelta::days(1);
 
 /// Ends idle services.
@@ -34,7 +34,7 @@ pub(in crate::store) struct CompleteIdleServices {
     entering: Entering,
 }
 
-/// The pass that enters services that were started without the setting.
+/// The pass that adds services that were started without the setting to `auto_completions`.
 enum Entering {
     NotBegun,
     After(DateTime<Utc>, i64),
@@ -79,8 +79,8 @@ impl CompleteIdleServices {
             .collect())
     }
 
-    /// Ends those services that are still idle while no event is being written, so that every acknowledged event
-    /// counts. Returns false if an event takes long to be written.
+    /// Waits until no event is being written, judges the services again, and ends those that are still idle, so that
+    /// every acknowledged event counts. Returns false if the wait is too long.
     async fn complete(&self, services: &[i64], now: Timestamp) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         if !wait_for_events(&mut transaction).await? {
@@ -94,7 +94,8 @@ impl CompleteIdleServices {
         Ok(true)
     }
 
-    /// Enters open services that may end by themselves under the setting. Returns whether there are more of them.
+    /// Adds open services that the setting may complete to `auto_completions`. Returns whether there may be more of
+    /// them.
     async fn enter(&mut self) -> Result<bool, sqlx::Error> {
         let (after, after_id) = match self.entering {
             Entering::Done => return Ok(false),
@@ -120,8 +121,8 @@ impl CompleteIdleServices {
         Ok(false)
     }
 
-    /// The start time from which services are added to `auto_completions`: that of the earliest service if the setting
-    /// has changed.
+    /// The start time from which services are added to `auto_completions`: the beginning of time if the setting has
+    /// changed, otherwise a day ago ([`RECENT`]).
     async fn begin_entering(&self) -> Result<DateTime<Utc>, sqlx::Error> {
         let known = sqlx::query_scalar!("-- begin_entering\nselect auto_complete_after from deployment")
             .fetch_one(&self.pool)
@@ -247,8 +248,8 @@ async fn complete_idle_services(
     .map(drop)
 }
 
-/// Takes the next services in the order of their start, and adds those that are open to `auto_completions`. Returns the
-/// last service looked at.
+/// Reads the next services in the order of their start, and adds those that are open to `auto_completions`. Returns the
+/// last service that it read.
 async fn enter_open_services(
     pool: &PgPool,
     (after, after_id): (DateTime<Utc>, i64),

@@ -9,12 +9,12 @@ use sqlx::PgPool;
 use crate::background::{Failure, Job, Next, Waker};
 use crate::domain::clock::Clock;
 
-/// Moves the horizon to the present when a service has become due.
+/// Advances the horizon to the present when a service has become due.
 pub(in crate::store) struct AdvanceHorizon {
     pub(in crate::store) pool: PgPool,
     pub(in crate::store) clock: Arc<dyn Clock>,
     pub(in crate::store) service_ttl: Option<TimeDelta>,
-    /// Wakes the removal of what has expired.
+    /// Wakes the removal of expired services.
     pub(in crate::store) removal: Waker,
 }
 
@@ -33,9 +33,10 @@ impl Job for AdvanceHorizon {
     }
 }
 
-/// Moves the horizon if a service has become due since, or `SERVICE_TTL` has changed. Returns whether it has moved.
+/// Advances the horizon if a service has become due since the last advance, or if `SERVICE_TTL` was lengthened or
+/// removed. Returns whether the horizon was advanced.
 ///
-/// Otherwise it is not updated. A row that is written four times a second would leave many dead versions while a
+/// Otherwise the row is not updated. A row that is written four times a second would leave many dead versions while a
 /// report's snapshot is open.
 async fn advance_horizon(
     pool: &PgPool,

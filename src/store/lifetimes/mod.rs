@@ -1,10 +1,10 @@
 //! Lifetimes: services expire and are removed, are completed automatically when idle, and are purged on demand
 //! (docs/api.md §7).
 //!
-//! Expiry, Delete Service and purges share one mechanism. A service whose `expires_at` is not after the *horizon* has
-//! expired: no query, event, report or view sees it any more. [`horizon`] moves the horizon for all nodes. Delete
-//! Service and purges set `expires_at` to minus infinity, which every horizon covers. [`removal`] deletes the rows of
-//! expired services.
+//! Expiry, Delete Service and purges share one mechanism. A service whose `expires_at` is not after the *expiry
+//! horizon* has expired: no query, event, report or view sees it any more. [`horizon`] advances the horizon for all
+//! nodes. Delete Service and purges set `expires_at` to minus infinity, which every horizon covers. [`removal`] deletes
+//! the rows of expired services.
 //!
 //! Automatic completion is separate: [`auto_completion`] periodically checks services that may be idle.
 
@@ -32,7 +32,7 @@ pub(super) use removal::{MeasureRemoval, RemoveServices};
 /// The default lifetime of services, and the default time after which they are completed automatically.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LifetimeSettings {
-    /// The lifetime of a service from its start; `None`: for ever.
+    /// The lifetime of a service from its start. `None`: for ever.
     pub service_ttl: Option<TimeDelta>,
     /// The time after its last event at which a service is completed automatically. `None`: never.
     pub auto_complete_after: Option<TimeDelta>,
@@ -44,7 +44,7 @@ pub struct LifetimeSettings {
 /// The statements that write events name this number, too.
 pub(super) const EVENTS_LOCK: i64 = 5329;
 
-/// The longest wait of the first call that needs lifetimes for transactions that write elements.
+/// The longest time for which the first call that needs lifetimes waits for transactions that write elements.
 const SWITCH_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pause after a lock was not granted, during which events are written.
@@ -55,8 +55,8 @@ pub(super) const BEFORE_ALL: DateTime<Utc> =
     DateTime::from_timestamp(-200_000_000_000, 0).expect("it is within chrono's range");
 
 impl Store {
-    /// Records for every node that lifetimes are in use. An event that was validated before this change is not written,
-    /// because its version of the metadata is outdated.
+    /// Records for every node that lifetimes are in use. An event that was validated before this change must be
+    /// validated again, because its metadata version is outdated.
     ///
     /// This happens once in the life of a deployment. The locks wait for events that were validated earlier and are
     /// still being written.
@@ -83,7 +83,7 @@ impl Store {
     }
 }
 
-/// Waits until the transactions that write elements have ended. Returns false if that takes longer than 100 ms: events
+/// Waits until the transactions that write elements have ended. Gives up and returns false after 100 ms, because events
 /// queue behind the request for the locks. The transaction is then aborted.
 pub(super) async fn lock_elements(transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
     limit_the_wait(transaction).await?;
@@ -93,8 +93,8 @@ pub(super) async fn lock_elements(transaction: &mut PgConnection) -> Result<bool
 }
 
 /// Waits until the events that are being written are committed, and keeps others waiting until the transaction ends.
-/// Returns false if that takes longer than 100 ms: new events queue behind the request for the lock, so the request is
-/// abandoned and retried later. The transaction is then aborted.
+/// Gives up and returns false after 100 ms, because new events queue behind the request for the lock. The transaction
+/// is then aborted.
 async fn wait_for_events(transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
     limit_the_wait(transaction).await?;
     let locked = sqlx::query!("-- wait_for_events\nselect pg_advisory_xact_lock($1)", EVENTS_LOCK);

@@ -1,4 +1,4 @@
-//! The pace of background removal: events come first.
+//! The pace of background jobs, which must not delay events.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const SMALLEST: i64 = 100;
 const LARGEST: i64 = 1000;
 
-/// The size of the next batch, which follows from how long the last ones took. A batch is followed by a pause of the
-/// same length, so removal takes at most half of the time of one connection.
+/// The size of the next batch, which depends on the time that the last ones took. A batch is followed by a pause of the
+/// same length, a second at most, so that a job uses about half of the time of one connection.
 #[derive(Debug)]
 pub(in crate::store) struct Pace {
     size: i64,
@@ -24,7 +24,7 @@ impl Pace {
         Self { size: SMALLEST }
     }
 
-    /// The most services, or records, of the next batch.
+    /// The most services, or records, in the next batch.
     pub(in crate::store) const fn size(&self) -> i64 {
         self.size
     }

@@ -1,5 +1,5 @@
-//! Purges: services are deleted by the time of their start. A purge is recorded before it begins. If its node dies,
-//! another node continues it.
+//! Purges: deletion of the services that started before a moment. A purge is recorded before it begins. If its node
+//! dies, another node continues it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const PURGED: &str = "context_services_purged_total";
 /// The interval at which the progress of a purge is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The pause while an event takes long to be written.
+/// The pause after an event took too long to be written.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// The interval at which a waiting caller checks the progress of a purge.
@@ -84,7 +84,7 @@ impl Store {
 pub(in crate::store) struct RunPurges {
     pool: PgPool,
     clock: Arc<dyn Clock>,
-    /// Wakes the removal of what was purged.
+    /// Wakes the removal of purged services.
     removal: Waker,
     pace: Pace,
     logged: Instant,

@@ -19,7 +19,7 @@ use crate::domain::clock::Clock;
 const REMOVED: &str = "context_services_removed_rows_total";
 const OVERDUE: &str = "context_services_removal_oldest_due_seconds";
 
-/// The most services that wait for the second step before it is taken.
+/// The number of waiting services after which the second step runs, and the most that it handles.
 const MOST_WAITING: i64 = 1000;
 
 /// Removes expired services.
@@ -29,11 +29,11 @@ pub(in crate::store) struct RemoveServices {
     cause: Cause,
     /// The position in the current cause's index.
     after: (DateTime<Utc>, i64),
-    /// Services removed since the second step was last taken.
+    /// The number of services removed since the second step last ran.
     waiting: i64,
 }
 
-/// Why services are removed, each with an index of its own to walk.
+/// The reasons for which services are removed. Each has an index of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
     /// They were deleted or purged.
@@ -199,8 +199,8 @@ async fn remove_services(transaction: &mut PgConnection, services: &[i64]) -> Re
     Ok(rows.try_into().unwrap_or_default())
 }
 
-/// Removes ends and extensions of services that were removed before. Returns the number of services that are done: 0
-/// if an event takes too long to be written.
+/// Removes ends and extensions of services that were removed before. Returns the number of these services; 0 if an
+/// event takes too long to be written.
 async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
     let services = sqlx::query_scalar!(
         "-- services_with_remains\nselect service_id from deleted_services order by service_id limit $1",
@@ -234,7 +234,7 @@ async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
     Ok(services.len().try_into().unwrap_or(MOST_WAITING))
 }
 
-/// Measures how far removal is behind.
+/// Measures the delay of removal.
 pub(in crate::store) struct MeasureRemoval {
     pool: PgPool,
     clock: Arc<dyn Clock>,
@@ -252,7 +252,8 @@ impl MeasureRemoval {
         Self { pool, clock, deleted: None }
     }
 
-    /// When this node first saw the current first deleted service waiting. Deleted services carry no deletion time.
+    /// When this node first saw that the current first deleted service was waiting. The time of a deletion is not
+    /// recorded.
     fn deleted_since(&mut self, first: Option<i64>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if self.deleted.map(|(service, _)| service) != first {
             self.deleted = first.map(|service| (service, now));

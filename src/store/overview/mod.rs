@@ -1,7 +1,7 @@
 //! The overview of services: where each stands, totals, and the search for a customer (docs/api.md §8, Pages).
 //!
-//! A service is open if there is no row for its end, and no index shows which services those are. So an overview
-//! considers a limited number of services, which it finds by their start.
+//! A service is open if there is no row for its end, and no index finds such services. An overview therefore considers
+//! a limited number of services, which it finds by their start.
 
 mod rows;
 mod search;
@@ -26,7 +26,7 @@ const MOST_SHARES: i64 = 12;
 const MOST_FOUND: i64 = 100;
 
 impl Store {
-    /// Lists the services of a selection, at most `limit`: open ones first, and of these the most overdue.
+    /// Lists the services of a selection, at most `limit`: open ones first, beginning with the most overdue.
     pub async fn list_overview(&self, selection: &Selection, limit: i64) -> Result<Overview, StoreError> {
         let now = self.now();
         self.read_overview(async |snapshot| overview(snapshot, selection, limit, now).await).await
@@ -42,7 +42,7 @@ impl Store {
         .await
     }
 
-    /// Counts services by how they are doing, in the same snapshot as an overview.
+    /// Gets an overview with the totals of services, in one snapshot.
     pub async fn get_overview_with_totals(
         &self,
         selection: &Selection,
@@ -57,8 +57,8 @@ impl Store {
         .await
     }
 
-    /// Finds services by customer, contact key, interaction, session or service id. Services with exactly this text come
-    /// first, then those whose customer or contact key differs in case, blanks or the signs between digits.
+    /// Finds services by customer, contact key, interaction, session or service id. Services with exactly this text
+    /// come first, then those whose customer or contact key differs only in case, blanks or the signs between digits.
     pub async fn find_services(&self, text: &str) -> Result<Vec<Match>, StoreError> {
         // PostgreSQL text cannot contain NUL.
         if text.is_empty() || text.contains('\0') {
@@ -82,7 +82,7 @@ impl Store {
         Ok(rows.into_iter().map(Standing::from).collect())
     }
 
-    /// Runs a read whose statements take longer to compile than to run.
+    /// Runs a read without just-in-time compilation, which would take longer than its statements.
     async fn read_overview<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
@@ -135,7 +135,7 @@ async fn shares(snapshot: &mut PgConnection, selection: &Selection, now: Timesta
     Ok(rows.into_iter().map(Share::from).collect())
 }
 
-/// Counts the services that are open, overdue, ended in the last hour, and started today.
+/// Counts the services that are open or overdue, ended in the last hour, or started today.
 async fn totals(snapshot: &mut PgConnection, now: Timestamp) -> Result<Totals, StoreError> {
     let (day, hour) = (now.start_of_day(), now.minus(HOUR));
     let mut query = QueryBuilder::new("-- count_totals\n");

@@ -10,7 +10,7 @@ use crate::domain::overview::{Match, Share, Standing, Step, Totals};
 use crate::domain::time::Timestamp;
 use crate::domain::tone::Tone;
 
-/// The facts of the last step of a service.
+/// The columns of the last step of a service.
 pub(super) const STEP_COLUMNS: &str = "step.element as step_element, step.step as step_type, step.started_at as step_started, \
                                        step.ended_at as step_ended, step.agent as step_agent";
 

@@ -7,14 +7,14 @@ use crate::domain::overview::{CONSIDERED, Selection};
 use crate::domain::query::{Span, Status};
 use crate::domain::time::Timestamp;
 
-/// Open services first, the most overdue of them first; then completed ones, the newest end first.
+/// Open services, the most overdue first; then completed services, the newest end first.
 pub(super) const ORDER: &str = "order by c.ended is not null, case when c.ended is null then c.elapsed_ms - c.expected_ms end \
                                 desc nulls last, c.ended desc, c.started desc, c.service_id desc";
 
 /// Whether a service `s` ended badly: its disposition has the tone `bad`.
 pub(super) const ENDED_BADLY: &str = "s.tone = 'bad'";
 
-/// The columns that an overview reads of a service.
+/// The columns of a service that an overview reads.
 const COLUMNS: &str =
     "select service_id, customer_id, contact_key, service_type, started, ended, duration_ms, est_duration_s,
     disposition_name as disposition, disposition_tone::tone as tone, start_media_type as channel,
@@ -29,7 +29,7 @@ pub(super) fn push_recent(query: &mut QueryBuilder<'_, Postgres>, selection: &Se
     push_measured(query, "recent", now);
 }
 
-/// Appends `given`, the services with these identifiers, `recent`, from which medians are taken, and `measured`, the
+/// Appends `given`, the services with these identifiers, `recent`, from which medians are computed, and `measured`, the
 /// given services with their times.
 pub(super) fn push_given(query: &mut QueryBuilder<'_, Postgres>, services: Vec<i64>, now: Timestamp) {
     query.push("with given as materialized (").push(COLUMNS).push(" and service_id = any(").push_bind(services);
@@ -38,7 +38,7 @@ pub(super) fn push_given(query: &mut QueryBuilder<'_, Postgres>, services: Vec<i
     push_measured(query, "given", now);
 }
 
-/// Estimates are limited, so that they fit into a `bigint` as milliseconds.
+/// Appends `medians` and `measured`. Estimates are limited, so that they fit into a `bigint` as milliseconds.
 fn push_measured(query: &mut QueryBuilder<'_, Postgres>, of: &str, now: Timestamp) {
     query.push(
         ", medians as (
@@ -58,7 +58,7 @@ fn push_measured(query: &mut QueryBuilder<'_, Postgres>, of: &str, now: Timestam
     query.push(of).push(" r left join medians m on m.service_type = coalesce(r.service_type, ''))");
 }
 
-/// Appends `chosen`, those of `measured` that belong to a selection.
+/// Appends `chosen`, the services of `measured` that belong to a selection.
 pub(super) fn push_chosen(query: &mut QueryBuilder<'_, Postgres>, selection: &Selection) {
     query.push(", chosen as (select s.* from measured s where true");
     match selection.status {
@@ -89,7 +89,7 @@ pub(super) fn push_chosen(query: &mut QueryBuilder<'_, Postgres>, selection: &Se
     query.push(") ");
 }
 
-/// Appends the condition that a service has such a state or task.
+/// Appends the condition that a service has a state or task with the selected step, disposition and end.
 fn push_part(query: &mut QueryBuilder<'_, Postgres>, selection: &Selection, names: [&str; 4]) {
     let [table, id, kind, element] = names;
     query.push(format!(
@@ -106,7 +106,7 @@ fn push_part(query: &mut QueryBuilder<'_, Postgres>, selection: &Selection, name
     query.push(")");
 }
 
-/// The state or task of a service that started last; of two at the same time the task, as in `report_stops`.
+/// The state or task of a service that started last; if two started at the same time, the task, as in `report_stops`.
 pub(super) fn last_step(service: &str) -> String {
     format!(
         "select x.element, coalesce(v.name, v.dbid::text) as step, x.started_at, d.ended_at,

@@ -1,4 +1,4 @@
-//! The journey of a customer or contact key: how many services there are, and a page of them.
+//! The journey of a customer or contact key: the number of its services, and a page of them.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,9 @@ use crate::domain::journey::{Journey, MOST_SERVICES, STEPS, Search, Slice};
 use crate::domain::query::View;
 
 impl Store {
-    /// Reads a page of a journey: open services before completed ones, and each kind newest first. The first service has
-    /// its states and tasks as far as [`View::of_journey`] allows, the others only the newest [`STEPS`] of either.
+    /// Reads a page of a journey: open services before completed ones, and each kind newest first. The first service
+    /// has as many states and tasks as [`View::of_journey`] allows; the others have only their newest [`STEPS`] states
+    /// and tasks.
     pub async fn get_journey(&self, search: &Search, slice: Slice) -> Result<Journey, StoreError> {
         self.read(async |snapshot| {
             let found = find(&mut *snapshot, search, slice).await?;

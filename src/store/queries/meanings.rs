@@ -1,4 +1,4 @@
-//! Meanings of value rows. They are read once and remembered, since they never change.
+//! Meanings of value rows. Numbers and names never change, so they are read once and remembered.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,7 +18,7 @@ pub(in crate::store) struct KnownMeanings {
     map_names: bool,
 }
 
-/// The meanings that one answer needs.
+/// The meanings that one response needs.
 #[derive(Default)]
 pub(super) struct Meanings {
     values: HashMap<i32, LongOrString>,

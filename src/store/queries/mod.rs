@@ -1,4 +1,4 @@
-//! Queries. Every answer takes a fixed number of statements, which share one snapshot of the database.
+//! Queries. Every response needs a few statements, however long it is. They share one snapshot of the database.
 
 mod journeys;
 mod meanings;
@@ -28,12 +28,12 @@ struct Found {
 }
 
 impl Found {
-    /// A single row, which is a whole list.
+    /// A page of a single row.
     fn one(row: ElementRow) -> Self {
         Self { rows: vec![row], older: None }
     }
 
-    /// Shortens the page, so that the next one begins earlier.
+    /// Shortens the page to its newest `count` rows; the next older page begins after them.
     fn keep(&mut self, count: usize, element: Element) {
         if count < self.rows.len() {
             self.rows.truncate(count);
@@ -42,7 +42,7 @@ impl Found {
     }
 }
 
-/// The elements of two pages with one each.
+/// The elements of two pages that have one element each.
 fn both<T>(mut first: Page<T>, mut second: Page<T>, element: Element) -> Result<[T; 2], StoreError> {
     let pair = first.elements.pop().zip(second.elements.pop());
     pair.map(<[T; 2]>::from).ok_or_else(|| Refusal::Unknown(element).into())
@@ -77,7 +77,7 @@ impl Store {
         read.await?.elements.pop().ok_or_else(|| Refusal::Unknown(Element::Task).into())
     }
 
-    /// Gets a service as people read it, and as it is recorded, from one snapshot.
+    /// Gets a service in two forms, for people and as recorded, from one snapshot.
     pub async fn show_service(&self, id: ServiceId) -> Result<[Service; 2], StoreError> {
         self.read(async |snapshot| {
             let row = rows::one(&mut *snapshot, ElementKey::service(id)).await?;
@@ -89,7 +89,7 @@ impl Store {
         .await
     }
 
-    /// Gets a state as people read it, and as it is recorded, from one snapshot.
+    /// Gets a state in two forms, for people and as recorded, from one snapshot.
     pub async fn show_state(&self, service: ServiceId, id: StateId) -> Result<[State; 2], StoreError> {
         self.read(async |snapshot| {
             let row = one_of_service(&mut *snapshot, ElementKey::state(service, id)).await?;
@@ -100,7 +100,7 @@ impl Store {
         .await
     }
 
-    /// Gets a task as people read it, and as it is recorded, from one snapshot.
+    /// Gets a task in two forms, for people and as recorded, from one snapshot.
     pub async fn show_task(&self, service: ServiceId, id: TaskId) -> Result<[Task; 2], StoreError> {
         self.read(async |snapshot| {
             let row = one_of_service(&mut *snapshot, ElementKey::task(service, id)).await?;
@@ -111,8 +111,8 @@ impl Store {
         .await
     }
 
-    /// Lists services of a customer or of a contact key (docs/api.md §3). A page is shorter than asked for if more would be
-    /// nested in it than the view allows.
+    /// Lists services of a customer or of a contact key (docs/api.md §3). A page is shorter than requested if more
+    /// would be nested in it than the view allows.
     pub async fn list_services(
         &self,
         listed: &Listed,
@@ -138,8 +138,8 @@ impl Store {
         Ok(latest)
     }
 
-    /// Lists states of a service (docs/api.md §3). A page is shorter than asked for if more would be nested in it than the
-    /// view allows.
+    /// Lists states of a service (docs/api.md §3). A page is shorter than requested if more would be nested in it than
+    /// the view allows.
     pub async fn list_states(
         &self,
         service: ServiceId,
@@ -176,7 +176,7 @@ impl Store {
         self.with_steps(snapshot, found, (states, tasks), view).await
     }
 
-    /// The services of rows, with the states and tasks that were read for them.
+    /// Makes services of rows, with the states and tasks that were read for them.
     async fn with_steps(
         &self,
         snapshot: &mut PgConnection,
@@ -247,8 +247,8 @@ impl Store {
         Ok(Page { elements: tasks, older: found.older })
     }
 
-    /// Reads what rows refer to: the meanings of their values, and the selected extensions. The elements of the page, which
-    /// come first, are the owners of all rows.
+    /// Reads the meanings of the rows' values, and the selected extensions. The elements of the page, which come first,
+    /// are the owners of all rows.
     async fn related(
         &self,
         snapshot: &mut PgConnection,
@@ -266,9 +266,9 @@ impl Store {
     }
 }
 
-/// A row of an answer.
+/// A row of a response.
 struct Member<'a> {
-    /// The identifier of the element of the page that it belongs to, which may be itself.
+    /// The identifier of the element of the page to which the row belongs, perhaps its own.
     owner: i64,
     element: Element,
     row: &'a ElementRow,
@@ -311,7 +311,7 @@ async fn page(snapshot: &mut PgConnection, listed: &Listed, filter: &Filter) -> 
 struct Related {
     meanings: Meanings,
     extensions: Extensions,
-    /// The number of elements of the page, from the first on, whose extensions fit into an answer.
+    /// The number of elements of the page, from the first on, whose extensions fit into a response.
     fitting: usize,
 }
 

@@ -1,4 +1,4 @@
-//! States and tasks that are nested in the elements of a page, which are limited in number.
+//! States and tasks that are nested in the elements of a page. Their number is limited.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ pub(super) struct NestedRows {
     by_owner: HashMap<i64, Vec<ElementRow>>,
     /// The number of owners, from the first on, whose rows are complete.
     complete: usize,
-    /// The number of rows of the first owner that are left out, its oldest ones.
+    /// The number of rows of the first owner that are left out: its oldest.
     omitted: u64,
 }
 
 impl NestedRows {
-    /// Reads the newest rows of the first owner, and those of the next owners as far as `most` rows go.
+    /// Reads at most `most` rows: the newest of the first owner, and then the rows of the next owners.
     pub(super) async fn read(
         connection: &mut PgConnection,
         element: Element,
@@ -55,7 +55,7 @@ impl NestedRows {
         nested
     }
 
-    /// The number of owners whose rows fit into an answer: at least one, even if some of its rows are left out.
+    /// The number of owners whose rows fit into a response: at least one, even if some of its rows are left out.
     pub(super) fn fitting(&self) -> usize {
         self.complete.max(1)
     }
@@ -65,9 +65,9 @@ impl NestedRows {
         self.by_owner.values().flatten()
     }
 
-    /// Removes the rows of an owner, in ascending order. The number of those that are left out comes with them.
+    /// Removes and returns the rows of an owner, in ascending order, with the number of rows that are left out.
     pub(super) fn take(&mut self, owner: i64) -> (Vec<ElementRow>, u64) {
-        // Some are left out only if there is no other owner in the answer.
+        // Rows are left out only if there is no other owner in the response.
         (self.by_owner.remove(&owner).unwrap_or_default(), std::mem::take(&mut self.omitted))
     }
 }

@@ -1,4 +1,4 @@
-//! The extension records of the elements of an answer, which are limited in size.
+//! The extension records of the elements of a response. Their size is limited.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use super::{Member, StoreError};
 use crate::domain::ids::{Element, ElementKey, ServiceId};
 use crate::domain::query::ExtensionSelections;
 
-/// The most bytes of extension records in an answer (docs/api.md §3).
+/// The most bytes of extension records in a response (docs/api.md §3).
 const MOST_RECORDS: i64 = 16 * 1024 * 1024;
 
 /// Records by element and name.
@@ -24,7 +24,8 @@ pub(super) struct Records {
     pub(super) fitting: usize,
 }
 
-/// Reads the selected extensions of rows, as far as they fit into an answer. Fails if those of the first element do not.
+/// Reads the selected extensions of rows, as far as they fit into a response. Fails if the extensions of the first
+/// element do not fit.
 pub(super) async fn selected(
     snapshot: &mut PgConnection,
     rows: &[Member<'_>],
@@ -88,8 +89,7 @@ pub(super) async fn selected(
     if records.fitting == 0 { Err(StoreError::TooLarge { limit: MOST_RECORDS }) } else { Ok(records) }
 }
 
-/// Rows with the place on the page of the element that each belongs to. Elements come in the order of the page, before
-/// what is nested in them.
+/// Each row with its owner's place on the page. Owners come in the order of the page, before the rows nested in them.
 fn placed<'a>(rows: &'a [Member<'a>]) -> impl Iterator<Item = (i32, &'a Member<'a>)> {
     let mut places = HashMap::new();
     rows.iter().map(move |member| {

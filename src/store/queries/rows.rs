@@ -15,7 +15,7 @@ use crate::domain::ids::{Element, ElementKey, ServiceId};
 use crate::domain::query::{Cursor, Filter, Listed, Owner, Span, Status};
 use crate::domain::time::Timestamp;
 
-/// Selects the columns that the three tables share, and those of the end.
+/// Selects the columns that the three tables share, and the columns of the end.
 macro_rules! select {
     ($name:literal, $id:literal, $own:literal, $element:literal, $table:literal) => {
         concat!(
@@ -228,7 +228,7 @@ pub(super) async fn services(connection: &mut PgConnection, services: &[i64]) ->
     query.build_query_as().fetch_all(connection).await
 }
 
-/// Reads the newest states or tasks of each of several services, at most `limit` of each, in ascending order. The services
+/// Reads the newest states or tasks of several services, at most `limit` per service, in ascending order. The services
 /// must exist in the same snapshot.
 pub(super) async fn newest_steps(
     connection: &mut PgConnection,
@@ -252,10 +252,10 @@ pub(super) enum Owners<'a> {
     StatesOf(ServiceId, &'a [i32]),
 }
 
-/// Reads nested states or tasks, those of the first owner first, and of each owner the newest first.
+/// Reads nested states or tasks, ordered by owner and, within an owner, newest first.
 ///
-/// Rows are ordered by a binary search among the owners. A join with them would be planned by statistics, which are wrong
-/// while a table grows quickly.
+/// Rows are ordered by a binary search among the owners. A join with them would be planned by statistics, which are
+/// wrong while a table grows quickly.
 pub(super) async fn nested(
     connection: &mut PgConnection,
     element: Element,

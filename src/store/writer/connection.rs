@@ -1,5 +1,5 @@
-//! The connection that a writer owns. A pooled connection would cost a round trip per batch for its check. This one is
-//! checked while idle, and while a batch takes long.
+//! The connection that a writer owns. A pooled connection would be checked before each batch, at the cost of a round
+//! trip. This connection is checked while it is idle, and while a batch takes long.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ impl Owned {
 
     /// Discards cached plans before tables have grown much. A sequential scan is the best plan for the first rows of a
     /// table, and PostgreSQL itself would revise it only after autovacuum, which wakes up every `autovacuum_naptime`
-    /// (by default a minute), has analyzed the table.
+    /// (by default a minute), has analysed the table.
     async fn renew_plans(&mut self, commands: usize) -> Result<(), sqlx::Error> {
         self.served += commands;
         if self.served > self.plan_limit {
@@ -68,7 +68,8 @@ impl WriterConnection {
         Ok(Self { database, connection })
     }
 
-    /// Checks the connection while it is idle, and replaces one that is lost or read-only, so that no event meets it.
+    /// Checks the connection while it is idle, and replaces it if it is lost or read-only, so that no event fails
+    /// because of it.
     pub(super) async fn check(&mut self) {
         let alive = match &mut self.connection {
             Some(owned) => matches!(within(ACQUIRE_TIMEOUT, accepts_writes(&mut owned.connection)).await, Ok(true)),
@@ -120,8 +121,8 @@ async fn connect(database: &Database) -> Result<Owned, sqlx::Error> {
     .await
 }
 
-/// Returns when the database refuses connections, when the backend was found idle twice in a row although it should be
-/// working, or when the longest time for a batch has passed.
+/// Returns when the database refuses connections, when the backend was idle at two checks in succession although it
+/// should be working, or when the longest time for a batch has passed.
 async fn until_lost(database: &Database, backend: i32) {
     let (start, mut idle, mut logged) = (Instant::now(), 0, false);
     while idle < 2 && start.elapsed() < DEADLINE {

@@ -1,8 +1,8 @@
 //! Group commit, through which every lifecycle event is written.
 //!
-//! Callers await what looks like a plain write. Behind it, a queue feeds a loop that writes everything waiting in one
-//! transaction as soon as the last one has committed. There is no timer: an idle server adds no latency, and a busy
-//! server forms larger batches by itself. Each caller gets its own answer after the commit.
+//! Each caller awaits its own write. Behind it, a queue feeds a loop that writes all waiting commands in one
+//! transaction as soon as the previous transaction has committed. There is no timer: an idle server adds no latency,
+//! and a busy server forms larger batches by itself. Each caller gets its own answer after the commit.
 
 mod connection;
 mod replies;
@@ -44,7 +44,7 @@ pub struct WriterSettings {
     pub batch: usize,
     /// The most commands waiting in the queue of a writer.
     pub queue: usize,
-    /// The number of writers, each with its own connection. All commands of a service go through the same one.
+    /// The number of writers, each with its own connection. All commands of a service go through the same writer.
     pub writers: usize,
 }
 
@@ -180,7 +180,8 @@ impl Loop {
             let (batch, later) = divide(waiting);
             waiting = later;
             if !self.flush(batch).await {
-                // Commands that waited for this batch are answered at once, not after the next one has failed, too.
+                // Commands that waited for this batch are answered at once, rather than after the next batch has failed
+                // as well.
                 waiting.extend(std::iter::from_fn(|| self.queue.try_recv().ok()));
                 let (writes, callers) = parted(waiting.drain(..));
                 let away = writes.iter().map(|_| Err(StoreError::Unavailable(None))).collect();
@@ -245,8 +246,8 @@ fn answer(writes: &[Write], callers: Vec<Caller>, answers: Vec<Answer>) {
     replies::send(callers.into_iter().zip(answers));
 }
 
-/// Divides waiting commands, in order, into the next batch and the rest. A batch has one command per element and per
-/// idempotency key, and a limited size.
+/// Divides waiting commands, in order, into the next batch and the rest. A batch has at most one command per element
+/// and per idempotency key, and a limited size.
 fn divide(waiting: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
     let mut keys = HashSet::with_capacity(waiting.len());
     let mut idempotency_keys = HashSet::new();
@@ -254,7 +255,8 @@ fn divide(waiting: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
     waiting.into_iter().partition(|job| {
         bytes += job.write.command.bytes();
         full |= bytes > BATCH_BYTES && !keys.is_empty();
-        // The key is taken even if the command has to wait, so that a third one cannot overtake it.
+        // The key is inserted even if the command has to wait, so that a later command with the same key cannot
+        // overtake it.
         let first = keys.insert(job.write.command.key());
         job.write.key.as_ref().is_none_or(|key| idempotency_keys.insert(key.text.clone())) && first && !full
     })

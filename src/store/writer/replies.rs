@@ -1,8 +1,8 @@
 //! Delivery of answers to the threads of their callers: the answers of a batch arrive together and wake a thread once.
 //!
-//! Callers that are woken one by one from another thread queue behind everything else that their own thread has to do,
-//! since a thread polls wake-ups from elsewhere last. On a busy server, the events that have been on disk longest would
-//! be answered last.
+//! Callers that were woken one by one from another thread would queue behind everything else that their own thread has
+//! to do, since a thread polls wake-ups from elsewhere last. On a busy server, the events that have been on disk
+//! longest would be answered last.
 
 use std::cell::RefCell;
 
@@ -23,7 +23,7 @@ thread_local! {
 pub(super) struct Caller {
     answer: oneshot::Sender<Answer>,
     thread: Option<mpsc::UnboundedSender<Replies>>,
-    /// The span of its request, if that is traced.
+    /// The span of its request, if the request is traced.
     trace: Option<Box<TraceContext>>,
 }
 
@@ -34,14 +34,14 @@ impl Caller {
         (Self { answer, thread: REPLIES.with_borrow(Clone::clone), trace: traces::current() }, answered)
     }
 
-    /// The span of its request, if that is traced.
+    /// The span of its request, if the request is traced.
     pub(super) fn trace(&self) -> Option<&TraceContext> {
         self.trace.as_deref()
     }
 }
 
-/// Delivers answers to callers on this thread for as long as it is polled. Callers on threads without it are answered
-/// one by one.
+/// Delivers answers to callers on this thread for as long as the future is polled. Callers on threads that do not run
+/// it are answered one by one.
 pub(in crate::store) async fn deliver_answers() {
     let (sender, mut replies) = mpsc::unbounded_channel();
     REPLIES.set(Some(sender));
@@ -73,7 +73,7 @@ pub(super) fn send(answers: impl Iterator<Item = (Caller, Answer)>) {
 
 fn deliver(replies: Replies) {
     for (caller, answer) in replies {
-        // A caller that has gone needs no answer; its command is written all the same.
+        // A caller that has gone needs no answer; its command was written all the same.
         drop(caller.send(answer));
     }
 }

@@ -1,5 +1,5 @@
-// What keeps a page from being read and used by everybody: controls without a name, text without contrast, and more
-// width than there is. Gives a list of complaints.
+// Faults that keep people from reading or using a page: controls without a name, text without contrast, and a page
+// wider than its window. Returns a list of complaints.
 const complaints = [];
 const tell = (what, element) => complaints.push(`${what}: ${element.outerHTML.slice(0, 160)}`);
 

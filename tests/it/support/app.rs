@@ -1,4 +1,4 @@
-//! The service on its own database and port, and its answers.
+//! The service on its own database and port, and its responses.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl Drop for TestApp {
     }
 }
 
-/// An answer of the service.
+/// A response of the service.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

@@ -1,5 +1,5 @@
-//! Proof that nothing acknowledged is lost: clients start and end tasks and remember each acknowledgement, which is then
-//! compared with the tables.
+//! Proof that nothing acknowledged is lost: clients start and end tasks and remember every acknowledgement; these are
+//! then compared with the tables.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -77,8 +77,8 @@ impl Load {
         self.known.lock().unwrap().insert(mark, known);
     }
 
-    /// Sends an event to the nodes in turn until one acknowledges it. Returns `None` if it was refused for good or the clients
-    /// were stopped.
+    /// Sends an event to the nodes in turn until one acknowledges it. Returns `None` if it was refused for good or the
+    /// clients were stopped.
     async fn until_acknowledged(&self, path: &str, mark: u64) -> Option<Value> {
         let text = mark.to_string();
         let key = format!("{path} {mark}");
@@ -115,8 +115,8 @@ impl Load {
         self.stopped.store(true, Ordering::SeqCst);
     }
 
-    /// Compares the acknowledgements with the tables. Returns the number of acknowledged ends. Call it after all clients have
-    /// stopped.
+    /// Compares the acknowledgements with the tables. Returns the number of acknowledged ends. Call it after all
+    /// clients have stopped.
     pub(crate) async fn audit(&self, connection: &mut PgConnection) -> usize {
         assert_eq!(*self.refused.lock().unwrap(), Vec::<String>::new(), "nothing is refused");
         let rows: Vec<Recorded> = sqlx::query_as(RECORDED).bind(self.service).fetch_all(connection).await.unwrap();

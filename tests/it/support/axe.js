@@ -1,4 +1,4 @@
-// Runs all rules of axe-core, also the one on the size of targets, which is off by default.
+// Runs all rules of axe-core, including the rule on the size of targets, which is off by default.
 const done = arguments[arguments.length - 1];
 const places = ({ target, failureSummary }) => `${target.join(' ')}: ${failureSummary}`;
 axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } }).then(

@@ -1,5 +1,5 @@
-//! A real browser, controlled through its driver. Its logs show what a page must not do: errors in the console, and requests
-//! to other hosts.
+//! A real browser, controlled through its driver. Its logs show whether a page has errors in the console or sends
+//! requests to other hosts.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -17,7 +17,7 @@ use thirtyfour::{
 
 use super::until;
 
-/// How long a step may take before the test fails.
+/// The longest time for a step. After it, the test fails.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The interval at which an element is looked for.
@@ -81,7 +81,7 @@ impl Browser {
         link.click().await.unwrap();
     }
 
-    /// Does something with an element. Repeats it if the page has replaced the element meanwhile.
+    /// Performs an action on an element, again if the page has replaced the element meanwhile.
     async fn with_element<T>(&self, selector: &str, act: impl AsyncFn(WebElement) -> WebDriverResult<T>) -> T {
         let mut failure = "it does not appear".to_owned();
         let done = async {
@@ -112,19 +112,19 @@ impl Browser {
         until(what, async || self.run(&script).await == json!(true)).await;
     }
 
-    /// The content of a downloaded file. Waits for it.
+    /// Waits for a downloaded file, and returns its content.
     pub(crate) async fn download(&self, name: &str) -> String {
         let path = self.directory.path().join(name);
         until(name, async || path.exists()).await;
         std::fs::read_to_string(path).unwrap()
     }
 
-    /// Light or dark, and how wide the window is, in pixels.
+    /// Sets the colour scheme, light or dark, and the width of the window in pixels.
     pub(crate) async fn look(&self, scheme: &str, width: u32) {
         self.show(width, &json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]})).await;
     }
 
-    /// The page as on paper of this width, or with other features of its medium.
+    /// Shows the page at this width, as on paper or with other features of its medium.
     pub(crate) async fn show(&self, width: u32, media: &Value) {
         let tools = self.driver.cdp();
         tools.send_raw("Emulation.setEmulatedMedia", media.clone()).await.unwrap();
@@ -132,12 +132,12 @@ impl Browser {
         tools.send_raw("Emulation.setDeviceMetricsOverride", size).await.unwrap();
     }
 
-    /// What keeps the page from being read and used by everybody.
+    /// The faults that keep people from reading or using the page.
     pub(crate) async fn complaints(&self) -> Value {
         self.run(concat!(include_str!("colours.js"), include_str!("accessible.js"))).await
     }
 
-    /// The violations of rules of accessibility that axe-core finds, each with its places.
+    /// The violations of accessibility rules that axe-core finds, each with its places.
     pub(crate) async fn violations(&self) -> Value {
         let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/target/browser/node_modules/axe-core/axe.min.js");
         self.run(&std::fs::read_to_string(axe).expect("install axe-core: .ci/browser does")).await;
@@ -155,7 +155,7 @@ impl Browser {
         let sent = events.filter(|event| event["message"]["method"] == "Network.requestWillBeSent");
         let requests: Vec<_> = sent.map(|event| event["message"]["params"]["request"]["url"].clone()).collect();
         assert!(!requests.is_empty(), "requests are logged");
-        // The browser's own page, with which a window begins, and pictures within pages are of no host.
+        // The browser's own page, with which a window begins, and pictures within pages have no host.
         let of_hosts = requests
             .iter()
             .filter_map(Value::as_str)

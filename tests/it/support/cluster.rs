@@ -114,12 +114,12 @@ impl Cluster {
         self.control(&["-D", name, "-w", "promote"]);
     }
 
-    /// Stops the primary in order: its standbys receive everything.
+    /// Stops the primary cleanly, so that its standbys receive everything.
     pub(crate) async fn stop_primary(&self) {
         self.primary.stop().await.unwrap();
     }
 
-    /// Stops the primary as a crash does.
+    /// Stops the primary as a crash would.
     pub(crate) fn kill_primary(&self) {
         self.control(&["-D", "data", "-m", "immediate", "-w", "stop"]);
     }

@@ -1,4 +1,4 @@
-//! A collector of traces: takes spans over OTLP and keeps them.
+//! A collector of traces, which receives spans over OTLP and keeps them.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -48,7 +48,7 @@ impl Collector {
     }
 }
 
-/// Takes a request. `None` at the end of the connection.
+/// Receives a request. Returns `None` at the end of the connection.
 fn take(connection: &TcpStream, taken: &Mutex<Taken>) -> Option<()> {
     let mut reader = BufReader::new(connection);
     let (mut head, mut length) = (String::new(), 0);

@@ -1,4 +1,4 @@
-// Colours as they are on the screen. The other scripts begin with this one.
+// Colours as the screen shows them. The other scripts begin with this one.
 const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
 const parse = (colour) => {
   canvas.clearRect(0, 0, 1, 1);
@@ -17,7 +17,7 @@ const behind = (element) => {
   }
   return [255, 255, 255, 255];
 };
-// How much a colour differs from the one behind it, as WCAG defines it: from 1 to 21.
+// The contrast between a colour and the colour behind it, as WCAG defines it: from 1 to 21.
 const contrastOf = (colour, ground) => {
   const [light, dark] = [luminance(colour), luminance(ground)].sort((a, b) => b - a);
   return (light + 0.05) / (dark + 0.05);

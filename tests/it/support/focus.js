@@ -1,4 +1,4 @@
-// Records which elements get the focus, and what is wrong with how they show it. window.reached is what the tests read.
+// Records the elements that get the focus, and faults in how they show it, in window.reached, which the tests read.
 const reachable = 'a[href], button, input, select, textarea, summary, [tabindex="0"]';
 const all = [...document.querySelectorAll(reachable)].filter((one) => one.checkVisibility({ visibilityProperty: true }));
 const seen = new Set();
@@ -12,7 +12,7 @@ const complaintAbout = (at) => {
 window.reached = { all: false, complaints: [], missing: () => all.filter((one) => !seen.has(one)).map(shown) };
 const shown = (element) => element.outerHTML.slice(0, 160);
 document.addEventListener('focusin', ({ target }) => {
-  // Back at the first one.
+  // The focus is back at the first element.
   if (target === all[0] && seen.size > 1) window.reached.all = true;
   const complaint = seen.has(target) ? null : complaintAbout(target);
   if (complaint) window.reached.complaints.push(`${complaint}: ${shown(target)}`);

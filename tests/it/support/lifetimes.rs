@@ -9,23 +9,23 @@ use serde_json::{Value, json};
 use super::postgres::{Database, settings};
 use super::{TestApp, until};
 
-/// All tables that hold anything of a service.
+/// Counts the rows of all tables that hold data of services.
 const ROWS: &str = "select (select count(*) from services) + (select count(*) from states)
     + (select count(*) from tasks) + (select count(*) from dispositions) + (select count(*) from extensions)
     + (select count(*) from deleted_services) + (select count(*) from auto_completions)";
 
-/// The service with lifetimes of its own for all services.
+/// The service under test with these settings of lifetimes.
 pub(crate) async fn with_lifetimes(database: &Arc<Database>, lifetimes: LifetimeSettings) -> TestApp {
     let settings = StoreSettings { lifetimes, ..settings(database.options.clone()) };
     TestApp::with_settings(Arc::clone(database), settings).await
 }
 
-/// `SERVICE_TTL`.
+/// The setting `SERVICE_TTL`.
 pub(crate) fn service_ttl(seconds: i64) -> LifetimeSettings {
     LifetimeSettings { service_ttl: Some(TimeDelta::seconds(seconds)), ..LifetimeSettings::default() }
 }
 
-/// `AUTO_COMPLETE_AFTER`.
+/// The setting `AUTO_COMPLETE_AFTER`.
 pub(crate) fn auto_complete_after(seconds: i64) -> LifetimeSettings {
     LifetimeSettings { auto_complete_after: Some(TimeDelta::seconds(seconds)), ..LifetimeSettings::default() }
 }
@@ -55,12 +55,12 @@ impl TestApp {
         self.get(&path).await.body
     }
 
-    /// The rows of all services.
+    /// The number of rows of all services.
     pub(crate) async fn rows(&self) -> i64 {
         self.value(ROWS).await
     }
 
-    /// Runs the background jobs once more. A service that expires now is hidden afterwards.
+    /// Waits until the background jobs have run once more. A service that expires now is hidden afterwards.
     pub(crate) async fn jobs_have_run(&self) {
         let witness = self.a_service_with(json!({"ttl": 0})).await;
         self.until_gone(witness).await;

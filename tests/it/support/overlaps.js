@@ -1,11 +1,12 @@
-// The labels of charts that overlap, or that are cut off at the edge of the chart. Only what is visible of a label counts.
+// The labels of charts that overlap, or that are cut off at the edge of the chart. Only the visible part of a label
+// counts.
 const visible = (text) => {
   const { left, right, top, bottom } = text.getBoundingClientRect();
   const chart = text.farthestViewportElement;
   const edge = chart.getBoundingClientRect();
   const cut = left < edge.left - 1 || right > edge.right + 1;
   const part = text.parentElement.closest('svg');
-  // The box of a part is that of its content, so its own edges are computed.
+  // The box of a part is the box of its content, so its own edges are computed.
   const from = part === chart ? edge.left : edge.left + part.x.baseVal.value;
   const to = part === chart ? edge.right : from + part.width.baseVal.value;
   return { text: text.textContent, left: Math.max(left, from), right: Math.min(right, to), top, bottom, cut };

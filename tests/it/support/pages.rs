@@ -1,4 +1,4 @@
-//! A world in which every page shows something of each kind.
+//! Test data with which every page shows something of each kind.
 
 use context_services::domain::access::{CredentialKind, Role, SecretHash};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use sqlx::Executor;
 use super::TestApp;
 use super::world::{proposal, survey};
 
-/// What applications call something. It stands for a plain name.
+/// A function that turns a plain name into the name that applications use.
 pub(crate) type Name<'a> = &'a dyn Fn(&str) -> String;
 
 /// Fills the pages: services that are open, late and ended well and badly, one with very many tasks, refused requests,
@@ -78,7 +78,7 @@ async fn metadata(app: &TestApp, name: Name<'_>) {
     app.put("/metadata/business-attributes/Outcome", &outcome).await.is(201);
 }
 
-/// The name of an attribute, whose length is limited.
+/// The name of an attribute, cut to the longest that is allowed.
 fn attribute(name: Name<'_>, plain: &str) -> String {
     let (name, most) = (name(plain), 64);
     name.chars().skip(name.chars().count().saturating_sub(most)).collect()
@@ -91,7 +91,7 @@ async fn a_service(app: &TestApp, name: Name<'_>, kind: &str) -> i64 {
     app.start("/services/start", &start).await
 }
 
-/// An open service with two states, in which tasks have ended, overlap, are late and have clocks that cannot be right.
+/// An open service with two states, in which tasks have ended, overlap, are late and have times that cannot be right.
 async fn a_busy_service(app: &TestApp, name: Name<'_>) -> i64 {
     let service = a_service(app, name, "book a hotel").await;
     let path = format!("/services/{service}");
@@ -122,7 +122,7 @@ async fn a_busy_service(app: &TestApp, name: Name<'_>) -> i64 {
     service
 }
 
-/// So many tasks that their rows are grouped.
+/// Adds so many tasks that their rows are grouped.
 async fn many_tasks(app: &TestApp, service: i64) {
     app.start(&format!("/services/{service}/tasks/start"), &json!({"task_type": "step"})).await;
     let insert = format!(

@@ -20,7 +20,7 @@ pub(crate) struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one in front of the server of these options.
+    /// Starts a `PgBouncer` in front of the server of these options.
     pub(crate) async fn before(server: &PgConnectOptions) -> Self {
         let directory = open_directory();
         let (home, user) = (directory.path(), server.get_username());
@@ -47,7 +47,7 @@ impl PgBouncer {
         pooler
     }
 
-    /// Options for a connection through it.
+    /// Options for a connection through the `PgBouncer`.
     pub(crate) fn options(&self, behind: &PgConnectOptions) -> PgConnectOptions {
         behind.clone().socket(self.directory.path()).port(6432)
     }

@@ -1,4 +1,5 @@
-//! The PostgreSQL server of all tests: that of `DATABASE_URL`, or else an embedded one that ends with the test process.
+//! The PostgreSQL server of all tests: the server of `DATABASE_URL`, or else an embedded one that ends with the test
+//! process.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -51,7 +52,8 @@ impl Database {
         database
     }
 
-    /// Creates an empty database that belongs to a role of its own, which is not a superuser and bears its name.
+    /// Creates an empty database that belongs to a role of its own, which is not a superuser and has the database's
+    /// name.
     pub(crate) async fn of_a_role() -> Self {
         let mut database = Self::empty("").await;
         let name = &database.name;
@@ -61,7 +63,7 @@ impl Database {
         database
     }
 
-    /// Its name, which is that of its role too, if it has one of its own.
+    /// The name of the database, and of its role if it has one of its own.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -77,7 +79,7 @@ impl Database {
         options.connect().await.unwrap().execute(statement).await.unwrap();
     }
 
-    /// Opens a connection to it.
+    /// Opens a connection to the database.
     pub(crate) async fn connect(&self) -> PgConnection {
         self.options.connect().await.unwrap()
     }
@@ -149,7 +151,7 @@ pub(crate) fn url(options: &PgConnectOptions) -> String {
     }
 }
 
-/// Why a service does not start on a database.
+/// The error with which the service does not start on a database.
 pub(crate) async fn refusal(database: &Database) -> String {
     match Store::open(settings(database.options.clone()), Arc::new(SystemClock)).await {
         Ok(_) => panic!("the database is accepted"),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::until;
 
-/// How long a step may take before the test fails.
+/// The longest time for a step. After it, the test fails.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running program.
@@ -44,7 +44,7 @@ fn isolated(program: impl AsRef<OsStr>, settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// A client with a time limit: a program that hangs fails the test.
+/// A client with a time limit, so that a program that hangs fails the test.
 fn client() -> Client {
     Client::builder().timeout(LIMIT).build().unwrap()
 }
@@ -55,12 +55,12 @@ pub(crate) fn output(settings: &[(&str, &str)], arguments: &[&str]) -> Output {
 }
 
 impl Program {
-    /// Starts it with the embedded PostgreSQL and waits until it listens.
+    /// Starts the program with the embedded PostgreSQL and waits until it listens.
     pub(crate) fn start(data_dir: &Path) -> Self {
         Self::start_with(&[("DATA_DIR", data_dir.to_str().unwrap())])
     }
 
-    /// Starts it with settings and waits until it listens.
+    /// Starts the program with settings and waits until it listens.
     pub(crate) fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::spawn(&mut command(settings))
     }
@@ -81,7 +81,7 @@ impl Program {
         program
     }
 
-    /// Starts it with a log that nobody reads and waits until it is ready.
+    /// Starts the program with a log that nobody reads and waits until it is ready.
     pub(crate) async fn start_unread(data_dir: &Path, stdout: Stdio, stderr: Stdio) -> Self {
         // The port cannot be learned from the log.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -94,13 +94,13 @@ impl Program {
         program
     }
 
-    /// POSTs a JSON body. Returns the status and the body of the answer, null if it has none.
+    /// POSTs a JSON body. Returns the status and the body of the response, null if it has none.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let answer = client().post(format!("{}{path}", self.url)).json(body).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
-    /// GETs JSON. Returns the status and the body of the answer.
+    /// GETs JSON. Returns the status and the body of the response.
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let answer = client().get(format!("{}{path}", self.url)).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
@@ -147,7 +147,7 @@ impl Program {
         }
     }
 
-    /// The number of its process.
+    /// The identifier of its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -158,7 +158,7 @@ impl Program {
         assert!(sent.success());
     }
 
-    /// Waits for its end. Returns the status and the unread rest of the log.
+    /// Waits until the program ends. Returns the status and the unread rest of the log.
     pub(crate) fn end(mut self) -> (ExitStatus, Vec<String>) {
         let status = self.wait().expect("the program ends in time");
         let lines = self.lines.iter().collect();
@@ -170,7 +170,7 @@ impl Program {
         (status, lines)
     }
 
-    /// Waits for its end. Returns `None` if that takes too long.
+    /// Waits until the program ends. Returns `None` if that takes too long.
     fn wait(&mut self) -> Option<ExitStatus> {
         let start = Instant::now();
         while start.elapsed() < LIMIT {
@@ -182,7 +182,7 @@ impl Program {
         None
     }
 
-    /// Stops it with SIGTERM and checks that it succeeds.
+    /// Stops the program with SIGTERM and checks that it succeeds.
     pub(crate) fn stop(self) {
         self.signal("TERM");
         let (status, lines) = self.end();

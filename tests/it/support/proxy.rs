@@ -46,7 +46,7 @@ impl Proxy {
         Self { port, line, statements }
     }
 
-    /// Options for a connection through it.
+    /// Options for a connection through the proxy.
     pub(crate) fn options(&self, behind: &PgConnectOptions) -> PgConnectOptions {
         if behind.get_socket().is_none() {
             return behind.clone().host("127.0.0.1").port(self.port);
@@ -56,12 +56,12 @@ impl Proxy {
         behind.get_database().into_iter().fold(through, PgConnectOptions::database)
     }
 
-    /// Sets the state from now on.
+    /// Sets the state of all connections from now on.
     pub(crate) fn set(&self, line: Line) {
         self.line.send_replace(line);
     }
 
-    /// The number of statements run through it so far.
+    /// The number of statements run through the proxy so far.
     pub(crate) fn statements(&self) -> usize {
         self.statements.load(Ordering::SeqCst)
     }
@@ -118,7 +118,8 @@ async fn pass(
     }
 }
 
-/// Counts Bind messages of PostgreSQL's protocol, one for each execution of a prepared statement. Begin and commit have none.
+/// Counts Bind messages of PostgreSQL's protocol, one for each execution of a prepared statement. Begin and commit have
+/// none.
 struct Counter {
     statements: Arc<AtomicUsize>,
     /// The beginning of an incomplete message. The first message of a connection has no type.

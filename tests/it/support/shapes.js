@@ -1,5 +1,5 @@
-// What cannot be told from its surroundings, or is cut off, where the colours of a page are not its own: on paper, and with
-// forced colours. Gives a list of complaints.
+// Shapes and texts that cannot be told from their surroundings, or are cut off, where the colours of a page are not its
+// own: on paper, and with forced colours. Returns a list of complaints.
 const complaints = [];
 const tell = (what, element) => complaints.push(`${what}: ${element.outerHTML.slice(0, 160)}`);
 const paper = matchMedia('print').matches;
@@ -10,7 +10,7 @@ const mixed = (colour, opacity, under) => {
   return under.map((part, at) => colour[at] * share + part * (1 - share));
 };
 
-// Grids, and pauses that are drawn shorter, only help; what is hit by the pointer is not to be seen.
+// Grids, and pauses that are drawn shorter, are only aids; areas that the pointer hits are invisible.
 const decoration = '.grid, .cut, .hit, .track';
 for (const shape of document.querySelectorAll('main svg :is(rect, line, circle, path)')) {
   const style = getComputedStyle(shape);

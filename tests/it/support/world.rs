@@ -45,7 +45,8 @@ impl TestApp {
     }
 }
 
-/// Services of three types with states and tasks, most of them ended, one after the other over about an hour.
+/// Services of three types with states and tasks, most of them ended; they start one after the other over about an
+/// hour.
 pub(crate) async fn some_journeys(app: &TestApp, services: i64) {
     for number in 0..services {
         let start = json!({"customer_id": format!("c{}", number % 7), "service_type": format!("type {}", number % 3)});
