@@ -29,21 +29,19 @@ pub(crate) async fn define(client: &Client) -> Result<bool> {
 }
 
 fn attributes() -> [(&'static str, Value); 3] {
-    let value = |(name, display): (&str, &str)| json!({"name": name, "display_name": display});
-    let values = |list: &[(&str, &str)]| list.iter().copied().map(value).collect::<Value>();
+    let values = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Value>();
     let outcome = |(dbid, name, display, tone): (i64, &str, &str, &str)| json!({"dbid": dbid, "name": name, "display_name": display, "tone": tone});
     let outcomes = |list: &[(i64, &str, &str, &str)]| list.iter().copied().map(outcome).collect::<Value>();
     [
         (
             "ServiceKind",
             json!({"display_name": "Kind of service", "cv_attributes": ["Service.service_type"],
-                "values": values(&[("book a hotel", "Hotel booking"), ("change a booking", "Booking change")])}),
+                "values": values(&["book a hotel", "change a booking"])}),
         ),
         (
             "Channel",
             json!({"cv_attributes": ["Service.media_type", "State.media_type", "Task.media_type"],
-                "values": values(&[("voice", "Phone"), ("chat", "Chat"), ("web", "Web site"), ("app", "Mobile app"),
-                                   ("email", "E-mail")])}),
+                "values": values(&["voice", "chat", "web", "app", "email"])}),
         ),
         // The first three are those of the examples in the description of the API. Tasks have no others.
         (

@@ -25,8 +25,10 @@ pub struct Selection {
     pub step: Option<String>,
     /// The disposition of the service, or of the element that `part` selects.
     pub disposition: Option<String>,
-    /// `State` or `Task`: only services with such an element that has this step, disposition and end.
+    /// `State` or `Task`: only services with such an element that has this step, disposition, start and end.
     pub part: Option<Element>,
+    /// The period of the start of the element that `part` selects.
+    pub part_started: Span,
     /// Only services that take, or took, longer than expected.
     pub overdue: bool,
     /// Only services that ended badly.
@@ -52,6 +54,8 @@ pub struct Standing {
     pub ended: Option<Timestamp>,
     /// The name of its disposition.
     pub disposition: Option<String>,
+    /// The description of its disposition.
+    pub disposition_desc: Option<String>,
     /// The tone of its disposition.
     pub tone: Option<Tone>,
     /// The state or task that started last in it.

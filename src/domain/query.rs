@@ -116,7 +116,7 @@ pub struct View {
     pub tasks: Nested,
     /// The extensions.
     pub extensions: ExtensionSelections,
-    /// Whether values are given by display name, as in the `reporting` views.
+    /// Whether values are given as in the `reporting` views: by name, and dispositions by display name.
     pub for_people: bool,
     /// The most states, and the most tasks, that are nested in all elements together. If a single element has more, the
     /// newest are given.

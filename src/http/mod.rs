@@ -6,6 +6,7 @@ mod auth;
 mod body_memory;
 mod budget;
 mod business_attributes;
+mod code;
 mod compression;
 mod cors;
 mod cross_site;
@@ -63,10 +64,10 @@ use self::front::Front;
 use crate::store::Store;
 
 pub use auth::AccessSettings;
+pub use code::{Code, table_of_codes};
 pub use cors::origin;
 pub use metrics::{Upkeep, install_metrics};
 pub use openapi::document::{document, document_3_0};
-pub use problem::{Code, table_of_codes};
 pub use tls::{Tls, TlsError};
 
 /// Settings of the HTTP server.

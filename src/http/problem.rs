@@ -1,4 +1,4 @@
-//! Errors as callers see them: RFC 9457 problems, from one table of codes (docs/api.md §1, Errors).
+//! Errors as callers see them: RFC 9457 problems (docs/api.md §1, Errors).
 
 use std::fmt;
 
@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(super) use super::code::Code;
 use crate::domain::extension::is_field_name;
 use crate::domain::ids::Element;
 use crate::domain::json::JsonError;
@@ -24,95 +25,6 @@ const LISTED: usize = 1000;
 
 /// Maximum number of characters of a pointer that `detail` quotes.
 const SHOWN: usize = 100;
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:ident, $title:literal;)+) => {
-        /// A stable error code, for programs to match on.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Code {
-            $($(#[$doc])* $variant,)+
-        }
-
-        impl Code {
-            /// All codes.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// The name, status and title of the code.
-            pub const fn entry(self) -> (&'static str, StatusCode, &'static str) {
-                match self {
-                    $(Self::$variant => ($code, StatusCode::$status, $title),)+
-                }
-            }
-        }
-    };
-}
-
-codes! {
-    /// The body is not valid JSON.
-    InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON";
-    /// An identifier in the path is not an integer of the required width.
-    InvalidId = "invalid_id", BAD_REQUEST, "The identifier is not valid";
-    /// The event breaks a rule.
-    InvalidEvent = "invalid_event", BAD_REQUEST, "The event is not valid";
-    /// A query parameter is unknown or malformed.
-    InvalidQuery = "invalid_query", BAD_REQUEST, "The query is not valid";
-    /// The schema breaks a rule.
-    InvalidSchema = "invalid_schema", BAD_REQUEST, "The schema or business attribute is not valid";
-    /// The request has no valid credentials.
-    Unauthenticated = "unauthenticated", UNAUTHORIZED, "The request has no valid credentials";
-    /// The role of the caller, the host name or the origin does not permit the request.
-    Forbidden = "forbidden", FORBIDDEN, "The request is not permitted";
-    /// There is no such service.
-    UnknownService = "unknown_service", NOT_FOUND, "There is no such service";
-    /// There is no such state.
-    UnknownState = "unknown_state", NOT_FOUND, "There is no such state";
-    /// There is no such task.
-    UnknownTask = "unknown_task", NOT_FOUND, "There is no such task";
-    /// There is no such extension.
-    UnknownExtension = "unknown_extension", NOT_FOUND, "There is no such extension";
-    /// There is no such business attribute.
-    UnknownBusinessAttribute = "unknown_business_attribute", NOT_FOUND, "There is no such business attribute";
-    /// There is no such route.
-    NotFound = "not_found", NOT_FOUND, "There is no such route";
-    /// The route supports other methods.
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not support this method";
-    /// The body did not arrive in time.
-    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
-    /// The element was completed by a different event.
-    AlreadyCompleted = "already_completed", CONFLICT, "The service, state or task is already completed";
-    /// The task belongs to another state.
-    StateMismatch = "state_mismatch", CONFLICT, "The task belongs to another state";
-    /// Another schema has this name.
-    SchemaExists = "schema_exists", CONFLICT, "An extension schema of this name exists";
-    /// The idempotency key was used for a different request.
-    IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for a different request";
-    /// The body is too large.
-    PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
-    /// The declared content type or encoding is not accepted.
-    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
-    /// The caller exceeds `RATE_LIMIT`, or too many of its passwords were wrong or new.
-    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
-    /// A fault in the service.
-    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
-    /// The deployment is in maintenance mode.
-    Maintenance = "maintenance", SERVICE_UNAVAILABLE, "The service is in maintenance mode";
-    /// There are too many requests of one kind.
-    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service is overloaded";
-    /// The read exceeds its time limit.
-    ReadTimeout = "read_timeout", SERVICE_UNAVAILABLE, "The query, report or page takes too long";
-    /// A transaction that reads the view of the schema is open, or another view depends on it.
-    ViewInUse = "view_in_use", SERVICE_UNAVAILABLE, "The reporting view of the schema is in use";
-    /// The database is unreachable, or the outcome of a commit is unknown.
-    DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "The database is unavailable";
-}
-
-/// The name, status and title of every code, for documents and tests.
-pub fn table_of_codes() -> impl Iterator<Item = (&'static str, u16, &'static str)> {
-    Code::ALL.iter().map(|code| {
-        let (name, status, title) = code.entry();
-        (name, status.as_u16(), title)
-    })
-}
 
 /// An error on its way to the caller.
 #[derive(Debug)]

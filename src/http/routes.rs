@@ -97,7 +97,7 @@ pub(super) fn api(config: &mut ServiceConfig<'_>) {
 
 /// Routes of the pages and of the API documentation page, with their names in the log. Pages are served at the root
 /// only.
-pub(super) const PAGES: [(&str, &str); 14] = [
+pub(super) const PAGES: [(&str, &str); 15] = [
     ("/", "get_now_page"),
     ("/list", "get_list_page"),
     ("/journey", "get_journey_page"),
@@ -109,13 +109,15 @@ pub(super) const PAGES: [(&str, &str); 14] = [
     ("/administration/schemas", "get_schemas_page"),
     ("/administration/business-attributes", "get_business_attributes_page"),
     ("/administration/users", "get_users_page"),
+    ("/problems/{code}", "get_problem_page"),
     ("/assets/{version}/{name}", "get_asset"),
     ("/docs", "redirect_to_docs"),
     ("/docs/{file}", "get_docs"),
 ];
 
 fn pages(config: &mut web::ServiceConfig) {
-    let [now, list, journey, service, state, task, dashboard, refused, schemas, attributes, users, asset, ..] = PAGES;
+    let [now, list, journey, service, state, task, dashboard, refused, schemas, attributes, users, problem, asset, ..] =
+        PAGES;
     let page = |(path, name): (&str, &str), route: Route| page::at(path, name, route);
     config
         .service(page(now, web::get().to(page::get_now_page)))
@@ -129,6 +131,7 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(page(schemas, web::get().to(page::get_schemas_page)))
         .service(page(attributes, web::get().to(page::get_business_attributes_page)))
         .service(page(users, web::get().to(page::get_users_page)))
+        .service(page(problem, web::get().to(page::get_problem_page)))
         .service(page(asset, web::get().to(page::get_asset)));
 }
 

@@ -388,13 +388,21 @@ async fn the_dashboard_has_the_times_of_the_browser() {
     browser.close_quietly(&app.url).await;
 }
 
+/// How many labels of bars are seen, and how many are left out since their part is too narrow.
+const LABELS: &str = "const labels = [...document.querySelectorAll('foreignObject')];
+    const isSeen = (label) => label.querySelector('span').getBoundingClientRect().top < label.getBoundingClientRect().bottom - 1;
+    const seen = labels.filter(isSeen).length;
+    return { seen, left_out: labels.length - seen };";
+
 #[tokio::test]
-async fn labels_of_charts_do_not_overlap() {
+async fn labels_of_charts_neither_overlap_nor_are_cut_off() {
     let app = TestApp::spawn().await;
     bookings(&app, 40).await;
     let browser = Browser::open().await;
+    let mut left_out = 0;
     for path in [
         "period=hour",
+        "period=day",
         "period=day&time_zone=America/Argentina/ComodRivadavia",
         "period=week",
         "period=month",
@@ -407,7 +415,11 @@ async fn labels_of_charts_do_not_overlap() {
             browser.look("light", width).await;
             let overlaps = browser.run(include_str!("support/overlaps.js")).await;
             assert_eq!(overlaps, json!([]), "{path} at {width}");
+            let labels = browser.run(LABELS).await;
+            assert!(labels["seen"] != 0 || path != "period=day", "no bar has a label at {width}: {labels}");
+            left_out += labels["left_out"].as_i64().unwrap();
         }
     }
+    assert_ne!(left_out, 0, "some parts of bars are too narrow");
     browser.close_quietly(&app.url).await;
 }

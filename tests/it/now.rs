@@ -178,6 +178,63 @@ async fn the_rows_of_the_dashboard_lead_to_the_services_behind_them() {
 }
 
 #[tokio::test]
+async fn services_are_listed_by_the_start_of_a_state_or_task_of_theirs() {
+    let app = TestApp::spawn().await;
+    let mut services = Vec::new();
+    for kind in ["card", "card", "letter"] {
+        let service = app.a_service().await;
+        app.clock.advance(HOUR);
+        app.start(&format!("/services/{service}/tasks/start"), &json!({"task_type": kind})).await;
+        services.push(service);
+    }
+    app.clock.advance(1);
+    let listed = async |query: &str| shown(&page(&app, &format!("/list?{query}")).await);
+    // The first service starts at 9:11, and its task an hour later.
+    assert_eq!(listed("part=task&step=card&part_started_from=2026-02-05T11:11:00Z").await, [services[1]]);
+    assert_eq!(listed("part=task&step=card&part_started_to=2026-02-05T11:11:00Z").await, [services[0]]);
+    assert_eq!(listed("part=task&part_started_from=2026-02-05T11:11:00Z").await, [services[2], services[1]]);
+    assert_eq!(listed("part=state&part_started_from=2026-02-05T11:11:00Z").await, [0; 0]);
+    app.get("/list?part_started_from=2026-02-05T11:11:00Z").await.is(400);
+    // Without its part, the filter goes too.
+    let filtered = page(&app, "/list?step=card&part=task&part_started_from=2026-02-05T11:11:00Z").await;
+    assert!(filtered.contains("href=\"/list?step=card\""), "{filtered}");
+}
+
+#[tokio::test]
+async fn waits_and_totals_of_the_dashboard_lead_to_their_services() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let tasks = format!("/services/{service}/tasks");
+    for kind in ["menu", "card"] {
+        let task = app.start(&format!("{tasks}/start"), &json!({"task_type": kind})).await;
+        app.post(&format!("{tasks}/{task}/end"), &json!({})).await.is(204);
+        app.clock.advance(60_000);
+    }
+    let other = app.a_service().await;
+    app.clock.advance(1);
+    // The first link below a place whose label contains a text.
+    let link = |html: &str, place: &str, text: &str| {
+        let links = html.split(place).nth(1).unwrap().split("href=\"").filter_map(|rest| rest.split_once('"'));
+        let is_it = |(_, rest): &(&str, &str)| rest.split("</a>").next().is_some_and(|label| label.contains(text));
+        links.filter(|(link, _)| link.starts_with("/list")).find(is_it).unwrap().0.replace("&amp;", "&")
+    };
+    let (totals, waits) = ("class=\"totals\"", "aria-labelledby=\"waits\"");
+    for (path, place, text, services) in [
+        ("/dashboard", totals, "Tasks ended", vec![service]),
+        ("/dashboard", totals, "Services open at the end", vec![other, service]),
+        ("/dashboard", waits, "card", vec![service]),
+        ("/dashboard?from=2026-02-05T09:11&to=2026-02-05T09:12:01", waits, "card", vec![service]),
+    ] {
+        let address = link(&page(&app, path).await, place, text);
+        assert_eq!(shown(&page(&app, &address).await), services, "{text} on {path}: {address}");
+    }
+    let address = link(&page(&app, "/dashboard").await, waits, "card");
+    assert!(address.contains("part=task&step=card") && address.contains("part_started_from"), "{address}");
+    let past = page(&app, "/dashboard?from=2026-02-05T08:00&to=2026-02-05T09:00").await;
+    assert!(!past.contains("status=active"), "what was open then is not what is open now");
+}
+
+#[tokio::test]
 async fn the_tiles_agree_with_sql() {
     let app = TestApp::spawn().await;
     some_journeys(&app, 40).await;
@@ -243,7 +300,7 @@ async fn ten_thousand_services_make_a_short_page_and_searches_use_their_indexes(
     assert_eq!((shown(&html).len(), html.len() < 300_000), (100, true));
     let first = page(&app, "/").await;
     assert_eq!((shown(&first).len(), first.len() < 300_000), (100, true));
-    assert!(first.contains("These are the newest 20000 services"), "what is left out is told");
+    assert!(first.contains("These are the newest 20\u{202f}000 services"), "what is left out is told");
     for (text, index) in [
         ("C20000", "services_customer_key_idx"),
         ("493020000", "services_contact_key_idx"),

@@ -105,6 +105,70 @@ async fn names_of_values_are_shown_as_a_person_reads_them() {
 }
 
 #[tokio::test]
+async fn a_type_a_channel_and_an_outcome_have_the_same_name_on_every_page_and_in_every_file() {
+    let app = TestApp::spawn().await;
+    for (name, fields, value, display_name) in [
+        ("Kind", vec!["Service.service_type"], "book a hotel", "Hotel booking"),
+        ("Step", vec!["Task.task_type"], "card", "Card payment"),
+        ("Channel", vec!["Service.media_type"], "voice", "Phone"),
+        ("Outcome", vec!["Service.disposition", "Task.disposition"], "ok", "All went well"),
+    ] {
+        let values = json!([{"name": value, "display_name": display_name}]);
+        let attribute = json!({"cv_attributes": fields, "values": values});
+        app.put(&format!("/metadata/business-attributes/{name}"), &attribute).await.is(201);
+    }
+    let start = json!({"customer_id": "c", "service_type": "book a hotel", "media_type": "voice"});
+    let service = format!("/services/{}", app.start("/services/start", &start).await);
+    let task = app.start(&format!("{service}/tasks/start"), &json!({"task_type": "card"})).await;
+    for path in [format!("{service}/tasks/{task}"), service.clone()] {
+        app.post(&format!("{path}/end"), &json!({"disposition": "ok"})).await.is(204);
+    }
+    app.clock.advance(1);
+    for (path, shown) in [
+        ("/?q=c", vec!["book a hotel", "card", "voice", "All went well"]),
+        ("/list?status=all", vec!["book a hotel", "card", "voice", "All went well"]),
+        ("/list?status=all&format=csv", vec!["book a hotel", "card", "voice", "All went well"]),
+        ("/journey", vec!["book a hotel", "All went well"]),
+        ("/journey?q=c", vec!["book a hotel", "card", "All went well"]),
+        (&*format!("/journey{service}"), vec!["book a hotel", "voice", "All went well"]),
+        (&*format!("/journey{service}/tasks/{task}"), vec!["card", "All went well"]),
+        ("/dashboard", vec!["book a hotel", "card", "All went well"]),
+        ("/dashboard?figure=durations&format=csv", vec!["book a hotel", "card"]),
+        ("/dashboard?figure=funnels&format=csv", vec!["book a hotel", "All went well"]),
+        ("/reports/outcomes?format=csv", vec!["book a hotel", "card", "All went well"]),
+        ("/reports/stops?format=csv", vec!["card"]),
+    ] {
+        let text = app.get(path).await.is(200).body.as_str().unwrap().to_owned();
+        for name in shown {
+            assert!(text.contains(name), "{name} is not on {path}: {text}");
+        }
+        for other in ["Hotel booking", "Card payment", "Phone"] {
+            assert!(!text.contains(other), "{other} is on {path}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_outcome_is_named_alike_whether_it_is_a_name_a_number_a_description_or_nothing() {
+    let app = TestApp::spawn().await;
+    for (end, name) in [
+        (json!({"disposition": "sold"}), "sold"),
+        (json!({"disposition": 10}), "10"),
+        (json!({"disposition": 10, "disposition_desc": "SUCCESS"}), "SUCCESS (10)"),
+        (json!({"disposition_desc": "hung up"}), "hung up"),
+        (json!({}), "no outcome"),
+    ] {
+        let service = app.a_service().await;
+        app.post(&format!("/services/{service}/end"), &end).await.is(204);
+        app.clock.advance(1000);
+        let journey = page(&app, &format!("/journey?by=service&q={service}")).await;
+        assert!(journey.contains(&format!("<bdi>{name}</bdi></b>")), "{name} in {journey}");
+        let found = page(&app, &format!("/?q={service}")).await;
+        assert!(found.contains(&format!("<bdi>{name}</bdi></td>")), "{name} in {found}");
+    }
+}
+
+#[tokio::test]
 async fn a_tone_is_the_same_colour_and_sign_on_every_page() {
     let app = TestApp::spawn().await;
     let outcome = json!({"cv_attributes": ["Service.disposition"], "values": [

@@ -24,6 +24,24 @@ async fn the_published_form_of_the_example_is_refused_at_the_exact_place() {
 }
 
 #[tokio::test]
+async fn the_type_of_a_problem_is_the_address_of_a_page_that_explains_it() {
+    let app = TestApp::spawn().await;
+    let refused = app.post("/services/start", &json!({})).await.refused(400, "invalid_event");
+    let kind = refused.body["type"].as_str().unwrap();
+    for mode in ["production", "maintenance"] {
+        app.post("/server/mode", &json!({"mode": mode})).await.is(200);
+        let page = app.get(kind).await.is(200).body.to_string();
+        for text in
+            ["The event is not valid", "nothing was written", "correct everything that <code>errors</code> lists"]
+        {
+            assert!(page.contains(text), "{text} is not in {page}");
+        }
+    }
+    app.get("/problems/nothing").await.is(404);
+    app.get("/problems/invalid_event?x=1").await.is(400);
+}
+
+#[tokio::test]
 async fn hostile_bodies_are_refused_and_harm_nobody() {
     let app = TestApp::spawn().await;
     let end = format!("{}/end", app.a_task_path().await);

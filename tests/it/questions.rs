@@ -113,11 +113,17 @@ async fn what_was_refused_and_why() {
     .await;
     browser.follow("Administration").await;
     let cause = browser.text("tbody tr").await;
-    for text in ["2", "invalid_event", "/disposition", "complete_task"] {
+    for text in ["2", "The event is not valid", "invalid_event", "/disposition", "complete_task"] {
         assert!(cause.contains(text), "{text} is not in {cause}");
     }
+    browser.follow("The event is not valid").await;
+    let explained = browser.text("main").await;
+    assert!(explained.contains("correct everything that errors lists"), "{explained}");
+    browser.driver.back().await.unwrap();
     browser.follow("complete_task").await;
-    let operation = browser.text("#operations-Tasks-complete_task.is-open").await;
-    assert!(operation.contains("disposition"), "the operation is described: {operation}");
+    let operation = "document.querySelector('#operations-Tasks-complete_task.is-open')";
+    browser
+        .until("the operation is described", &format!("{operation}?.textContent.includes('disposition') === true"))
+        .await;
     browser.close_quietly(&app.url).await;
 }

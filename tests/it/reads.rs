@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
 
 use crate::support::postgres::{Database, settings};
+use crate::support::proxy::{Line, Proxy};
 use crate::support::{TestApp, until};
 
 /// Holds every read of tasks up.
@@ -70,6 +71,33 @@ async fn a_read_that_takes_too_long_is_refused_and_cancelled() {
     app.get(&format!("/services/{service}")).await.is(200);
     lock.rollback().await.unwrap();
     app.get(&format!("/services/{service}/tasks")).await.is(200);
+}
+
+#[tokio::test]
+async fn a_dashboard_shows_the_rest_if_waits_and_funnels_take_too_long() {
+    let database = Arc::new(Database::create().await);
+    let proxy = Proxy::before(&database.options).await;
+    let reads = ReadSettings { connections: 2, timeout: Duration::from_secs(2) };
+    let settings = StoreSettings { reads, ..settings(proxy.options(&database.options)) };
+    let app = TestApp::with_settings(database, settings).await;
+    app.a_state(app.a_service().await).await;
+    app.clock.advance(1);
+    let panels = async || {
+        let html = app.get("/dashboard").await.is(200).body.as_str().unwrap().to_owned();
+        let panels = html.split("<section class=\"panel\" aria-labelledby=\"").skip(1);
+        let slow = panels.filter(|panel| panel.contains("Measuring this took too long."));
+        let slow: Vec<_> = slow.map(|panel| panel.split('"').next().unwrap().to_owned()).collect();
+        assert!(html.contains("Services over time") && html.contains("1 started"), "the rest is shown: {html}");
+        slow
+    };
+    proxy.set(Line::Without(&["-- measure_waits", "-- measure_reached"]));
+    assert_eq!(panels().await, ["funnels", "waits"]);
+    for figure in ["waits", "funnels"] {
+        let refused = app.get(&format!("/dashboard?figure={figure}&format=csv")).await.is(503).body.to_string();
+        assert!(refused.contains("read_timeout"), "{figure}: {refused}");
+    }
+    proxy.set(Line::Open);
+    assert_eq!(panels().await, [""; 0]);
 }
 
 #[tokio::test]

@@ -51,9 +51,13 @@ async fn refused_requests_are_listed_with_their_places_and_without_values() {
     assert!(!refused.to_string().contains("\"secret\""), "no value is kept: {refused}");
 
     let page = app.get("/administration/refused").await.is(200).body.to_string();
-    for shown in
-        ["/docs/#/Tasks/complete_task", "unknown_service", "/disposition", first["request_id"].as_str().unwrap()]
-    {
+    for shown in [
+        "/docs/#/Tasks/complete_task",
+        "There is no such service",
+        "/problems/unknown_service",
+        "/disposition",
+        first["request_id"].as_str().unwrap(),
+    ] {
         assert!(page.contains(shown), "{shown} is not in {page}");
     }
     let docs = app.get("/docs/").await.is(200).body.to_string();

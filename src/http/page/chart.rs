@@ -22,8 +22,8 @@ const LEFT: i64 = 12_000;
 /// The position from which a label below a chart would be cut off, in thousandths of a percent.
 const LAST_LABEL: i64 = 80_000;
 
-/// The width from which a part of a bar contains its label, in thousandths of a percent.
-const LABELLED: i64 = 12_000;
+/// The width below which no label fits into a part of a bar, in thousandths of a percent.
+const LABELLED: i64 = 6_000;
 
 /// A labelled bar.
 pub(super) struct Row {
@@ -106,7 +106,8 @@ fn bar(row: &Row, largest: i64) -> Markup {
                 svg x=(share(start)) width=(share(width)) height="20" aria-hidden="true" {
                     title { (number(segment.count)) " " (label) }
                     rect class={ "segment " (segment.class) } width="100%" y="1" height="18" {}
-                    @if width >= LABELLED { text x="6" y="14" { (label) } }
+                    // The style sheet leaves out a label that is wider than its part.
+                    @if width >= LABELLED { foreignObject width="100%" height="20" { div class="inside" { span { (label) } } } }
                 }
             }
         }
@@ -142,7 +143,7 @@ pub(super) fn ranges(rows: &[SpanRow], of: &str, limit: usize, link: impl Fn(&Sp
             @for row in shown {
                 @let (p50, p90, p99) = (format::brief(row.p50_ms), format::brief(row.p90_ms), format::brief(row.p99_ms));
                 li id=(row_id(&[of, &row.element], row.kind.as_deref())) {
-                    span class="name" { (linked(link(row).as_deref(), row.kind.as_deref().unwrap_or("none given"))) }
+                    span class="name" { (linked(link(row).as_deref(), row.kind.as_deref().unwrap_or(format::NO_TYPE))) }
                     svg width="100%" height="20" role="img" aria-label=(format!("p50 {p50}, p90 {p90}, p99 {p99}")) {
                         line class="track" x1="0" x2="100%" y1="10" y2="10" {}
                         line class="to-p99" x1=(share(place(row.p50_ms))) x2=(share(place(row.p99_ms))) y1="10" y2="10" {}

@@ -130,12 +130,13 @@ pub(in crate::http) async fn get_dashboard_page(
     store: web::Data<Store>,
     asked: DashboardInQuery,
 ) -> Result<HttpResponse, Problem> {
-    let scope = asked.scope(store.now())?;
+    let now = store.now();
+    let scope = asked.scope(now)?;
     if let Some((figure, form)) = asked.figure {
         return file(&store, &asked, &scope, (figure, form)).await;
     }
     let types = store.list_service_types(SUGGESTED).await?;
-    let figures = figures(&store, scope, asked.zone()).await?;
+    let figures = figures(&store, scope, asked.zone(), now).await?;
     let lifetimes = store.report_lifetimes().await?;
     layout::answer_tagged("Dashboard".to_owned(), Here::Dashboard, move || {
         let tag = figures.tag(&(&asked, &types, &lifetimes));
@@ -144,7 +145,7 @@ pub(in crate::http) async fn get_dashboard_page(
     .await
 }
 
-async fn figures(store: &Store, scope: Scope, zone: TimeZone) -> Result<Figures, Problem> {
+async fn figures(store: &Store, scope: Scope, zone: TimeZone, now: Timestamp) -> Result<Figures, Problem> {
     let buckets = Buckets::of(scope.period, zone);
     let (period, buckets_before) = buckets.before(scope.period);
     let before = Scope { period, service_type: scope.service_type.clone() };
@@ -157,6 +158,7 @@ async fn figures(store: &Store, scope: Scope, zone: TimeZone) -> Result<Figures,
         funnels: in_time(store.measure_funnels(&scope).await)?,
         stops: store.report_stops(&scope).await?,
         buckets,
+        ends_now: scope.period.to >= now,
         scope,
     })
 }
@@ -257,8 +259,8 @@ fn totals(figures: &Figures) -> Markup {
             @for (label, (number, before), href) in [
                 ("Services started", both(|row| row.started), Some(figures.services(Moment::Started, &[]))),
                 ("Services ended", both(|row| row.ended), Some(figures.services(Moment::Completed, &[("status", "completed")]))),
-                ("Services open at the end", (open(&figures.activity), Some(open(&figures.before))), None),
-                ("Tasks ended", (tasks, None), None),
+                ("Services open at the end", (open(&figures.activity), Some(open(&figures.before))), figures.open()),
+                ("Tasks ended", (tasks, None), Some(figures.services(Moment::Completed, &[("part", "task")]))),
             ] {
                 div {
                     dt { (chart::linked(href.as_deref(), label)) }

@@ -169,7 +169,7 @@ fn facts(shown: &Shown) -> Markup {
             }
             @if lifecycle.auto_completed { (fact("Completed", &html! { "automatically" })) }
             @if let Some(outcome) = outcome {
-                @let value = outcome.value.as_ref().map_or_else(|| "none given".to_owned(), format::value);
+                @let value = outcome.value.as_ref().map_or_else(|| format::NO_OUTCOME.to_owned(), format::value);
                 (fact("Disposition", &format::toned(lifecycle.tone, &name(&value))))
                 @if let Some(text) = &outcome.description { (fact("Description", &name(text))) }
             }

@@ -28,14 +28,13 @@ pub(super) const SEGMENTS: usize = 24;
 /// The maximum number of rows in a table; the CSV has all of them.
 pub(super) const TABLE_ROWS: usize = 100;
 
-/// The placeholder for a missing type or disposition.
-const NONE: &str = "none given";
-
 /// The figures of the dashboard.
 #[derive(Debug)]
 pub(super) struct Figures {
     pub(super) scope: Scope,
     pub(super) buckets: Buckets,
+    /// Whether the period ends now.
+    pub(super) ends_now: bool,
     pub(super) activity: Vec<ActivityRow>,
     /// The activity in the period before, with the same number of buckets.
     pub(super) before: Vec<ActivityRow>,
@@ -52,15 +51,24 @@ impl Figures {
     /// The tag of the page. It changes with the figures and their buckets, but not merely because a period that ends
     /// now has moved on.
     pub(super) fn tag(&self, content: &impl Debug) -> EntityTag {
-        let Self { scope: _, buckets, activity, before, outcomes, durations, waits, funnels, stops } = self;
-        let figures = (buckets, activity, before, outcomes, durations, waits, funnels, stops);
+        let Self { scope: _, ends_now, buckets, activity, before, outcomes, durations, waits, funnels, stops } = self;
+        let figures = (ends_now, buckets, activity, before, outcomes, durations, waits, funnels, stops);
         let version = (assets::version(), env!("CARGO_PKG_VERSION"));
         tag_of(format!("{:?}", (version, content, figures)).as_bytes())
     }
 
     /// The address of the services of the period that `more` selects.
     pub(super) fn services(&self, moment: Moment, more: &[(&'static str, &str)]) -> String {
-        Address::of_figure(&self.scope, moment, more).to_string()
+        let address = Address::of_figure(&self.scope, moment, more);
+        // The list considers the services that started last, of a period that is over those that started before its end.
+        if self.ends_now { address.to_string() } else { address.with("started_to", &self.scope.period.to.to_string()) }
+    }
+
+    /// The address of the services that are open at the end of the period, if that is now.
+    pub(super) fn open(&self) -> Option<String> {
+        let kind = self.scope.service_type.as_deref().map(|kind| ("type", kind));
+        let address = Address::from([("status", "active")]);
+        self.ends_now.then(|| kind.map_or_else(|| address.to_string(), |(name, kind)| address.with(name, kind)))
     }
 
     /// The address of the services behind a row of outcomes, if they can be selected.
@@ -102,7 +110,7 @@ pub(super) fn panel(csv: &str, (id, title, about): (&str, &str, &str), chart: &M
             header {
                 h2 id=(id) { (title) }
                 a class="csv" href=(csv) download aria-label=(format!("{title} as CSV")) { "CSV" }
-                a class="csv" href=(semicolons) download aria-label=(format!("{title} as CSV with semicolons")) { "CSV ;" }
+                a class="csv" href=(semicolons) download title="CSV with semicolons, for languages with a decimal comma" aria-label=(format!("{title} as CSV with semicolons")) { "CSV ;" }
             }
             p class="quiet" { (about) }
             (chart)
@@ -135,8 +143,14 @@ pub(super) fn left_out(all: usize, shown: usize) -> i64 {
     i64::try_from(all.saturating_sub(shown)).unwrap_or(i64::MAX)
 }
 
-pub(super) fn named(text: Option<&String>) -> &str {
-    text.map_or(NONE, String::as_str)
+/// The name of a type.
+pub(super) fn type_name(kind: Option<&String>) -> &str {
+    kind.map_or(format::NO_TYPE, String::as_str)
+}
+
+/// The name of a disposition.
+pub(super) fn outcome_name(disposition: Option<&String>) -> &str {
+    disposition.map_or(format::NO_OUTCOME, String::as_str)
 }
 
 /// The panel of services started, ended and open over time.
@@ -189,7 +203,7 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
     let of_types = || rows.chunk_by(|a, b| (&a.element, &a.kind) == (&b.element, &b.kind));
     let drawn = of_types().take(CHART_ROWS).flat_map(|rows| rows.iter().take(SEGMENTS));
     let seen: BTreeSet<_> =
-        drawn.map(|row| Outcome::new(named(row.disposition.as_ref()).to_owned(), row.tone)).collect();
+        drawn.map(|row| Outcome::new(outcome_name(row.disposition.as_ref()).to_owned(), row.tone)).collect();
     let plot = html! {
         @if rows.is_empty() { (nothing()) } @else {
             @for (element, title) in [("service", "Services"), ("state", "States"), ("task", "Tasks")] {
@@ -208,8 +222,8 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
             th scope="col" class="number" { "Ended" }
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
-            td { (row.element) } td { (name(named(row.kind.as_ref()))) }
-            td { (format::toned(row.tone, &chart::linked(figures.ended(row, row.disposition.as_deref()).as_deref(), named(row.disposition.as_ref())))) }
+            td { (row.element) } td { (name(type_name(row.kind.as_ref()))) }
+            td { (format::toned(row.tone, &chart::linked(figures.ended(row, row.disposition.as_deref()).as_deref(), outcome_name(row.disposition.as_ref())))) }
             td class="number" { (row.ended) }
         } } }
         (more(rows.len()))
@@ -228,7 +242,7 @@ fn by_size<'a>(figures: &Figures, types: impl Iterator<Item = &'a [OutcomeRow]>)
 /// A bar with good outcomes on the left and bad ones on the right.
 fn outcomes_of_type(figures: &Figures, rows: &[OutcomeRow]) -> Row {
     let segment = |row: &OutcomeRow| {
-        let text = named(row.disposition.as_ref()).to_owned();
+        let text = outcome_name(row.disposition.as_ref()).to_owned();
         Segment { text, tone: row.tone, class: format::class(row.tone), count: row.ended }
     };
     let first = &rows[0];
@@ -241,7 +255,7 @@ fn outcomes_of_type(figures: &Figures, rows: &[OutcomeRow]) -> Row {
     }
     let href = figures.ended(first, None);
     let id = chart::row_id(&["outcomes", &first.element], first.kind.as_deref());
-    Row { id, label: named(first.kind.as_ref()).to_owned(), href, note: String::new(), segments }
+    Row { id, label: type_name(first.kind.as_ref()).to_owned(), href, note: String::new(), segments }
 }
 
 /// The panel of the last steps that services reached.
@@ -255,6 +269,7 @@ pub(super) fn stops(figures: &Figures) -> Markup {
             None => places.push(vec![row]),
         }
     }
+    places.sort_by_key(|place| std::cmp::Reverse(place.iter().map(|row| row.services).sum::<i64>()));
     let plot: Vec<_> = places.iter().map(|place| stops_at(figures, place)).collect();
     let plot = html! {
         @if plot.is_empty() { (nothing()) } @else {
@@ -271,7 +286,7 @@ pub(super) fn stops(figures: &Figures) -> Markup {
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
             td { (row.last.as_deref().unwrap_or("none")) }
-            td { @if row.last.is_some() { (name(named(row.kind.as_ref()))) } }
+            td { @if row.last.is_some() { (name(type_name(row.kind.as_ref()))) } }
             td { (row.status) } td class="number" { (row.services) }
         } } }
         (more(rows.len()))
@@ -295,7 +310,7 @@ fn stops_at(figures: &Figures, place: &[&StopRow]) -> Row {
     };
     Row {
         id: chart::row_id(&["stops", place[0].last.as_deref().unwrap_or_default()], place[0].kind.as_deref()),
-        label: if place[0].last.is_some() { named(place[0].kind.as_ref()) } else { "no step" }.to_owned(),
+        label: if place[0].last.is_some() { type_name(place[0].kind.as_ref()) } else { "no step" }.to_owned(),
         href: place[0].kind.as_deref().map(|kind| figures.services(Moment::Started, &[("step", kind)])),
         note: place[0].last.clone().unwrap_or_default(),
         segments: segments.into_iter().filter(|(_, count)| *count > 0).map(segment).collect(),

@@ -9,6 +9,12 @@ use crate::domain::time::Timestamp;
 use crate::domain::time_zone::TimeZone;
 use crate::domain::tone::Tone;
 
+/// The placeholder for a missing type.
+pub(super) const NO_TYPE: &str = "without a type";
+
+/// The placeholder for a missing disposition.
+pub(super) const NO_OUTCOME: &str = "no outcome";
+
 /// A duration in its two largest non-zero units: `47.8 s`, `12 min 5 s`, `3 d 4 h`.
 pub(super) fn duration(millis: i64) -> String {
     let seconds = millis / 1000;
@@ -138,7 +144,7 @@ pub(super) fn value(value: &LongOrString) -> String {
 
 /// The type of an element, or a placeholder if it has none.
 pub(super) fn kind(lifecycle: &Lifecycle, element: &str) -> String {
-    lifecycle.kind.as_ref().map_or_else(|| format!("{element} without a type"), value)
+    lifecycle.kind.as_ref().map_or_else(|| format!("{element} {NO_TYPE}"), value)
 }
 
 /// The outcome of an element, with its meaning.
@@ -167,12 +173,18 @@ impl Outcome {
     }
 
     fn text_of(disposition: &Disposition) -> String {
-        match (&disposition.value, &disposition.description) {
-            (Some(LongOrString::Long(number)), Some(text)) if !text.is_empty() => format!("{text} ({number})"),
-            (Some(known), _) => value(known),
-            (None, Some(text)) if !text.is_empty() => text.clone(),
-            (None, _) => "ended".to_owned(),
-        }
+        let text = disposition.value.as_ref().map(value);
+        outcome(text.as_deref(), disposition.description.as_deref())
+    }
+}
+
+/// The text of an outcome: its disposition, of which a number alone says nothing, or else its description.
+pub(super) fn outcome(disposition: Option<&str>, description: Option<&str>) -> String {
+    let is_number = |text: &str| text.parse::<i64>().is_ok();
+    match (disposition, description.filter(|text| !text.is_empty())) {
+        (Some(number), Some(text)) if is_number(number) => format!("{text} ({number})"),
+        (Some(text), _) | (None, Some(text)) => text.to_owned(),
+        (None, None) => NO_OUTCOME.to_owned(),
     }
 }
 

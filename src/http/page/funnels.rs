@@ -7,7 +7,9 @@ use maud::{Markup, html};
 
 use super::super::spreadsheet::{Cells, text};
 use super::chart::{self, Row, Segment};
-use super::figures::{CHART_ROWS, Figures, SEGMENTS, TABLE_ROWS, more, named, nothing, panel, too_long};
+use super::figures::{
+    CHART_ROWS, Figures, SEGMENTS, TABLE_ROWS, more, nothing, outcome_name, panel, too_long, type_name,
+};
 use super::format::{self, Outcome, chip, name, toned};
 use super::list::{Address, Moment};
 use crate::domain::funnel::{Funnel, Left, Stage};
@@ -33,7 +35,7 @@ pub(super) fn funnels(figures: &Figures) -> Markup {
     let plot = html! {
         @if figures.funnels.is_none() { (too_long()) } @else if funnels.is_empty() { (nothing()) } @else {
             @for funnel in funnels.iter().take(DRAWN) {
-                h3 { (name(named(funnel.service_type.as_ref()))) }
+                h3 { (name(type_name(funnel.service_type.as_ref()))) }
                 (chart::bars(&rows(&figures.scope, funnel), CHART_ROWS))
             }
             @if funnels.len() > DRAWN {
@@ -92,7 +94,7 @@ fn segments(stage: &Stage) -> Vec<Segment> {
     let fixed =
         |(text, class): (&str, &'static str), count| Segment { text: text.to_owned(), tone: None, class, count };
     let left = |left: &Left| Segment {
-        text: named(left.disposition.as_ref()).to_owned(),
+        text: outcome_name(left.disposition.as_ref()).to_owned(),
         tone: left.tone,
         class: format::class(left.tone),
         count: left.services,
@@ -110,7 +112,7 @@ fn segments(stage: &Stage) -> Vec<Segment> {
 fn legend(funnels: &[Funnel]) -> Markup {
     let left = lines(funnels).flat_map(|(_, stage)| stage.left.iter().take(SEGMENTS));
     let seen: BTreeSet<_> =
-        left.map(|left| Outcome::new(named(left.disposition.as_ref()).to_owned(), left.tone)).collect();
+        left.map(|left| Outcome::new(outcome_name(left.disposition.as_ref()).to_owned(), left.tone)).collect();
     html! {
         ul class="legend" aria-label="Legend" {
             @for (text, class) in [WENT_ON, OPEN] { li { span class={ "chip " (class) } { (text) } } }
@@ -121,7 +123,7 @@ fn legend(funnels: &[Funnel]) -> Markup {
 }
 
 fn stage_name(stage: &Stage) -> &str {
-    if stage.is_start { START } else { named(stage.state_type.as_ref()) }
+    if stage.is_start { START } else { type_name(stage.state_type.as_ref()) }
 }
 
 fn table(lines: &[Line<'_>]) -> Markup {
@@ -132,14 +134,14 @@ fn table(lines: &[Line<'_>]) -> Markup {
             th scope="col" { "Left" }
         } }
         tbody { @for (funnel, stage) in lines.iter().take(TABLE_ROWS) { tr {
-            td { (name(named(funnel.service_type.as_ref()))) } td { (name(stage_name(stage))) }
+            td { (name(type_name(funnel.service_type.as_ref()))) } td { (name(stage_name(stage))) }
             td class="number" { (chart::number(stage.reached)) }
             td class="number" { (percent(stage.reached, funnel.services)) }
             td class="number" { @if let Some(wait) = stage.median_wait_ms { (format::duration(wait)) } }
             td class="number" { (chart::number(stage.open)) }
             td { @for (at, left) in stage.left.iter().take(SEGMENTS).enumerate() {
                 @if at > 0 { ", " }
-                (chart::number(left.services)) " " (toned(left.tone, &name(named(left.disposition.as_ref()))))
+                (chart::number(left.services)) " " (toned(left.tone, &name(outcome_name(left.disposition.as_ref()))))
             } }
         } } }
         (more(lines.len()))

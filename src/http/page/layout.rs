@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::super::problem::Problem;
 use super::super::query::elsewhere;
-use super::assets;
+use super::{assets, links};
 
 /// The content type of pages.
 pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -62,7 +62,9 @@ pub(super) fn problem_page(problem: &Problem) -> Markup {
         section class="notice" {
             h1 { (problem.title()) }
             p { (problem.detail()) }
-            p class="quiet" { "Status " (problem.status_code().as_u16()) ", " code { (problem.code()) } "." }
+            p class="quiet" {
+                "Status " (problem.status_code().as_u16()) ", " a href=(links::problem(problem.kind())) { code { (problem.code()) } } "."
+            }
             p { a href="/journey" { "Find a journey" } }
         }
     };

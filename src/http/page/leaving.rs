@@ -26,7 +26,7 @@ fn counts(title: &str, rows: &[LifetimesRow], count: fn(&LifetimesRow) -> i64) -
                 @if at > 0 { ", " }
                 strong { (chart::number(count(row))) } " within " (span)
             }
-            "."
+            ", from now and of all types."
         }
     }
 }

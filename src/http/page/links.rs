@@ -1,5 +1,6 @@
 //! Addresses of journey pages.
 
+use super::super::problem::Code;
 use crate::domain::element::Service;
 use crate::domain::ids::{Element, ServiceId};
 
@@ -73,6 +74,11 @@ pub(super) fn element(service: ServiceId, element: Element, id: i64) -> String {
         Element::Service => format!("/journey/services/{service}"),
         element => format!("/journey/services/{service}/{}/{id}", element.plural()),
     }
+}
+
+/// The address of the page of a problem, which its `type` names.
+pub(super) fn problem(code: Code) -> String {
+    format!("/problems/{}", code.entry().0)
 }
 
 /// The address of the time line of one service.

@@ -8,10 +8,10 @@ use super::super::problem::Problem;
 use super::super::query::Parameters;
 use super::super::spreadsheet::{Cells, Form, text};
 use super::layout::{self, Here};
-use super::{format, refresh, standings};
+use super::{chart, format, refresh, standings};
 use crate::domain::ids::Element;
 use crate::domain::overview::{CONSIDERED, Overview, Selection, Share, Standing};
-use crate::domain::query::Status;
+use crate::domain::query::{Span, Status};
 use crate::domain::report::Scope;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -23,15 +23,17 @@ pub(super) const PAGE: i64 = 100;
 const FILE: i64 = 10_000;
 
 /// The parameters of the selection, in the order in which they are shown, with their labels.
-const PARAMETERS: [(&str, &str); 12] = [
-    ("status", "status"),
-    ("type", "type"),
+const PARAMETERS: [(&str, &str); 14] = [
+    ("status", "status:"),
+    ("type", "type:"),
     ("part", "with a"),
-    ("step", "step"),
-    ("channel", "channel"),
-    ("disposition", "outcome"),
+    ("step", "step:"),
+    ("part_started_from", "which started from"),
+    ("part_started_to", "which started before"),
+    ("channel", "channel:"),
+    ("disposition", "outcome:"),
     ("tone", "outcome is"),
-    ("overdue", "past the estimate"),
+    ("overdue", "past the estimate:"),
     ("started_from", "started from"),
     ("started_to", "started before"),
     ("completed_from", "ended from"),
@@ -51,7 +53,11 @@ impl<const N: usize> From<[(&'static str, &str); N]> for Address {
 /// The moment of a service that has to lie in the period of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
+    /// The start of services.
     Started,
+    /// The start of states or tasks.
+    PartStarted,
+    /// The end of services, states or tasks.
     Completed,
 }
 
@@ -60,6 +66,7 @@ impl Address {
     pub(super) fn of_figure(scope: &Scope, moment: Moment, more: &[(&'static str, &str)]) -> Self {
         let [from, to] = match moment {
             Moment::Started => ["started_from", "started_to"],
+            Moment::PartStarted => ["part_started_from", "part_started_to"],
             Moment::Completed => ["completed_from", "completed_to"],
         };
         let mut address = Self::from([
@@ -84,6 +91,12 @@ impl Address {
 
     fn without(&self, name: &str) -> Self {
         Self(self.0.iter().filter(|(known, _)| *known != name).cloned().collect())
+    }
+
+    /// The same without a filter, and without those that need it.
+    fn without_filter(&self, name: &str) -> Self {
+        let needs = |known: &str| name == "part" && known.starts_with("part_");
+        Self(self.without(name).0.into_iter().filter(|(known, _)| !needs(known)).collect())
     }
 
     fn of(request: &HttpRequest) -> Result<Self, Problem> {
@@ -123,10 +136,17 @@ impl ListInQuery {
             step: parameters.text("step")?,
             disposition: parameters.text("disposition")?,
             part: one_of(&mut parameters, "part", [("state", Element::State), ("task", Element::Task)])?,
+            part_started: parameters.span("part_started_from", "part_started_to")?,
             overdue: parameters.flag("overdue")?,
             badly: one_of(&mut parameters, "tone", [("bad", true)])?.unwrap_or(false),
         };
         let csv = Form::take(&mut parameters)?;
+        if selection.part.is_none() && selection.part_started != Span::default() {
+            return Err(Problem::invalid_query(
+                "part",
+                "expected state or task with part_started_from or part_started_to".to_owned(),
+            ));
+        }
         parameters.refuse_rest(Self { selection, address, csv })
     }
 }
@@ -178,7 +198,7 @@ pub(super) fn list(overview: &Overview, shares: &[Share], address: &Address, now
         p class="quiet" {
             b { (overview.total) } @if overview.total == 1 { " service" } @else { " services" }
             @if shown < overview.total { ", of which the first " (shown) " are shown" }
-            ". Times are in UTC. Only the newest " (CONSIDERED) " services of a period are considered. "
+            ". Times are in UTC. Only the newest " (chart::number(CONSIDERED)) " services of a period are considered. "
             a class="csv" href=(address.with("format", "excel")) { "CSV" }
         }
         @if overview.rows.is_empty() {
@@ -198,8 +218,8 @@ fn filters(address: &Address) -> Markup {
             @if !has("status") { li { span class="filter" { "status: " b { "active" } } } }
             @for (name, value) in &address.0 {
                 li {
-                    a class="filter" href=(address.without(name)) {
-                        (label(name)) ": " b { (format::short_name(value, 80)) } " ×"
+                    a class="filter" href=(address.without_filter(name)) {
+                        (label(name)) " " b { (shown(name, value)) } " ×"
                     }
                 }
             }
@@ -209,6 +229,15 @@ fn filters(address: &Address) -> Markup {
             @if !has("overdue") { a href=(address.with("overdue", "true")) { "past the estimate" } " · " }
             a href="/list" { "remove all filters" }
         }
+    }
+}
+
+/// A value of a filter. Moments are shown as in the list.
+fn shown(name: &str, value: &str) -> Markup {
+    let is_moment = ["_from", "_to"].iter().any(|end| name.ends_with(end));
+    match Timestamp::parse(value).filter(|_| is_moment) {
+        Some(at) => format::moment(at),
+        None => format::short_name(value, 80),
     }
 }
 
@@ -222,7 +251,7 @@ fn narrower(shares: &[Share], address: &Address) -> Markup {
                     span class="quiet" { (label) ": " }
                     @for share in of {
                         a href=(address.with(name, &share.value)) { (format::toned(share.tone, &format::short_name(&share.value, 40))) }
-                        span class="quiet" { " " (share.services) } " "
+                        span class="quiet" { "\u{a0}" (share.services) } " "
                     }
                 }
             }

@@ -19,6 +19,7 @@ mod leaving;
 mod links;
 mod list;
 mod now;
+mod problem;
 mod refresh;
 mod service_rows;
 mod spans;
@@ -46,6 +47,7 @@ pub(super) use element::{get_service_page, get_state_page, get_task_page};
 pub(super) use journey::get_journey_page;
 pub(super) use list::get_list_page;
 pub(super) use now::get_now_page;
+pub(super) use problem::get_problem_page;
 
 /// The content security policy: nothing from other origins, and nothing inline, so that injected markup cannot run
 /// scripts.
@@ -68,8 +70,9 @@ async fn frame(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let mode = request.app_data::<web::Data<Store>>().map(|store| store.mode());
     let is_page = !request.path().starts_with("/assets/");
-    // Metadata is changed in maintenance mode.
-    let is_closed = is_page && !request.path().starts_with("/administration/");
+    // Metadata is changed in maintenance mode, and problems are explained.
+    let is_open = ["/administration/", "/problems/"].iter().any(|open| request.path().starts_with(open));
+    let is_closed = is_page && !is_open;
     let response = if is_closed && mode == Some(Mode::Maintenance) {
         request.error_response(Problem::maintenance())
     } else {

@@ -11,7 +11,7 @@ use super::super::query::Parameters;
 use super::format::{self, name};
 use super::layout::{self, Here};
 use super::list::{self, Address};
-use super::{refresh, standings};
+use super::{chart, refresh, standings};
 use crate::domain::overview::{CONSIDERED, Match, Selection, Standing, Totals};
 use crate::domain::query::Status;
 use crate::domain::time::{HOUR, Timestamp};
@@ -94,7 +94,7 @@ fn tiles(totals: &Totals, now: Timestamp) -> Markup {
         }
         @if let (true, Some(oldest)) = (totals.considered >= CONSIDERED, totals.oldest) {
             p class="quiet" {
-                "These are the newest " (CONSIDERED) " services. "
+                "These are the newest " (chart::number(CONSIDERED)) " services. "
                 a href=(Address::from([("started_to", &*oldest.to_string())])) { "Open services that started before " (format::moment(oldest)) }
             }
         }
@@ -127,7 +127,8 @@ fn found(text: &str, matches: &[Match], rows: &[Standing], now: Timestamp) -> Ma
             @if similar { p { "No service has exactly this text. These are similar:" } }
             p {
                 (format::count(rows.len(), "service", "services")) ", " (open) " open. Journey of "
-                @for (place, row) in people.iter().enumerate() { @if place > 0 { ", " } (standings::whose(row)) } "."
+                @for (place, row) in people.iter().enumerate() { @if place > 0 { ", " } (standings::named(row)) }
+                ". " span class="quiet" { "Times are in UTC." }
             }
             (standings::table(rows, &Address::default(), now))
         }

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::super::spreadsheet::{Cells, text};
 use super::chart;
-use super::figures::{CHART_ROWS, Figures, TABLE_ROWS, more, named, nothing, panel, too_long};
-use super::format::{self, name};
+use super::figures::{CHART_ROWS, Figures, TABLE_ROWS, more, nothing, panel, too_long, type_name};
+use super::format;
 use super::list::Moment;
 use crate::domain::report::SpanRow;
 
@@ -16,8 +16,13 @@ const ELEMENTS: [(&str, &str); 3] = [("service", "Services"), ("state", "States"
 pub(super) fn durations(figures: &Figures) -> Markup {
     let about = "Services, states and tasks that ended in the period: 50 % took at most p50, 90 % at most p90, 99 % at most p99.";
     let rows = &figures.durations;
-    let plot = plot(rows, "durations", |row| link(figures, row));
-    panel(&figures.file("durations"), ("durations", "Durations", about), &plot, &table(rows))
+    let link = |row: &SpanRow| ended(figures, row);
+    panel(
+        &figures.file("durations"),
+        ("durations", "Durations", about),
+        &plot(rows, "durations", link),
+        &table(rows, link),
+    )
 }
 
 /// The panel of waits.
@@ -25,13 +30,20 @@ pub(super) fn waits(figures: &Figures) -> Markup {
     let about = "States and tasks that started in the period when no other of the same service was active: the time since \
                  the last state, or task, had ended.";
     let rows = figures.waits.as_deref();
-    let plot = rows.map_or_else(too_long, |rows| plot(rows, "waits", |_| None));
-    let table = table(rows.unwrap_or_default());
+    let link = |row: &SpanRow| started(figures, row);
+    let plot = rows.map_or_else(too_long, |rows| plot(rows, "waits", link));
+    let table = table(rows.unwrap_or_default(), link);
     panel(&figures.file("waits"), ("waits", "Waits before states and tasks", about), &plot, &table)
 }
 
+/// The address of the services with a state or task of a type that started in the period, after a wait or not.
+fn started(figures: &Figures, row: &SpanRow) -> Option<String> {
+    let selected = [("part", row.element.as_str()), ("step", row.kind.as_deref()?)];
+    Some(figures.services(Moment::PartStarted, &selected))
+}
+
 /// The address of the services behind a row of durations.
-fn link(figures: &Figures, row: &SpanRow) -> Option<String> {
+fn ended(figures: &Figures, row: &SpanRow) -> Option<String> {
     let kind = row.kind.as_deref()?;
     Some(match row.element.as_str() {
         "service" => figures.services(Moment::Completed, &[("type", kind)]),
@@ -54,14 +66,14 @@ fn plot(rows: &[SpanRow], of: &str, link: impl Fn(&SpanRow) -> Option<String>) -
     }
 }
 
-fn table(rows: &[SpanRow]) -> Markup {
+fn table(rows: &[SpanRow], link: impl Fn(&SpanRow) -> Option<String>) -> Markup {
     html! {
         thead { tr {
             th scope="col" { "Element" } th scope="col" { "Type" }
             @for head in ["Number", "p50", "p90", "p99", "Longest"] { th scope="col" class="number" { (head) } }
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
-            td { (row.element) } td { (name(named(row.kind.as_ref()))) }
+            td { (row.element) } td { (chart::linked(link(row).as_deref(), type_name(row.kind.as_ref()))) }
             td class="number" { (chart::number(row.count)) }
             @for millis in [row.p50_ms, row.p90_ms, row.p99_ms, row.longest_ms] {
                 td class="number" { (format::duration(millis)) }

@@ -29,7 +29,7 @@ fn row(row: &Standing, address: &Address, now: Timestamp) -> Markup {
             td {
                 @match &row.service_type {
                     Some(kind) => (value(kind, address, "type")),
-                    None => span class="quiet" { "no type" },
+                    None => span class="quiet" { (format::NO_TYPE) },
                 }
                 " " a class="quiet" href=(links::journey_of_service(row.service_id)) { "#" (row.service_id) }
             }
@@ -43,16 +43,24 @@ fn row(row: &Standing, address: &Address, now: Timestamp) -> Markup {
 }
 
 /// The customer, or otherwise the contact key, as a link to the journey.
-pub(super) fn whose(row: &Standing) -> Markup {
+fn whose(row: &Standing) -> Markup {
+    let is_key = row.customer_id.is_none() && row.contact_key.is_some();
+    html! { (journey(row)) @if is_key { " " span class="quiet" { "contact key" } } }
+}
+
+/// The same in a sentence.
+pub(super) fn named(row: &Standing) -> Markup {
+    let word = if row.customer_id.is_some() { "customer " } else { "contact key " };
+    html! { (word) (journey(row)) }
+}
+
+fn journey(row: &Standing) -> Markup {
     let (by, text) = match (&row.customer_id, &row.contact_key) {
         (Some(customer), _) => (By::Customer, customer),
         (None, Some(key)) => (By::ContactKey, key),
         (None, None) => return html! { span class="quiet" { "unknown" } },
     };
-    html! {
-        a href=(links::search(by, text, 1)) { (shortened(text)) }
-        @if by == By::ContactKey { " " span class="quiet" { "contact key" } }
-    }
+    html! { a href=(links::search(by, text, 1)) { (shortened(text)) } }
 }
 
 fn value(text: &str, address: &Address, parameter: &'static str) -> Markup {
@@ -63,7 +71,7 @@ fn step(step: &Step, address: &Address) -> Markup {
     html! {
         @match &step.kind {
             Some(kind) => (value(kind, address, "step")),
-            None => span class="quiet" { (step.element.singular()) " without a type" },
+            None => span class="quiet" { (step.element.singular()) " " (format::NO_TYPE) },
         }
         @if step.ended.is_some() { " " span class="quiet" { "ended" } }
     }
@@ -100,9 +108,14 @@ fn elapsed(row: &Standing, now: Timestamp) -> Markup {
         @if let Some(overrun) = row.overrun_ms() { br; strong class="overdue" { "▲ " (so_far(overrun)) " over" } }
         @if row.ended.is_some() {
             br;
-            @if let Some(disposition) = &row.disposition { "outcome: " (format::toned(row.tone, &shortened(disposition))) } @else { "no outcome" }
+            (outcome(row))
         }
     }
+}
+
+fn outcome(row: &Standing) -> Markup {
+    let text = format::outcome(row.disposition.as_deref(), row.disposition_desc.as_deref());
+    html! { @if text != format::NO_OUTCOME { "outcome: " } (format::toned(row.tone, &shortened(&text))) }
 }
 
 fn shortened(text: &str) -> Markup {

@@ -14,6 +14,9 @@ use crate::domain::time::{DAY, Timestamp};
 /// The margins of a track, in thousandths of a percent of its width.
 const MARGIN: i64 = 600;
 
+/// How far from an end of the axis a label has room, in units of the axis.
+const EDGE: i64 = 7_000;
+
 /// The minimum width of a bar, in units of the axis.
 const MIN_WIDTH: i64 = 350;
 
@@ -65,20 +68,32 @@ fn labels(axis: &Axis) -> Markup {
     html! {
         @for (at, tick) in ticks.iter().enumerate() {
             @if at == 0 || days[at] != days[at - 1] {
-                text class="day" x=(percent(tick.at)) y="13" { (short(&days, at)) }
+                @let (day, year) = short(&days, at);
+                text class="day" x=(percent(tick.at)) y="13" { (day) @if let Some(year) = year { tspan class="year" { " " (year) } } }
             }
-            text class=[(at % 2 == 1).then_some("odd")] x=(percent(tick.at)) y="30" {
+            text class=(classes(at, tick)) x=(percent(tick.at)) y="30" {
                 (format::formatted(tick.moment, format))
             }
         }
     }
 }
 
-/// A day, without its year if the day before it has the same year.
-fn short(days: &[String], at: usize) -> &str {
-    let (day, year) = days[at].rsplit_once(' ').unwrap_or((&days[at], ""));
-    let is_same = at > 0 && !year.is_empty() && days[at - 1].ends_with(year);
-    if is_same { day } else { &days[at] }
+/// A day, and its year unless the day before it has the same.
+fn short(days: &[String], at: usize) -> (&str, Option<&str>) {
+    let Some((day, year)) = days[at].rsplit_once(' ') else { return (&days[at], None) };
+    let is_same = at > 0 && days[at - 1].ends_with(year);
+    (day, (!is_same).then_some(year))
+}
+
+/// The classes of a label. One at an end of the axis would stick out, so it begins or ends there.
+const fn classes(at: usize, tick: &Tick) -> &'static str {
+    match (tick.at, at % 2) {
+        (..EDGE, _) => "first",
+        (at, 1) if at > WHOLE - EDGE => "last odd",
+        (at, _) if at > WHOLE - EDGE => "last",
+        (_, 1) => "odd",
+        _ => "",
+    }
 }
 
 /// The pattern of overruns, of which a page needs one.

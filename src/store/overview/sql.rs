@@ -17,7 +17,7 @@ pub(super) const ENDED_BADLY: &str = "s.tone = 'bad'";
 /// The columns of a service that an overview reads.
 const COLUMNS: &str =
     "select service_id, customer_id, contact_key, service_type, started, ended, duration_ms, est_duration_s,
-    disposition_name as disposition, disposition_tone::tone as tone, start_media_type as channel,
+    disposition_name as disposition, disposition_desc, disposition_tone::tone as tone, start_media_type as channel,
     nullif(concat_ws(' ', start_resource_type, start_resource_id), '') as service_agent
   from reporting.services where true";
 
@@ -102,6 +102,7 @@ fn push_part(query: &mut QueryBuilder<'_, Postgres>, selection: &Selection, name
     ));
     push_equal(query, "coalesce(k.name, k.dbid::text)", selection.step.as_ref());
     push_equal(query, "coalesce(o.display_name, o.name, o.dbid::text)", selection.disposition.as_ref());
+    push_span(query, "p.started_at", selection.part_started);
     push_span(query, "d.ended_at", selection.completed);
     query.push(")");
 }

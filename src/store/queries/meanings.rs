@@ -22,7 +22,8 @@ pub(in crate::store) struct KnownMeanings {
 #[derive(Default)]
 pub(super) struct Meanings {
     values: HashMap<i32, LongOrString>,
-    /// Read for people only.
+    /// Display names and tones are read for people only.
+    display_names: HashMap<i32, String>,
     tones: HashMap<i32, Tone>,
 }
 
@@ -31,17 +32,23 @@ impl Meanings {
         value.and_then(|value| self.values.get(&value)).cloned()
     }
 
+    /// The meaning of a disposition: for people, its display name if it has one.
+    pub(super) fn of_disposition(&self, value: Option<i32>) -> Option<LongOrString> {
+        let name = value.and_then(|value| self.display_names.get(&value)).cloned();
+        name.map(LongOrString::String).or_else(|| self.of(value))
+    }
+
     pub(super) fn tone_of(&self, value: Option<i32>) -> Option<Tone> {
         value.and_then(|value| self.tones.get(&value)).copied()
     }
 
-    /// Reads display names and tones, like `disposition_name` and `disposition_tone` of the `reporting` views. They may
-    /// change, so they are not remembered.
+    /// Reads names as the `reporting` views have them, and display names and tones, which may change, so they are not
+    /// remembered.
     pub(super) async fn for_people(connection: &mut PgConnection, values: BTreeSet<i32>) -> Result<Self, sqlx::Error> {
         let values: Vec<_> = values.into_iter().collect();
         let rows = sqlx::query!(
             r#"-- meanings_for_people
-            select value_id, dbid, coalesce(display_name, name) as name, tone as "tone: ToneColumn"
+            select value_id, dbid, name, display_name, tone as "tone: ToneColumn"
             from business_attribute_values where value_id = any($1)"#,
             &values
         )
@@ -51,6 +58,7 @@ impl Meanings {
         for row in rows {
             let meaning = row.name.map(LongOrString::String).or(row.dbid.map(LongOrString::Long));
             meanings.values.extend(meaning.map(|meaning| (row.value_id, meaning)));
+            meanings.display_names.extend(row.display_name.map(|name| (row.value_id, name)));
             meanings.tones.extend(row.tone.map(|tone| (row.value_id, tone.into())));
         }
         Ok(meanings)
@@ -74,7 +82,7 @@ impl KnownMeanings {
         connection: &mut PgConnection,
         values: BTreeSet<i32>,
     ) -> Result<Meanings, sqlx::Error> {
-        let mut meanings = Meanings { values: HashMap::with_capacity(values.len()), tones: HashMap::new() };
+        let mut meanings = Meanings { values: HashMap::with_capacity(values.len()), ..Meanings::default() };
         let mut unknown = Vec::new();
         for value in values {
             match self.known.get(&value) {

@@ -151,7 +151,8 @@ impl ElementRow {
             resource_id: self.end_resource_id,
             media_type: meanings.of(self.end_media_type),
         });
-        let outcome = Disposition { value: meanings.of(self.disposition), description: self.disposition_desc };
+        let outcome =
+            Disposition { value: meanings.of_disposition(self.disposition), description: self.disposition_desc };
         Lifecycle {
             kind: meanings.of(self.kind),
             est_duration: self.est_duration,

@@ -20,8 +20,12 @@ while (walker.nextNode()) {
   const element = walker.currentNode.parentElement;
   if (!walker.currentNode.textContent.trim() || !element.getClientRects().length || element.closest('title, noscript')) continue;
   const style = getComputedStyle(element);
-  const contrast = contrastOf(parse(element.closest('svg') ? style.fill : style.color), behind(element));
+  const contrast = contrastOf(parse(element instanceof SVGElement ? style.fill : style.color), behind(element));
   if (contrast < 4.5) tell(`contrast ${contrast.toFixed(2)}`, element);
+}
+for (const text of document.querySelectorAll('svg text')) {
+  const { left, right } = text.getBoundingClientRect();
+  if (left < 0 || right > document.documentElement.clientWidth) tell('off the page', text);
 }
 const width = document.documentElement.scrollWidth;
 // A phone zooms out, so that its window is always as wide as the page.

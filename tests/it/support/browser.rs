@@ -15,10 +15,11 @@ use thirtyfour::{
     By, DesiredCapabilities, Key, LoggingPrefsLogLevel, WebDriver, WebElement, prelude::ElementQueryable,
 };
 
-use super::until;
+use super::until_within;
 
-/// The longest time for a step. After it, the test fails.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest time for a step. After it, the test fails. Where many tests run at once, Swagger UI alone takes half a
+/// minute.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The interval at which an element is looked for.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -60,40 +61,42 @@ impl Browser {
 
     /// The first element that matches a selector. Waits until there is one.
     pub(crate) async fn find(&self, selector: &str) -> WebElement {
-        let query = self.driver.query(By::Css(selector)).wait(TIMEOUT, INTERVAL);
-        query.first().await.unwrap_or_else(|error| panic!("{selector}: {error}"))
+        self.find_by(By::Css(selector)).await
+    }
+
+    async fn find_by(&self, by: By) -> WebElement {
+        let query = self.driver.query(by.clone()).wait(TIMEOUT, INTERVAL);
+        query.first().await.unwrap_or_else(|error| panic!("{by:?}: {error}"))
     }
 
     /// The visible text of an element.
     pub(crate) async fn text(&self, selector: &str) -> String {
-        self.with_element(selector, async |element| element.text().await).await
+        self.with_element(By::Css(selector), async |element| element.text().await).await
     }
 
     /// Clicks on an element.
     pub(crate) async fn click(&self, selector: &str) {
-        self.with_element(selector, async |element| element.click().await).await;
+        self.with_element(By::Css(selector), async |element| element.click().await).await;
     }
 
     /// Follows the first link whose text contains `text`.
     pub(crate) async fn follow(&self, text: &str) {
-        let query = self.driver.query(By::PartialLinkText(text)).wait(TIMEOUT, INTERVAL);
-        let link = query.first().await.unwrap_or_else(|error| panic!("a link {text}: {error}"));
-        link.click().await.unwrap();
+        self.with_element(By::PartialLinkText(text), async |link| link.click().await).await;
     }
 
     /// Performs an action on an element, again if the page has replaced the element meanwhile.
-    async fn with_element<T>(&self, selector: &str, act: impl AsyncFn(WebElement) -> WebDriverResult<T>) -> T {
+    async fn with_element<T>(&self, by: By, act: impl AsyncFn(WebElement) -> WebDriverResult<T>) -> T {
         let mut failure = "it does not appear".to_owned();
         let done = async {
             loop {
-                match act(self.find(selector).await).await {
+                match act(self.find_by(by.clone()).await).await {
                     Ok(done) => break done,
                     Err(error) => failure = error.to_string(),
                 }
             }
         };
         let done = tokio::time::timeout(TIMEOUT, done).await;
-        done.unwrap_or_else(|_| panic!("{selector}: {failure}"))
+        done.unwrap_or_else(|_| panic!("{by:?}: {failure}"))
     }
 
     /// Presses a key in the focused element.
@@ -109,13 +112,13 @@ impl Browser {
     /// Waits until a JavaScript condition holds.
     pub(crate) async fn until(&self, what: &str, condition: &str) {
         let script = format!("return {condition};");
-        until(what, async || self.run(&script).await == json!(true)).await;
+        until_within(TIMEOUT, what, async || self.run(&script).await == json!(true)).await;
     }
 
     /// Waits for a downloaded file, and returns its content.
     pub(crate) async fn download(&self, name: &str) -> String {
         let path = self.directory.path().join(name);
-        until(name, async || path.exists()).await;
+        until_within(TIMEOUT, name, async || path.exists()).await;
         std::fs::read_to_string(path).unwrap()
     }
 

@@ -1,21 +1,15 @@
-// The labels of charts that overlap, or that are cut off at the edge of the chart. Only the visible part of a label
-// counts.
-const visible = (text) => {
+// The labels of charts that overlap, or that are cut off at the edge of the chart, or of their part of a bar.
+const label = (text) => {
   const { left, right, top, bottom } = text.getBoundingClientRect();
-  const chart = text.farthestViewportElement;
-  const edge = chart.getBoundingClientRect();
-  const cut = left < edge.left - 1 || right > edge.right + 1;
-  const part = text.parentElement.closest('svg');
-  // The box of a part is the box of its content, so its own edges are computed.
-  const from = part === chart ? edge.left : edge.left + part.x.baseVal.value;
-  const to = part === chart ? edge.right : from + part.width.baseVal.value;
-  return { text: text.textContent, left: Math.max(left, from), right: Math.min(right, to), top, bottom, cut };
+  const room = (text.closest('foreignObject') ?? text.farthestViewportElement).getBoundingClientRect();
+  const seen = top < room.bottom - 1 && right > left;
+  return { text: text.textContent, left, right, top, bottom, seen, cut: left < room.left - 1 || right > room.right + 1 };
 };
 const found = [];
 for (const chart of document.querySelectorAll('svg:not(svg svg)')) {
-  const texts = [...chart.querySelectorAll('text')].map(visible).filter((one) => one.right > one.left);
+  const texts = [...chart.querySelectorAll('text, foreignObject span')].map(label).filter((one) => one.seen);
   texts.forEach((one, at) => {
-    if (one.cut && chart.matches('.over-time')) found.push(`${one.text} is cut off`);
+    if (one.cut) found.push(`${one.text} is cut off`);
     for (const other of texts.slice(at + 1)) {
       const across = Math.min(one.right, other.right) - Math.max(one.left, other.left);
       const down = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);

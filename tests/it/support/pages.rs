@@ -44,6 +44,7 @@ fn addresses(name: Name<'_>, busy: i64, large: i64) -> Vec<String> {
         "/journey",
         "/journey?q=nobody",
         "/dashboard",
+        "/problems/invalid_event",
         "/administration/refused",
         "/administration/schemas",
         "/administration/business-attributes",

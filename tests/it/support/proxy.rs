@@ -20,6 +20,8 @@ pub(crate) enum Line {
     Silent,
     /// Data are passed on after a delay.
     Slow(Duration),
+    /// A connection that sends one of these statements is half-open from then on.
+    Without(&'static [&'static str]),
 }
 
 /// The proxy.
@@ -111,11 +113,24 @@ async fn pass(
         if let Line::Slow(delay) = now {
             tokio::time::sleep(delay).await;
         }
-        let heard = line.wait_for(|line| *line != Line::Silent).await.is_ok();
+        let is_held =
+            |statements: &[&str]| counter.is_some() && statements.iter().any(|name| holds(&buffer[..length], name));
+        let heard = line
+            .wait_for(|line| match line {
+                Line::Silent => false,
+                Line::Without(statements) => !is_held(statements),
+                _ => true,
+            })
+            .await
+            .is_ok();
         if !heard || to.write_all(&buffer[..length]).await.is_err() {
             break;
         }
     }
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
 /// Counts Bind messages of PostgreSQL's protocol, one for each execution of a prepared statement. Begin and commit have

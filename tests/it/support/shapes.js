@@ -28,7 +28,7 @@ while (walker.nextNode()) {
   const element = walker.currentNode.parentElement;
   if (!walker.currentNode.textContent.trim() || !element.checkVisibility() || element.closest('title, noscript')) continue;
   const style = getComputedStyle(element);
-  const ink = parse(element.closest('svg') ? style.fill : style.color);
+  const ink = parse(element instanceof SVGElement ? style.fill : style.color);
   if (contrastOf(ink, ground(element)) < 4.5) tell(`text in ${style.color}`, element);
 }
 for (const element of document.querySelectorAll('body *')) {

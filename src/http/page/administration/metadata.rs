@@ -94,12 +94,12 @@ fn business_attribute(attribute: &BusinessAttribute) -> Markup {
                 @for (at, field) in attribute.fields.iter().enumerate() { @if at > 0 { ", " } code { (field) } }
                 "."
             }
-            (table(&attribute.name, &["Number", "Name", "Shown as", "Description", "Default"], &html! {
+            (table(&attribute.name, &["Number", "Name", "Display name", "Description", "Default"], &html! {
                 @for value in &attribute.values {
                     tr {
                         td class="number" { (value.dbid) }
-                        td { (name(&value.name)) }
-                        td { (format::toned(value.tone, &name(value.display_name.as_ref().unwrap_or(&value.name)))) }
+                        td { (format::toned(value.tone, &name(&value.name))) }
+                        td { @if let Some(text) = &value.display_name { (name(text)) } }
                         td { @if let Some(text) = &value.description { (name(text)) } }
                         td { @if Some(value.value_id) == attribute.default { "yes" } }
                     }

@@ -18,6 +18,9 @@ const PAGES: [(&str, &str); 4] = [
     ("/administration/users", "Users"),
 ];
 
+/// The heads of columns of numbers.
+const NUMBERS: [&str; 2] = ["Requests", "Number"];
+
 /// The heading of the page at `path`, below links to all of them.
 fn heading(path: &str) -> Markup {
     let label = PAGES.iter().find(|(known, _)| *known == path).map_or("", |(_, label)| *label);
@@ -34,7 +37,7 @@ fn table(label: &str, heads: &[&str], rows: &Markup) -> Markup {
     html! {
         div class="scroll" tabindex="0" role="group" aria-label=(format!("Table: {label}")) {
             table {
-                thead { tr { @for head in heads { th scope="col" { (head) } } } }
+                thead { tr { @for head in heads { th scope="col" class=[NUMBERS.contains(head).then_some("number")] { (head) } } } }
                 tbody { (rows) }
             }
         }

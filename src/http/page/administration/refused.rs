@@ -5,9 +5,10 @@ use maud::{Markup, html};
 
 use super::super::format::{self, name};
 use super::super::layout::{self, Here};
+use super::super::links;
 use super::{heading, table};
 use crate::domain::time::Timestamp;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::query::NoParameters;
 use crate::http::refused::{Cause, Refused, RefusedRequest, causes};
 use crate::store::Store;
@@ -44,7 +45,7 @@ fn page(requests: &[RefusedRequest], started: Timestamp, now: Timestamp) -> Mark
             }))
             (more(causes.len()))
             h2 { "Latest" }
-            (table("refused requests", &["Time", "User", "Operation", "Cause", "Places", "Request"], &html! {
+            (table("refused requests", &["Time (UTC)", "User", "Operation", "Cause", "Places", "Request"], &html! {
                 @for request in requests.iter().take(ROWS) { (row(request)) }
             }))
             (more(requests.len()))
@@ -53,11 +54,10 @@ fn page(requests: &[RefusedRequest], started: Timestamp, now: Timestamp) -> Mark
 }
 
 fn cause(cause: &Cause, now: Timestamp) -> Markup {
-    let (code, _, title) = cause.code.entry();
     html! {
         tr {
             td class="number" { (cause.requests) }
-            td { code { (code) } br; span class="quiet" { (title) } }
+            td { (why(cause.code)) }
             td { @match &cause.place { Some(place) => (self::place(place)), None => span class="quiet" { "the request" } } }
             td { (operation(&cause.latest)) }
             td { (format::elapsed(cause.latest.at, now)) " ago" br; code class="quiet" { (cause.latest.request_id) } }
@@ -66,17 +66,22 @@ fn cause(cause: &Cause, now: Timestamp) -> Markup {
 }
 
 fn row(request: &RefusedRequest) -> Markup {
-    let (code, ..) = request.code.entry();
     html! {
         tr {
             td { (format::exact(request.at)) }
             td { @if let Some(user) = &request.caller { (name(user)) } @else { span class="quiet" { "anyone" } } }
             td { (operation(request)) br; span class="quiet" { (request.method) " " (request.route) } }
-            td { code { (code) } }
+            td { (why(request.code)) }
             td { @for place in &request.places { (self::place(place)) " " } }
             td { code { (request.request_id) } }
         }
     }
+}
+
+/// Why requests were refused, in words, with a link to what the caller should do.
+fn why(code: Code) -> Markup {
+    let (name, _, title) = code.entry();
+    html! { a href=(links::problem(code)) { (title) } br; code class="quiet" { (name) } }
 }
 
 /// A place in a request. The empty pointer refers to the whole body.
