@@ -8,15 +8,11 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
 
 use super::StoreError;
+use super::error::Load;
 use crate::background::{Failure, Job, Next};
 
 /// The longest wait for a connection. After it, the database counts as unavailable.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Limits the time of short work on pooled connections. Without a limit, a silent database would block its caller.
-pub(super) async fn with_timeout<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(ACQUIRE_TIMEOUT, work).await.unwrap_or(Err(StoreError::Unavailable(None)))
-}
 
 /// Every setting that can change the meaning of a statement, with the value that the statements are written for. A
 /// role, a database or a server may have another default. They are set after connecting, since a pooler such as
@@ -113,6 +109,8 @@ pub(super) struct Database {
     doubtful: AtomicBool,
     /// Pooled connections that are older are closed instead of used.
     renewed: RwLock<Instant>,
+    /// When it last answered.
+    answered: RwLock<Instant>,
 }
 
 impl Database {
@@ -125,18 +123,38 @@ impl Database {
             current: AtomicUsize::new(0),
             doubtful: AtomicBool::new(false),
             renewed: RwLock::new(Instant::now()),
+            answered: RwLock::new(Instant::now()),
         })
+    }
+
+    /// Notes that the database has answered.
+    pub(super) fn note_answer(&self) {
+        if let Ok(mut answered) = self.answered.write() {
+            *answered = Instant::now();
+        }
+    }
+
+    /// The error of work that took too long since `start`. If the database has answered meanwhile, it is available, and
+    /// there is too much to do.
+    pub(super) fn late(&self, start: Instant, load: Load) -> StoreError {
+        let is_available = self.answered.read().is_ok_and(|answered| *answered > start);
+        if is_available { StoreError::Overloaded(load) } else { StoreError::Unavailable(None) }
+    }
+
+    /// Limits the time of short work on pooled connections. Without a limit, a silent database would block its caller.
+    pub(super) async fn limited<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let start = Instant::now();
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, work).await {
+            Ok(Err(StoreError::Unavailable(Some(sqlx::Error::PoolTimedOut)))) | Err(_) => {
+                Err(self.late(start, Load::LookUps))
+            }
+            Ok(done) => done,
+        }
     }
 
     /// The host in use.
     fn host(&self) -> Option<&PgConnectOptions> {
         self.hosts.get(self.current.load(Ordering::Relaxed))
-    }
-
-    /// Opens a session on the host in use, whether it accepts writes or not.
-    pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let host = self.host().ok_or(sqlx::Error::PoolClosed)?;
-        open(host).await.map(|(connection, _)| connection)
     }
 
     /// Opens a session that accepts writes on the host in use.
@@ -172,14 +190,24 @@ impl Database {
         Err(found)
     }
 
-    /// Opens a pool of connections to the host in use.
+    /// Opens a pool of connections to the host in use. All of them are opened soon, and kept. Otherwise they would be opened
+    /// when the database is busiest: callers who give up leave connections behind that it still has to accept, and in the
+    /// end it accepts none (`EAGAIN`).
     pub(super) async fn open_pool(self: &Arc<Self>, size: u32) -> Result<PgPool, sqlx::Error> {
         let (pool, host) = self.pool(size, String::new())?;
-        pool.connect_with(host).await
+        let pool = pool.min_connections(size).connect_lazy_with(host);
+        pool.acquire().await?;
+        Ok(pool)
+    }
+
+    /// Opens a pool of connections to the host in use, and waits until all are open.
+    pub(super) async fn open_whole_pool(self: &Arc<Self>, size: u32) -> Result<PgPool, sqlx::Error> {
+        let (pool, host) = self.pool(size, String::new())?;
+        pool.min_connections(size).connect_with(host).await
     }
 
     /// A pool of connections for reads. PostgreSQL cancels a statement that takes more than `timeout` and a second, and
-    /// one whose connection was closed. The pool connects when it is first used. It connects when it is first used.
+    /// one whose connection was closed. The pool connects when it is first used.
     pub(super) fn pool_for_reads(self: &Arc<Self>, size: u32, timeout: Duration) -> Result<PgPool, sqlx::Error> {
         // The caller limits the time of the whole read. This limit is longer, so that the caller's is reached first.
         let timeout = timeout.as_millis() + 1000;
@@ -276,8 +304,8 @@ pub(super) async fn within<T>(
 /// Follows a failover: finds the host that accepts writes, and makes the pools discard their connections to the old one.
 pub(super) struct FollowPrimary {
     pub(super) database: Arc<Database>,
-    /// The pool for all but reads, and that for reads.
-    pub(super) pools: [PgPool; 2],
+    /// The pool for control, that for reads, and that for everything else.
+    pub(super) pools: [PgPool; 3],
 }
 
 impl Job for FollowPrimary {
@@ -287,6 +315,9 @@ impl Job for FollowPrimary {
     async fn run(&mut self) -> Result<Next, Failure> {
         let doubtful = self.database.doubtful.swap(false, Ordering::Relaxed);
         let asked = within(ACQUIRE_TIMEOUT, accepts_writes(&self.pools[0])).await;
+        if asked.is_ok() {
+            self.database.note_answer();
+        }
         if !doubtful && matches!(asked, Ok(true)) {
             return Ok(Next::Scheduled);
         }
