@@ -10,6 +10,7 @@ use clap::{Arg, Args, Command as Parser, CommandFactory, FromArgMatches, Subcomm
 use clap_complete::Shell;
 
 use crate::domain::access::Role;
+use crate::files::{self, Fault};
 use crate::settings::Settings;
 
 /// The version, with the commit if it is known (see `build.rs`).
@@ -155,12 +156,12 @@ pub fn without_session_options() -> io::Result<()> {
 ///
 /// The error is a sentence for the operator.
 pub fn read_env_file() -> Result<(), String> {
-    let path = Path::new(".env");
-    let entries = match dotenvy::from_path_iter(path) {
-        Ok(entries) => entries,
-        Err(error) if error.not_found() => return Ok(()),
-        Err(error) => return Err(format!("cannot read the file .env: {error}")),
+    let text = match files::read(Path::new(".env")) {
+        Ok(text) => text,
+        Err(Fault::Missing | Fault::Empty) => return Ok(()),
+        Err(fault) => return Err(format!("cannot read the file .env: {fault}")),
     };
+    let entries = dotenvy::from_read_iter(files::without_mark(&text));
     let settings = setting_names();
     let is_known = |name: &str| {
         settings.contains(name) || OTHERS.contains(&name) || OTHERS_BEGIN.iter().any(|begin| name.starts_with(begin))
@@ -172,7 +173,7 @@ pub fn read_env_file() -> Result<(), String> {
             return Err(format!("the file .env sets {name}, which is not a setting: .env.example lists all of them"));
         }
     }
-    dotenvy::from_path(path).map_err(|_| "cannot read the file .env".to_owned())
+    dotenvy::from_read(files::without_mark(&text)).map_err(|_| "cannot read the file .env".to_owned())
 }
 
 /// Reads the settings and the subcommand of this process.

@@ -1,17 +1,24 @@
 //! `DATABASE_URL` and `READ_DATABASE_URL`, with one host or several. They are parsed strictly, and errors repeat
 //! nothing that may be a password.
 
+mod tls;
+
 use std::fmt;
 use std::path::Path;
 
-use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use crate::files::{self, FileError};
 use crate::store::DatabaseAddress;
+
+use tls::TlsParameters;
 
 const FORM: &str = "expected postgres://user:password@host:port/database";
 
 const ESCAPES: &str = "in a user or password, write / as %2F, ? as %3F, # as %23, @ as %40, : as %3A and % as %25";
+
+/// The values of `sslmode`.
+const MODES: &str = "disable, allow, prefer, require, verify-ca or verify-full";
 
 /// Parameters that are passed to the database client.
 const PARAMETERS: [&str; 19] = [
@@ -92,7 +99,10 @@ impl DatabaseUrl {
         if self.0.is_empty() {
             return Ok(None);
         }
-        parse(&self.0).map(Some).map_err(|fault| format!("{setting}: {fault}"))
+        parse(&self.0).map(Some).map_err(|fault| match fault {
+            Fault::Address(fault) => format!("{setting}: {fault}"),
+            Fault::Environment(fault) => fault,
+        })
     }
 }
 
@@ -108,32 +118,55 @@ pub(crate) fn configured(
     if url.is_some_and(|url| !url.0.is_empty()) {
         return Err(format!("{setting} and {setting}_FILE are both set: unset one of them"));
     }
-    let read = std::fs::read_to_string(file);
-    let text = read.map_err(|error| format!("cannot read {setting}_FILE {}: {error}", file.display()))?;
-    let address = DatabaseUrl::from(text.lines().next().unwrap_or_default().trim()).address(setting)?;
-    address.map(Some).ok_or_else(|| format!("{setting}_FILE {} is empty", file.display()))
+    let unusable = |fault| FileError::new(&format!("{setting}_FILE"), file.display(), fault).to_string();
+    let text = files::text(file).map_err(unusable)?;
+    let first = text.lines().next().unwrap_or_default().trim();
+    let address = DatabaseUrl::from(first).address(setting)?;
+    address.map(Some).ok_or_else(|| unusable(files::Fault::Lacks("address in its first line")))
+}
+
+/// What is wrong with an address.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// With what it says.
+    Address(String),
+    /// With a variable of the environment that applies where the address is silent, which the sentence names.
+    Environment(String),
+}
+
+impl From<String> for Fault {
+    fn from(sentence: String) -> Self {
+        Self::Address(sentence)
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(sentence: &str) -> Self {
+        Self::Address(sentence.to_owned())
+    }
 }
 
 /// Parses a URL. An error says what is wrong with the URL, and never repeats a value.
-pub(crate) fn parse(url: &str) -> Result<DatabaseAddress, String> {
+pub(crate) fn parse(url: &str) -> Result<DatabaseAddress, Fault> {
     let (scheme, rest) = url.split_once("://").ok_or(FORM)?;
     if !matches!(scheme, "postgres" | "postgresql") {
-        return Err(FORM.to_owned());
+        return Err(FORM.into());
     }
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
     // The signs of a password with an unescaped `/`, `?` or `#`, which ended the authority early.
     if tail.contains('#') || path.contains('@') || query.split('=').next().is_some_and(|name| name.contains('@')) {
-        return Err(format!("the address does not parse: {ESCAPES}"));
+        return Err(format!("the address does not parse: {ESCAPES}").into());
     }
     let parameters = parameters(query)?;
     let (login, hosts) = authority.rsplit_once('@').map_or(("", authority), |(login, hosts)| (login, hosts));
     check_login(login)?;
     let at = if authority.contains('@') { "@" } else { "" };
+    let tls = TlsParameters::of(&parameters);
     let hosts = hosts.split(',').map(|host| {
         check_host(host)?;
         let url = format!("postgres://{login}{at}{host}{path}?{parameters}");
-        url.parse().map(without_traps).map_err(|_| FORM.to_owned())
+        without_traps(url.parse().map_err(|_| FORM)?, &tls)
     });
     hosts.collect::<Result<Vec<_>, _>>().map(DatabaseAddress::new)
 }
@@ -154,11 +187,7 @@ fn parameters(query: &str) -> Result<String, String> {
                     .to_owned());
             }
             "sslmode" | "ssl-mode" if value.parse::<PgSslMode>().is_err() => {
-                return Err("sslmode must be disable, allow, prefer, require, verify-ca or verify-full".to_owned());
-            }
-            "sslrootcert" | "ssl-root-cert" | "ssl-ca" => {
-                check_root(value)?;
-                kept.push(pair);
+                return Err(format!("sslmode must be {MODES}"));
             }
             "port" if value.parse::<u16>().is_err() => return Err("port must be a number up to 65535".to_owned()),
             "hostaddr" if value.parse::<std::net::IpAddr>().is_err() => {
@@ -171,21 +200,6 @@ fn parameters(query: &str) -> Result<String, String> {
         }
     }
     Ok(kept.join("&"))
-}
-
-/// Checks the file of CA certificates, since a connection error would not name it.
-fn check_root(value: &str) -> Result<(), String> {
-    let path = percent_decode_str(value).decode_utf8_lossy();
-    if path.starts_with("-----BEGIN") {
-        return Ok(());
-    }
-    let read = std::fs::read_to_string(&*path);
-    let text = read.map_err(|error| format!("cannot read the file {path} of sslrootcert: {error}"))?;
-    if text.contains("-----BEGIN CERTIFICATE") {
-        Ok(())
-    } else {
-        Err(format!("the file {path} of sslrootcert has no certificate"))
-    }
 }
 
 fn check_login(login: &str) -> Result<(), String> {
@@ -207,13 +221,16 @@ fn check_host(host: &str) -> Result<(), String> {
 }
 
 /// Removes the brackets of an IPv6 address, which only the URL needs, and turns off TLS for a Unix socket, on which
-/// PostgreSQL does not offer it.
-fn without_traps(options: PgConnectOptions) -> PgConnectOptions {
+/// PostgreSQL does not offer it. As in libpq, `require` verifies the server's certificate if there is a CA certificate.
+fn without_traps(options: PgConnectOptions, tls: &TlsParameters) -> Result<PgConnectOptions, Fault> {
     if options.get_socket().is_some() || options.get_host().starts_with('/') {
-        return options.ssl_mode(PgSslMode::Disable);
+        return Ok(options.ssl_mode(PgSslMode::Disable));
     }
+    tls.check(options.get_ssl_mode())?;
     let address = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
-    address.into_iter().fold(options, |options, address| options.host(&address))
+    let options = address.into_iter().fold(options, |options, address| options.host(&address));
+    let verifies = tls.have_root() && matches!(options.get_ssl_mode(), PgSslMode::Require);
+    Ok(if verifies { options.ssl_mode(PgSslMode::VerifyCa) } else { options })
 }
 
 #[cfg(test)]
@@ -247,6 +264,22 @@ mod tests {
     }
 
     #[test]
+    fn require_verifies_the_certificate_of_the_server_if_an_authority_is_named() {
+        let made = rcgen::generate_simple_self_signed(["db".to_owned()]).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("root.crt");
+        std::fs::write(&root, made.cert.pem()).unwrap();
+        let mode = |parameters: &str| {
+            parse(&format!("postgres://app@db/x?{parameters}")).unwrap().into_hosts().remove(0).get_ssl_mode()
+        };
+        let root = format!("sslrootcert={}", root.display());
+        assert!(matches!(mode(&format!("sslmode=require&{root}")), PgSslMode::VerifyCa));
+        assert!(matches!(mode("sslmode=require"), PgSslMode::Require));
+        assert!(matches!(mode(&format!("sslmode=verify-full&{root}")), PgSslMode::VerifyFull));
+        assert!(matches!(mode(&format!("sslmode=prefer&{root}")), PgSslMode::Prefer));
+    }
+
+    #[test]
     fn each_fault_has_a_sentence_of_its_own_that_repeats_no_secret() {
         for (url, sentence) in [
             ("mysql://app:hunter2@db/x", "expected postgres://"),
@@ -264,13 +297,16 @@ mod tests {
             ("postgres://app:hunter2@db/x?hostaddr=hunter2", "IP address"),
             (
                 "postgres://app:hunter2@db/x?sslrootcert=%2Fnowhere.pem",
-                "cannot read the file /nowhere.pem of sslrootcert",
+                "cannot read sslrootcert /nowhere.pem: there is no such file",
             ),
-            ("postgres://app:hunter2@db/x?sslrootcert=/etc/hostname", "sslrootcert has no certificate"),
+            (
+                "postgres://app:hunter2@db/x?sslrootcert=/etc/hostname",
+                "sslrootcert /etc/hostname: it has no certificate",
+            ),
             ("postgres://app:hunter2@db/x?host=a,b", "several hosts"),
             ("postgres://app:hunter2@db/x?target_session_attrs=standby", "the service writes"),
         ] {
-            let error = parse(url).map(|_| ()).unwrap_err();
+            let Err(Fault::Address(error)) = parse(url) else { panic!("{url}") };
             assert!(error.contains(sentence), "{url}: {error}");
             assert!(!error.contains("ter2"), "{url}: {error}");
         }

@@ -15,7 +15,9 @@ use crate::database_url;
 pub use crate::database_url::DatabaseUrl;
 use crate::http::{AccessSettings, HttpSettings, Tls};
 use crate::postgres::EmbeddedSettings;
-use crate::store::{DatabaseAddress, LifetimeSettings, ReadSettings, StoreSettings, WriterSettings};
+use crate::store::{
+    CONTROL_CONNECTIONS, DatabaseAddress, LifetimeSettings, ReadSettings, StoreSettings, WriterSettings,
+};
 use crate::traces::TraceArgs;
 
 /// Records the context of customer journeys (services, states and tasks) in PostgreSQL.
@@ -324,7 +326,7 @@ impl Settings {
     pub fn database_connections(&self, has_replica: bool) -> u64 {
         let DatabaseArgs { database_connections, read_connections, .. } = self.database;
         let reads = u64::from(read_connections) * if has_replica { 2 } else { 1 };
-        u64::from(database_connections) + reads + self.writer.writers as u64
+        u64::from(database_connections + CONTROL_CONNECTIONS) + reads + self.writer.writers as u64
     }
 
     /// The address of the external database, if one is configured.

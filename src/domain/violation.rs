@@ -13,10 +13,15 @@ pub struct Violation {
     pub detail: String,
 }
 
-/// All faults of a body. Validation does not stop at the first violation.
+/// The maximum number of violations that are kept. A body of 1 MiB can have millions, for example records that all lack
+/// mandatory attributes.
+const KEPT: usize = 1000;
+
+/// All faults of a body. Validation does not stop at the first violation. Those after the first thousand are only counted.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Violations {
     list: Vec<Violation>,
+    count: usize,
     concerns_metadata: bool,
     unlearned: Vec<(Element, String)>,
 }
@@ -31,7 +36,10 @@ impl Violations {
 
     /// Adds a violation.
     pub fn add(&mut self, place: &Place<'_>, detail: impl Into<String>) {
-        self.list.push(Violation { pointer: place.to_string(), detail: detail.into() });
+        self.count += 1;
+        if self.list.len() < KEPT {
+            self.list.push(Violation { pointer: place.to_string(), detail: detail.into() });
+        }
     }
 
     /// Adds a violation that newer metadata (extension schemas, business attributes) may resolve.
@@ -48,12 +56,14 @@ impl Violations {
 
     /// The extensions that lack a schema, if there are no other violations.
     pub fn unlearned(&self) -> &[(Element, String)] {
-        if self.unlearned.len() == self.list.len() { &self.unlearned } else { &[] }
+        if self.unlearned.len() == self.count { &self.unlearned } else { &[] }
     }
 
     /// Adds all violations of another list.
     pub fn append(&mut self, other: Self) {
-        self.list.extend(other.list);
+        let room = KEPT.saturating_sub(self.list.len());
+        self.list.extend(other.list.into_iter().take(room));
+        self.count += other.count;
         self.unlearned.extend(other.unlearned);
         self.concerns_metadata |= other.concerns_metadata;
     }
@@ -71,15 +81,15 @@ impl Violations {
 
     /// The number of violations.
     pub const fn len(&self) -> usize {
-        self.list.len()
+        self.count
     }
 
     /// Returns whether there are no violations.
     pub const fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.count == 0
     }
 
-    /// The violations in the order in which they were found.
+    /// The first thousand violations in the order in which they were found.
     pub fn into_list(self) -> Vec<Violation> {
         self.list
     }

@@ -5,7 +5,6 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
@@ -14,24 +13,11 @@ use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server, Service, ServiceFactory, ServiceResponse, fn_service};
 use actix_web::rt::net::TcpStream;
-use rustls::ServerConfig;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_rustls::TlsAcceptor;
 
 use super::flow::Limits;
+use super::handshake::Tls;
 use super::idle;
 use super::stream::{Stream, Transport};
-use super::tls::HTTP2;
-
-/// The time in which a client has to complete the TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// TLS handshakes that a worker performs at the same time.
-const HANDSHAKES: usize = 256;
-
-/// Connections that may speak HTTP/2 at the same time. Each uses several times the memory of an HTTP/1.1 connection, so
-/// further connections are offered HTTP/1.1 only.
-const HTTP2_CONNECTIONS: usize = 512;
 
 /// The time for which a connection is still read after its last response, so that the client receives the response.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -52,7 +38,7 @@ pub(super) struct Front {
     pub(super) shutdown_timeout: u64,
     pub(super) request_timeout: Duration,
     pub(super) keep_alive: Duration,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Tls>,
 }
 
 impl Front {
@@ -68,7 +54,7 @@ impl Front {
         <S::Service as Service<Request>>::Future: 'static,
         B: MessageBody + 'static,
     {
-        let (limits, permits) = (Limits::new(), Arc::new(Semaphore::new(HTTP2_CONNECTIONS)));
+        let limits = Limits::new();
         let builder = Server::build();
         let stopping = builder.graceful_shutdown_signal();
         let builder = builder
@@ -77,8 +63,7 @@ impl Front {
             .shutdown_timeout(self.shutdown_timeout)
             .disable_signals();
         let builder = builder.listen("http", listener, move || {
-            let tls = self.tls.as_ref().map(|config| Tls::new(config, &permits));
-            let (stopping, keep_alive) = (stopping.clone(), self.keep_alive);
+            let (tls, stopping, keep_alive) = (self.tls.clone(), stopping.clone(), self.keep_alive);
             let http = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();
@@ -101,40 +86,6 @@ impl Front {
     }
 }
 
-/// Accepts TLS on the connections of a worker.
-#[derive(Clone)]
-struct Tls {
-    acceptor: TlsAcceptor,
-    /// Offers HTTP/1.1 only.
-    without_http2: TlsAcceptor,
-    handshakes: Rc<Semaphore>,
-    /// The connections that may still speak HTTP/2.
-    permits: Arc<Semaphore>,
-}
-
-impl Tls {
-    fn new(config: &Arc<ServerConfig>, permits: &Arc<Semaphore>) -> Self {
-        let mut without_http2 = ServerConfig::clone(config);
-        without_http2.alpn_protocols.retain(|protocol| protocol != HTTP2);
-        Self {
-            acceptor: Arc::clone(config).into(),
-            without_http2: Arc::new(without_http2).into(),
-            handshakes: Rc::new(Semaphore::new(HANDSHAKES)),
-            permits: Arc::clone(permits),
-        }
-    }
-
-    /// The connection, and its permit if it speaks HTTP/2.
-    async fn accept(&self, socket: TcpStream) -> io::Result<(Transport, Option<OwnedSemaphorePermit>)> {
-        let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
-        let permit = Arc::clone(&self.permits).try_acquire_owned().ok();
-        let acceptor = if permit.is_some() { &self.acceptor } else { &self.without_http2 };
-        let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await??;
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
-        Ok((Transport::Tls(Box::new(stream)), permit.filter(|_| is_http2)))
-    }
-}
-
 async fn accept(
     socket: TcpStream,
     tls: Option<Tls>,
@@ -144,7 +95,10 @@ async fn accept(
     socket.set_nodelay(true)?;
     let address = socket.peer_addr().ok();
     let (transport, permit) = match &tls {
-        Some(tls) => tls.accept(socket).await?,
+        Some(tls) => {
+            let (stream, permit) = tls.accept(socket).await?;
+            (Transport::Tls(Box::new(stream)), permit)
+        }
         None => (Transport::Plain(socket), None),
     };
     let protocol = if permit.is_some() { Protocol::Http2 } else { Protocol::Http1 };

@@ -18,6 +18,7 @@ mod extract;
 mod flow;
 mod front;
 mod guessing;
+mod handshake;
 mod heads;
 mod health;
 mod idempotency;
@@ -121,7 +122,7 @@ pub fn serve(
         shutdown_timeout: settings.shutdown_timeout,
         request_timeout: settings.request_timeout,
         keep_alive: settings.keep_alive,
-        tls: tls.map(Arc::new),
+        tls: tls.map(handshake::Tls::new),
     };
     front.serve(listener, move || {
         actix_web::rt::spawn(Store::deliver_answers());

@@ -20,9 +20,6 @@ use crate::store::StoreError;
 /// Maximum number of violations that `detail` names; `errors` may list more.
 const NAMED_IN_DETAIL: usize = 10;
 
-/// Maximum number of violations in `errors`. A body of 1 MB can have hundreds of thousands.
-const LISTED: usize = 1000;
-
 /// Maximum number of characters of a pointer that `detail` quotes.
 const SHOWN: usize = 100;
 
@@ -110,19 +107,20 @@ impl Problem {
 
     /// The refusal of a body.
     pub(super) fn violations(code: Code, violations: Violations) -> Self {
+        let count = violations.len();
         let violations = violations.into_list();
         let named: Vec<_> =
             violations.iter().take(NAMED_IN_DETAIL).map(|violation| label(&violation.pointer)).collect();
-        let mut detail = match violations.len() {
+        let mut detail = match count {
             1 => format!("1 field is not valid: {}", named.join(", ")),
-            count => format!("{count} fields are not valid: {}", named.join(", ")),
+            _ => format!("{count} fields are not valid: {}", named.join(", ")),
         };
-        if violations.len() > named.len() {
-            detail = format!("{detail} and {} more", violations.len() - named.len());
+        if count > named.len() {
+            detail = format!("{detail} and {} more", count - named.len());
         }
         let of_violation =
             |Violation { pointer, detail }| ProblemError { pointer: Some(pointer), parameter: None, detail };
-        Self { errors: violations.into_iter().take(LISTED).map(of_violation).collect(), ..Self::new(code, detail) }
+        Self { errors: violations.into_iter().map(of_violation).collect(), ..Self::new(code, detail) }
     }
 
     /// The refusal of the definition of a schema or business attribute.

@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_rustls::server::TlsStream;
 
 use super::flow::{Flow, Limits, STREAMS};
+use super::handshake::Encrypted;
 use super::heads::{Frames, Heads, Lines};
 
 /// A connection as actix-http reads and writes it.
@@ -29,7 +29,7 @@ pub(super) struct Stream {
 /// The stream that carries the bytes.
 pub(super) enum Transport {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<Encrypted>),
 }
 
 /// The progress of writing the SETTINGS frame, the first frame of an HTTP/2 connection. A limit that actix-http cannot
@@ -62,7 +62,7 @@ impl Stream {
     pub(super) fn socket(&self) -> &TcpStream {
         match &self.transport {
             Transport::Plain(socket) => socket,
-            Transport::Tls(stream) => stream.get_ref().0,
+            Transport::Tls(stream) => stream.get_ref().0.tcp(),
         }
     }
 

@@ -8,16 +8,11 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
 
 use super::StoreError;
+use super::error::Load;
 use crate::background::{Failure, Job, Next};
 
 /// The longest wait for a connection. After it, the database counts as unavailable.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Limits the time of short work on pooled connections. Without a limit, an unresponsive database would block its
-/// caller.
-pub(super) async fn with_timeout<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(ACQUIRE_TIMEOUT, work).await.unwrap_or(Err(StoreError::Unavailable(None)))
-}
 
 /// Every setting that can change the meaning of a statement, with the value that the statements are written for. A
 /// role, a database or a server may have another default. The settings are made after connecting, since a pooler such
@@ -114,6 +109,8 @@ pub(super) struct Database {
     doubtful: AtomicBool,
     /// The time of the last renewal. Older pooled connections are closed instead of being used.
     renewed: RwLock<Instant>,
+    /// When it last answered.
+    answered: RwLock<Instant>,
 }
 
 impl Database {
@@ -126,18 +123,38 @@ impl Database {
             current: AtomicUsize::new(0),
             doubtful: AtomicBool::new(false),
             renewed: RwLock::new(Instant::now()),
+            answered: RwLock::new(Instant::now()),
         })
+    }
+
+    /// Notes that the database has answered.
+    pub(super) fn note_answer(&self) {
+        if let Ok(mut answered) = self.answered.write() {
+            *answered = Instant::now();
+        }
+    }
+
+    /// The error of work that took too long since `start`. If the database has answered meanwhile, it is available, and
+    /// there is too much to do.
+    pub(super) fn late(&self, start: Instant, load: Load) -> StoreError {
+        let is_available = self.answered.read().is_ok_and(|answered| *answered > start);
+        if is_available { StoreError::Overloaded(load) } else { StoreError::Unavailable(None) }
+    }
+
+    /// Limits the time of short work on pooled connections. Without a limit, a silent database would block its caller.
+    pub(super) async fn limited<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let start = Instant::now();
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, work).await {
+            Ok(Err(StoreError::Unavailable(Some(sqlx::Error::PoolTimedOut)))) | Err(_) => {
+                Err(self.late(start, Load::LookUps))
+            }
+            Ok(done) => done,
+        }
     }
 
     /// The host in use.
     fn host(&self) -> Option<&PgConnectOptions> {
         self.hosts.get(self.current.load(Ordering::Relaxed))
-    }
-
-    /// Opens a session on the host in use, whether it accepts writes or not.
-    pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let host = self.host().ok_or(sqlx::Error::PoolClosed)?;
-        open(host).await.map(|(connection, _)| connection)
     }
 
     /// Opens a session that accepts writes on the host in use.
@@ -173,10 +190,20 @@ impl Database {
         Err(found)
     }
 
-    /// Opens a pool of connections to the host in use.
+    /// Opens a pool of connections to the host in use. All of them are opened soon, and kept. Otherwise they would be opened
+    /// when the database is busiest: callers who give up leave connections behind that it still has to accept, and in the
+    /// end it accepts none (`EAGAIN`).
     pub(super) async fn open_pool(self: &Arc<Self>, size: u32) -> Result<PgPool, sqlx::Error> {
         let (pool, host) = self.pool(size, String::new())?;
-        pool.connect_with(host).await
+        let pool = pool.min_connections(size).connect_lazy_with(host);
+        pool.acquire().await?;
+        Ok(pool)
+    }
+
+    /// Opens a pool of connections to the host in use, and waits until all are open.
+    pub(super) async fn open_whole_pool(self: &Arc<Self>, size: u32) -> Result<PgPool, sqlx::Error> {
+        let (pool, host) = self.pool(size, String::new())?;
+        pool.min_connections(size).connect_with(host).await
     }
 
     /// A pool of connections for reads. PostgreSQL cancels a statement after `timeout` plus a second, or when its
@@ -278,8 +305,8 @@ pub(super) async fn within<T>(
 /// one.
 pub(super) struct FollowPrimary {
     pub(super) database: Arc<Database>,
-    /// The general pool and the pool for reads.
-    pub(super) pools: [PgPool; 2],
+    /// The pool for control, the pool for reads, and the general pool.
+    pub(super) pools: [PgPool; 3],
 }
 
 impl Job for FollowPrimary {
@@ -289,6 +316,9 @@ impl Job for FollowPrimary {
     async fn run(&mut self) -> Result<Next, Failure> {
         let doubtful = self.database.doubtful.swap(false, Ordering::Relaxed);
         let asked = within(ACQUIRE_TIMEOUT, accepts_writes(&self.pools[0])).await;
+        if asked.is_ok() {
+            self.database.note_answer();
+        }
         if !doubtful && matches!(asked, Ok(true)) {
             return Ok(Next::Scheduled);
         }

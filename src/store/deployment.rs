@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use sqlx::PgPool;
 use tracing::info;
 
-use super::connection::with_timeout;
+use super::connection::{ACQUIRE_TIMEOUT, within};
 use super::{Store, StoreError, credentials};
 use crate::background::{Failure, Job, Next};
 use crate::domain::access::Credential;
@@ -69,7 +69,7 @@ impl Job for FollowDeployment {
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(60));
 
     async fn run(&mut self) -> Result<Next, Failure> {
-        with_timeout(async { Ok(self.deployment.refresh(&self.pool).await?) }).await?;
+        within(ACQUIRE_TIMEOUT, self.deployment.refresh(&self.pool)).await?;
         Ok(Next::Scheduled)
     }
 }

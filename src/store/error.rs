@@ -70,6 +70,9 @@ pub enum Load {
     /// The metadata changed at every attempt to validate the command.
     #[error("the metadata change faster than events can be checked against them")]
     MetadataChanges,
+    /// Values and identifiers of events are looked up more slowly than events arrive.
+    #[error("too many events are waiting for look-ups in the database")]
+    LookUps,
     /// All connections for reads are in use.
     #[error("too many queries, reports and pages are being read")]
     Reads,

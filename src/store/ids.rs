@@ -5,9 +5,11 @@
 //! without its sequences. The next identifiers are then tried; if these are in use as well, a free one is searched for.
 
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Mutex;
 
 use sqlx::PgPool;
-use tokio::sync::Mutex;
+use tokio::sync::{MutexGuard, Notify};
 
 use super::connection::{Database, DatabaseAddress};
 use super::rights::SEQUENCES;
@@ -50,26 +52,69 @@ pub(super) struct Ids {
 }
 
 #[derive(Default)]
-struct Block(Mutex<VecDeque<i64>>);
+struct Block {
+    left: Mutex<VecDeque<i64>>,
+    /// Held while identifiers are drawn, so that callers who find none share one query.
+    turn: tokio::sync::Mutex<()>,
+    drawn: Notify,
+}
 
 impl Block {
+    fn pop(&self) -> Option<i64> {
+        self.left.lock().ok()?.pop_front()
+    }
+
     async fn draw(&self, pool: &PgPool, sequence: &str) -> Result<i64, StoreError> {
-        let mut ids = self.0.lock().await;
-        if let Some(id) = ids.pop_front() {
-            return Ok(id);
+        match self.pop() {
+            Some(id) => Ok(id),
+            None => Box::pin(self.wait_or_draw(pool, sequence)).await,
         }
-        ids.extend(Box::pin(draw_ids(pool, sequence)).await?);
-        ids.pop_front().ok_or(StoreError::Corrupt { table: "sequence", column: "last_value" })
+    }
+
+    /// Callers who wait are woken together. To hand a lock from one to the next takes a turn of the scheduler for each of
+    /// them: with thousands, more than a second.
+    async fn wait_or_draw(&self, pool: &PgPool, sequence: &str) -> Result<i64, StoreError> {
+        loop {
+            let mut drawn = pin!(self.drawn.notified());
+            drawn.as_mut().enable();
+            if let Some(id) = self.pop() {
+                return Ok(id);
+            }
+            let Ok(turn) = self.turn.try_lock() else {
+                drawn.await;
+                continue;
+            };
+            let _drawing = Drawing { turn: Some(turn), drawn: &self.drawn };
+            let ids = draw_ids(pool, sequence).await?;
+            if let Ok(mut left) = self.left.lock() {
+                left.extend(ids);
+            }
+        }
     }
 
     /// Forgets the identifiers that are left.
-    async fn forget(&self) {
-        self.0.lock().await.clear();
+    fn forget(&self) {
+        if let Ok(mut left) = self.left.lock() {
+            left.clear();
+        }
     }
 
     async fn draw_32(&self, pool: &PgPool, sequence: &'static str) -> Result<i32, StoreError> {
         let id = self.draw(pool, sequence).await?;
         i32::try_from(id).map_err(|_| StoreError::Corrupt { table: sequence, column: "last_value" })
+    }
+}
+
+/// Guard of drawing. Those who wait are woken even if it fails or is abandoned: one of them then draws.
+struct Drawing<'a> {
+    turn: Option<MutexGuard<'a, ()>>,
+    drawn: &'a Notify,
+}
+
+impl Drop for Drawing<'_> {
+    fn drop(&mut self) {
+        drop(self.turn.take());
+        self.drawn.notify_waiters();
     }
 }
 
@@ -113,7 +158,7 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
-        self.ids.services.forget().await;
+        self.ids.services.forget();
         Ok(())
     }
 

@@ -70,9 +70,13 @@ use metadata::MetadataCache;
 use outdated_views::ReplaceOutdatedViews;
 use queries::KnownMeanings;
 use reads::Reads;
+use suitability::LastReadiness;
 use unused_values::{MeasureValues, RemoveUnusedValues};
 use values::Values;
 use writer::Writer;
+
+/// Connections for what must not wait for events and reads: readiness, credentials, and looking after the database.
+pub const CONTROL_CONNECTIONS: u32 = 2;
 
 /// The most attempts at a command whose metadata change while it is being written.
 const MAX_TRIES: usize = 32;
@@ -111,7 +115,10 @@ impl StoreSettings {
 
 /// Reads and writes services, states and tasks in PostgreSQL.
 pub struct Store {
+    database: Arc<Database>,
+    control: PgPool,
     pool: PgPool,
+    last_readiness: LastReadiness,
     reads: Reads,
     replica: Option<Reads>,
     clock: Arc<dyn Clock>,
@@ -136,6 +143,7 @@ impl Store {
         let metadata = settings.metadata();
         let database = Database::new(settings.database);
         database.find_primary().await?;
+        let control = database.open_whole_pool(CONTROL_CONNECTIONS).await.map_err(StartError::Unreachable)?;
         let pool = database.open_pool(settings.pool_size).await.map_err(StartError::Unreachable)?;
         suitability::check_settings(&pool).await?;
         migrations::bring_up_to_date(&database).await?;
@@ -145,11 +153,13 @@ impl Store {
         deployment.refresh(&pool).await.map_err(StartError::Unreachable)?;
         metrics::describe();
         let jobs = Jobs::new(Arc::clone(&clock));
-        let writer = Writer::start(&database, settings.writer, &jobs).await.map_err(StartError::Unreachable)?;
+        let writer =
+            Writer::start((&database, &control), settings.writer, &jobs).await.map_err(StartError::Unreachable)?;
         let reads = Reads::new(&database, settings.reads).map_err(StartError::Unreachable)?;
         let replica = replica::open(settings.replica, settings.reads, &pool, &jobs).map_err(StartError::Unreachable)?;
-        jobs.start(FollowPrimary { database, pools: [pool.clone(), reads.pool.clone()] });
-        jobs.start(FollowDeployment { deployment: deployment.clone(), pool: pool.clone() });
+        let pools = [control.clone(), pool.clone(), reads.pool.clone()];
+        jobs.start(FollowPrimary { database: Arc::clone(&database), pools });
+        jobs.start(FollowDeployment { deployment: deployment.clone(), pool: control.clone() });
         jobs.start(ReplaceOutdatedViews { pool: pool.clone() });
         jobs.start(ExpireKeys::new(pool.clone(), Arc::clone(&clock)));
         let LifetimeSettings { service_ttl, auto_complete_after } = settings.lifetimes;
@@ -171,7 +181,10 @@ impl Store {
             values: Values::new(limit),
             meanings: KnownMeanings::new(settings.map_names),
             deleted_schemas: jobs.start(SweepRecords::new(pool.clone(), Arc::clone(&clock))),
+            database,
+            control,
             pool,
+            last_readiness: LastReadiness::default(),
             reads,
             replica,
             clock,
@@ -196,7 +209,7 @@ impl Store {
     pub async fn close(&self) {
         self.jobs.stop().await;
         self.writer.close().await;
-        tokio::join!(self.pool.close(), self.reads.pool.close());
+        tokio::join!(self.control.close(), self.pool.close(), self.reads.pool.close());
         if let Some(replica) = &self.replica {
             replica.pool.close().await;
         }

@@ -2,7 +2,7 @@
 //! Their number and their time are limited.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
@@ -24,6 +24,7 @@ pub struct ReadSettings {
 /// The connections and limits that reads share.
 pub(super) struct Reads {
     pub(super) pool: PgPool,
+    database: Arc<Database>,
     places: Semaphore,
     timeout: Duration,
 }
@@ -34,6 +35,7 @@ impl Reads {
         let places = usize::try_from(settings.connections).unwrap_or(Semaphore::MAX_PERMITS);
         Ok(Self {
             pool: database.pool_for_reads(settings.connections, settings.timeout)?,
+            database: Arc::clone(database),
             places: Semaphore::new(places),
             timeout: settings.timeout,
         })
@@ -48,7 +50,7 @@ impl Reads {
         let place = tokio::time::timeout(ACQUIRE_TIMEOUT, self.places.acquire()).await;
         // The semaphore is never closed.
         let Ok(Ok(_place)) = place else { return Err(StoreError::Overloaded(Load::Reads)) };
-        let mut reading = Reading(Some(self.pool.acquire().await?));
+        let mut reading = Reading(Some(self.connection().await?));
         let Some(connection) = reading.0.as_deref_mut() else { return Err(StoreError::Unavailable(None)) };
         let read = async {
             let mut snapshot = connection.begin_with("begin isolation level repeatable read read only").await?;
@@ -66,6 +68,14 @@ impl Reads {
                 answer
             }
         }
+    }
+
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        let start = Instant::now();
+        self.pool.acquire().await.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut => self.database.late(start, Load::Reads),
+            error => error.into(),
+        })
     }
 }
 

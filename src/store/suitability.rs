@@ -1,9 +1,12 @@
 //! Requirements on the database and its durability, checked at startup and by readiness.
 
+use std::time::Instant;
+
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnection, PgPool};
+use tokio::sync::Mutex;
 
-use super::connection::NoPrimary;
+use super::connection::{ACQUIRE_TIMEOUT, NoPrimary, within};
 use super::error::{has_code, is_cancelled};
 use super::{Store, StoreError};
 
@@ -58,7 +61,8 @@ fn advice(error: &sqlx::Error) -> &'static str {
     let is = |part: &str| text.contains(part);
     match error {
         sqlx::Error::Tls(_) | sqlx::Error::Io(_) if is("NotValidForName") => {
-            "its certificate is for another host name: use that name in DATABASE_URL; verify-ca checks it, too"
+            "its certificate is for another host name: use that name in DATABASE_URL; verify-ca checks it, too, \
+             and so does require with sslrootcert"
         }
         sqlx::Error::Tls(_) | sqlx::Error::Io(_) if is("CaUsedAsEndEntity") => {
             "its certificate is that of a certificate authority: give the server a certificate that this authority has signed"
@@ -67,7 +71,10 @@ fn advice(error: &sqlx::Error) -> &'static str {
             "its certificate was not signed by an authority that sslrootcert, or this machine, knows"
         }
         sqlx::Error::Tls(_) | sqlx::Error::Io(_) if is("invalid peer certificate") => "its certificate is not valid",
-        _ if is_cancelled(error) => "statement_timeout of this role or database is too short to begin a session",
+        _ if is_cancelled(error) => {
+            "statement_timeout of this role or database is too short to begin a session: raise it with `alter role … set \
+             statement_timeout = '1min'`, or `alter database …`"
+        }
         _ if has_code(error, "26000") || has_code(error, "42P05") => {
             "a pooler sends the statements of one session to several server connections: its pool_mode must be session"
         }
@@ -253,39 +260,55 @@ async fn unsafe_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     .await
 }
 
+/// When readiness was found last, and what it was; none if the database did not answer.
+#[derive(Default)]
+pub(super) struct LastReadiness(Mutex<Option<(Instant, Option<Readiness>)>>);
+
 impl Store {
-    /// Whether the database can be reached, accepts writes, has this program's schema, and keeps what it commits.
+    /// Whether the database can be reached, accepts writes, has this program's schema, and keeps what it commits. Those who
+    /// ask at the same time share an answer: anyone may ask, as often as they like.
     pub async fn readiness(&self) -> Result<Readiness, StoreError> {
-        let state = sqlx::query!(
-            r#"-- readiness
+        let asked = Instant::now();
+        let mut last = self.last_readiness.0.lock().await;
+        if let Some((_, known)) = last.as_ref().filter(|(found, _)| *found > asked) {
+            return known.clone().ok_or(StoreError::Unavailable(None));
+        }
+        let found = within(ACQUIRE_TIMEOUT * 2, find_readiness(&self.control)).await;
+        *last = Some((Instant::now(), found.as_ref().ok().cloned()));
+        Ok(found?)
+    }
+}
+
+async fn find_readiness(pool: &PgPool) -> Result<Readiness, sqlx::Error> {
+    let state = sqlx::query!(
+        r#"-- readiness
             select max(version) as "version!", current_setting('transaction_read_only') = 'on' as "read_only!",
               pg_is_in_recovery() as "standby!", (select minimum_version from deployment) as "minimum!"
             from _sqlx_migrations where success"#
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        if state.read_only {
-            let why = if state.standby { "it is a standby" } else { "default_transaction_read_only is on" };
-            return Ok(Readiness::NotReady(format!("the database is read-only: {why}")));
-        }
-        let newest = newest_version();
-        if state.version < newest {
-            return Ok(Readiness::NotReady(format!("the schema is at version {}, not at {newest}", state.version)));
-        }
-        if state.minimum > newest {
-            let minimum = state.minimum;
-            return Ok(Readiness::NotReady(format!(
-                "the schema needs a program that knows version {minimum}, not {newest}"
-            )));
-        }
-        let losing = unsafe_settings(&self.pool).await?;
-        if !losing.is_empty() {
-            return Ok(Readiness::NotReady(format!("{} is off: committed data may be lost", losing.join(" and "))));
-        }
-        let misleading = misleading_settings(&self.pool).await?;
-        if !misleading.is_empty() {
-            return Ok(Readiness::NotReady(misleading.join(" and ")));
-        }
-        Ok(Readiness::Ready)
+    )
+    .fetch_one(pool)
+    .await?;
+    if state.read_only {
+        let why = if state.standby { "it is a standby" } else { "default_transaction_read_only is on" };
+        return Ok(Readiness::NotReady(format!("the database is read-only: {why}")));
     }
+    let newest = newest_version();
+    if state.version < newest {
+        return Ok(Readiness::NotReady(format!("the schema is at version {}, not at {newest}", state.version)));
+    }
+    if state.minimum > newest {
+        let minimum = state.minimum;
+        return Ok(Readiness::NotReady(format!(
+            "the schema needs a program that knows version {minimum}, not {newest}"
+        )));
+    }
+    let losing = unsafe_settings(pool).await?;
+    if !losing.is_empty() {
+        return Ok(Readiness::NotReady(format!("{} is off: committed data may be lost", losing.join(" and "))));
+    }
+    let misleading = misleading_settings(pool).await?;
+    if !misleading.is_empty() {
+        return Ok(Readiness::NotReady(misleading.join(" and ")));
+    }
+    Ok(Readiness::Ready)
 }

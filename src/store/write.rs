@@ -3,7 +3,6 @@
 
 use super::batch::ElementColumn;
 use super::command::{Basis, Command, Write};
-use super::connection::with_timeout;
 use super::error::Load;
 use super::values::ValueIds;
 use super::{MAX_TRIES, Store, StoreError, metrics};
@@ -57,7 +56,7 @@ impl Store {
                 Err(violations) => return Box::pin(self.started_before(key, violations)).await,
             };
             let attempt = Attempt { metadata: &metadata, taken };
-            let (command, values) = match with_timeout(prepare(command, attempt)).await {
+            let (command, values) = match self.database.limited(prepare(command, attempt)).await {
                 Ok(prepared) => prepared,
                 Err(StoreError::Invalid(_)) if self.renew(&metadata).await? => continue,
                 Err(StoreError::Invalid(violations)) => {
@@ -87,7 +86,7 @@ impl Store {
     /// because the metadata have changed.
     async fn started_before(&self, key: Option<&IdempotencyKey>, violations: Violations) -> Result<i64, StoreError> {
         if let Some(key) = key.filter(|_| violations.concerns_metadata())
-            && let Some(id) = with_timeout(self.started_under(key)).await?
+            && let Some(id) = self.database.limited(self.started_under(key)).await?
         {
             return Ok(id);
         }
@@ -111,7 +110,7 @@ impl Store {
         match written.await {
             // A repeat is recognised even if a metadata change has made the event invalid.
             Err(StoreError::Invalid(violations)) if violations.concerns_metadata() => {
-                let recorded = Box::pin(with_timeout(self.recorded_end(end.key))).await?;
+                let recorded = Box::pin(self.database.limited(self.recorded_end(end.key))).await?;
                 let repeated = recorded.is_some_and(|recorded| end.is_on_record(&recorded));
                 if repeated { Ok(()) } else { Err(StoreError::Invalid(violations)) }
             }
@@ -134,7 +133,7 @@ impl Store {
 
     /// Renews the node's copy of the metadata. Returns whether it is newer than `seen` now.
     pub(super) async fn renew(&self, seen: &Metadata) -> Result<bool, StoreError> {
-        Box::pin(with_timeout(self.metadata.renew(&self.pool, seen.version))).await
+        Box::pin(self.database.limited(self.metadata.renew(&self.pool, seen.version))).await
     }
 }
 

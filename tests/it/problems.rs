@@ -182,6 +182,18 @@ async fn an_answer_stays_small_whatever_is_wrong() {
     let answer = app.post_text(&end, "application/json", body).await.refused(400, "invalid_event");
     assert_eq!(answer.pointers().len(), 1000);
     assert!(answer.body["detail"].as_str().unwrap().ends_with(" and 4990 more"), "{}", answer.body["detail"]);
+    // Each of these records lacks fifty attributes.
+    let attributes: Vec<_> =
+        (0..50).map(|at| json!({"name": format!("a{at}"), "type": "integer", "mandatory": true})).collect();
+    app.a_schema(&json!({"name": "Wide", "type": "multi-valued", "attributes": attributes})).await;
+    let body = format!("{{\"Wide\":[{}]}}", vec!["{}"; 20_000].join(","));
+    let answer = app.post_text(&end, "application/json", body).await.refused(400, "invalid_event");
+    assert_eq!(answer.pointers().len(), 1000);
+    assert!(
+        answer.body["detail"].as_str().unwrap().starts_with("1000000 fields are not valid"),
+        "{}",
+        answer.body["detail"]
+    );
     let answer = app.post_text(&end, "application/json", format!("{{\"{}\":1}}", "k".repeat(9999))).await;
     assert!(answer.refused(400, "invalid_event").body["detail"].as_str().unwrap().len() < 200);
 }

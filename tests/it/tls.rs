@@ -1,6 +1,7 @@
 //! TLS, and the command that manages users.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -42,7 +43,8 @@ fn a_certificate_is_used_and_another_one_after_sighup() {
 
     std::fs::write(path("tls.key"), "nonsense").unwrap();
     program.signal("HUP");
-    program.line_with("cannot reload the TLS certificate");
+    let line = program.line_with("cannot reload the TLS certificate");
+    assert!(line.contains("tls.key: it has no private key in PEM"), "{line}");
     assert!(get(&program, "/health/ready", &second).unwrap().starts_with("HTTP/1.1 200"));
     program.stop();
 }
@@ -160,23 +162,40 @@ async fn users_are_added_whether_the_service_runs_or_not() {
     program.stop();
 }
 
+/// The beginning of a ClientHello of 60,000 bytes.
+const HELLO: &[u8] = &[0x16, 3, 1, 0x40, 0, 1, 0, 0xea, 0x60, 3, 3];
+
+/// A connection on which a handshake has begun.
+fn begun(program: &Program, more: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(program.url.trim_start_matches("https://")).unwrap();
+    // It may be cut off.
+    drop(stream.write_all(&[HELLO, &vec![0; more]].concat()));
+    stream
+}
+
+fn is_open(stream: &mut TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
 #[test]
-fn a_certificate_file_with_a_part_of_a_certificate_is_refused() {
+fn handshakes_that_do_not_end_delay_nobody() {
     let directory = open_directory();
-    certificate(directory.path());
-    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-    let whole = std::fs::read_to_string(path("tls.crt")).unwrap();
-    let settings = [
-        ("DATA_DIR", directory.path().to_str().unwrap()),
-        ("TLS_CERTIFICATE", &*path("tls.crt")),
-        ("TLS_KEY", &*path("tls.key")),
-    ];
-    let shorter: Vec<_> = whole.lines().collect();
-    let shorter = [&shorter[..3], &shorter[4..]].concat().join("\n");
-    for second in [&whole[..10], &whole[..whole.len() / 2], &whole[whole.len() / 2..], &shorter] {
-        std::fs::write(path("tls.crt"), format!("{whole}{second}")).unwrap();
-        let ended = output(&settings, &[]);
-        let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
-        assert!(!ended.status.success() && said.contains("tls.crt is incomplete"), "{said}");
-    }
+    let (program, certificate) = start_with_tls(directory.path(), &[("HTTP_WORKERS", "1")]);
+    let mut streams: Vec<_> = (0..600).map(|_| begun(&program, 0)).collect();
+    assert!(get(&program, "/health/ready", &certificate).unwrap().starts_with("HTTP/1.1 200"));
+    assert!(streams.iter_mut().all(is_open), "none had to be cut off before");
+    program.stop();
+}
+
+#[test]
+fn a_handshake_in_which_the_client_sends_too_much_is_cut_off() {
+    let directory = open_directory();
+    let (program, _) = start_with_tls(directory.path(), &[]);
+    let (mut short, mut long) = (begun(&program, 0), begun(&program, 20_000));
+    long.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    // The end of the connection may come as a reset.
+    drop(long.read_to_end(&mut Vec::new()));
+    assert!(is_open(&mut short), "it was the size that mattered, not the time");
+    program.stop();
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tracing::warn;
 
 use crate::domain::refusal::Verdict;
@@ -13,7 +13,7 @@ use crate::store::command::Write;
 use crate::store::connection::{ACQUIRE_TIMEOUT, Database, accepts_writes, within};
 use crate::store::error::is_outage;
 
-/// The time after which the progress of a batch is checked, and the longest time for that check.
+/// The time after which the progress of a batch is checked.
 const CHECK_AFTER: Duration = Duration::from_millis(400);
 
 /// The time after which a long batch is logged.
@@ -28,6 +28,8 @@ const PLAN_LIMIT: usize = 20_000;
 /// The connection, if it is open.
 pub(super) struct WriterConnection {
     database: Arc<Database>,
+    /// Connections for checks of this one.
+    control: PgPool,
     connection: Option<Owned>,
 }
 
@@ -63,9 +65,9 @@ impl WriterConnection {
     /// Connects, with generic plans forced. By default PostgreSQL would plan small batches anew each time. That took a
     /// third of the time of a single event's statement, although the plan uses primary keys and does not depend on the
     /// parameters.
-    pub(super) async fn open(database: Arc<Database>) -> Result<Self, sqlx::Error> {
+    pub(super) async fn open(database: Arc<Database>, control: PgPool) -> Result<Self, sqlx::Error> {
         let connection = Some(connect(&database).await?);
-        Ok(Self { database, connection })
+        Ok(Self { database, control, connection })
     }
 
     /// Checks the connection while it is idle, and replaces it if it is lost or read-only, so that no event fails
@@ -90,10 +92,11 @@ impl WriterConnection {
         let backend = owned.backend;
         let committed = tokio::select! {
             committed = owned.commit(writes) => committed,
-            () = until_lost(&self.database, backend) => Err(sqlx::Error::PoolTimedOut),
+            () = until_lost(&self.control, backend) => Err(sqlx::Error::PoolTimedOut),
         };
         if !committed.as_ref().is_err_and(is_outage) {
             self.connection = Some(owned);
+            self.database.note_answer();
         }
         committed
     }
@@ -121,13 +124,13 @@ async fn connect(database: &Database) -> Result<Owned, sqlx::Error> {
     .await
 }
 
-/// Returns when the database refuses connections, when the backend was idle at two checks in succession although it
+/// Returns when the database does not respond, when the backend was idle at two checks in succession although it
 /// should be working, or when the longest time for a batch has passed.
-async fn until_lost(database: &Database, backend: i32) {
+async fn until_lost(control: &PgPool, backend: i32) {
     let (start, mut idle, mut logged) = (Instant::now(), 0, false);
     while idle < 2 && start.elapsed() < DEADLINE {
         tokio::time::sleep(CHECK_AFTER).await;
-        match within(CHECK_AFTER, is_working(database, backend)).await {
+        match within(ACQUIRE_TIMEOUT, is_working(control, backend)).await {
             Ok(true) => {
                 idle = 0;
                 if !logged && start.elapsed() > LOG_AFTER {
@@ -141,15 +144,11 @@ async fn until_lost(database: &Database, backend: i32) {
     }
 }
 
-async fn is_working(database: &Database, backend: i32) -> Result<bool, sqlx::Error> {
-    let mut other = database.connect().await?;
+async fn is_working(control: &PgPool, backend: i32) -> Result<bool, sqlx::Error> {
     let working = sqlx::query_scalar!(
         r#"-- is_working
         select exists (select from pg_stat_activity where pid = $1 and state = 'active') as "working!""#,
         backend
     );
-    let working = working.fetch_one(&mut other).await?;
-    // The answer has arrived, so an error here does no harm.
-    drop(other.close().await);
-    Ok(working)
+    working.fetch_one(control).await
 }

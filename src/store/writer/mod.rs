@@ -13,6 +13,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -72,7 +73,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Connects and starts the loops. Connecting first means that no event has to wait for a connection.
     pub(super) async fn start(
-        database: &Arc<Database>,
+        (database, control): (&Arc<Database>, &PgPool),
         settings: WriterSettings,
         jobs: &Jobs,
     ) -> Result<Self, sqlx::Error> {
@@ -81,7 +82,7 @@ impl Writer {
         let mut queues = Vec::new();
         for _ in 0..settings.writers.max(1) {
             let (sender, queue) = mpsc::channel(settings.queue.max(1));
-            let connection = WriterConnection::open(Arc::clone(database)).await?;
+            let connection = WriterConnection::open(Arc::clone(database), control.clone()).await?;
             let flusher = Loop { queue, connection, batch: settings.batch.max(1) };
             let alarm = jobs.alarm("writer");
             loops.spawn(async move {
