@@ -70,6 +70,7 @@ impl Store {
 
     /// Returns percentiles of the waits before states and tasks that started in the period, by type. A wait is the time
     /// from the end of the last state, or task, that started before in the service. There is none while one is active.
+    #[expect(clippy::too_many_lines, reason = "one statement with its parameters")]
     pub async fn measure_waits(&self, scope: &Scope) -> Result<Vec<SpanRow>, StoreError> {
         self.read_report(async |snapshot| {
             let rows = sqlx::query!(
