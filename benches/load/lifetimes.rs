@@ -52,7 +52,9 @@ impl Bench {
 
     /// Inserts services with states, tasks and ends to replace those that were removed.
     async fn fill_services(&self, services: i64, columns: &str, values: &str) -> Result<()> {
-        for table in ["dispositions", "states", "tasks", "services", "deleted_services", "auto_completions"] {
+        for table in
+            ["dispositions", "states", "tasks", "services", "deleted_services", "auto_completions", "open_services"]
+        {
             self.sql(&format!("delete from {table} where service_id >= {FIRST}")).await?;
         }
         let all = format!("generate_series({FIRST}, {FIRST} + {services} - 1) s");

@@ -10,6 +10,7 @@ mod connection;
 mod credentials;
 mod deleted_schemas;
 mod deployment;
+mod ended;
 mod error;
 mod extensions;
 mod idempotency;

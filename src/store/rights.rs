@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use super::suitability::StartError;
 
 /// The tables whose rows the service reads and writes.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 16] = [
     "auto_completions",
     "business_attribute_values",
     "business_attributes",
@@ -17,6 +17,7 @@ pub const TABLES: [&str; 15] = [
     "extension_schemas",
     "extensions",
     "idempotency_keys",
+    "open_services",
     "purges",
     "services",
     "states",

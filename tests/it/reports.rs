@@ -1,6 +1,7 @@
 //! Reports: exact figures for a small data set, and agreement with the `reporting` views on a large one.
 
 use serde_json::{Value, json};
+use sqlx::Executor;
 
 use crate::support::TestApp;
 use crate::support::world::some_journeys;
@@ -163,6 +164,121 @@ async fn the_figures_agree_with_the_reporting_views() {
     let stops = rows(&app, "stops", &period).await;
     let stopped: i64 = stops.as_array().unwrap().iter().map(|row| row["services"].as_i64().unwrap()).sum();
     assert_eq!(started, stopped, "each service stops once: {stops}");
+}
+
+/// A service with a state and a task that start and end when it does. Returns its identifier.
+async fn a_service_between(app: &TestApp, kind: &str, started: &str, ended: Option<&str>) -> i64 {
+    let start = json!({"customer_id": "c", "service_type": kind, "timestamp": started});
+    let service = app.start("/services/start", &start).await;
+    let path = format!("/services/{service}");
+    let state = json!({"state_type": "booking", "timestamp": started});
+    let state = app.start(&format!("{path}/states/start"), &state).await;
+    let task = json!({"task_type": "survey", "timestamp": started, "state_id": state});
+    let task = app.start(&format!("{path}/tasks/start"), &task).await;
+    if let Some(ended) = ended {
+        let end = json!({"timestamp": ended, "disposition": "done"});
+        for element in [format!("/tasks/{task}"), format!("/states/{state}"), String::new()] {
+            app.post(&format!("{path}{element}/end"), &end).await.is(204);
+        }
+    }
+    service
+}
+
+/// Services that start or end outside [`PERIOD`], or end before they start, two values of one name, and a deleted service.
+async fn an_adverse_world(app: &TestApp) {
+    for (kind, started, ended) in [
+        ("hotel", "2025-12-01T08:00:00Z", Some("2026-02-05T09:30:00Z")),
+        ("hotel", "2026-02-05T09:10:00Z", Some("2026-02-05T08:00:00Z")),
+        ("call", "2026-02-05T09:20:00Z", Some("2026-02-05T09:05:00Z")),
+        ("call", "2026-02-05T10:20:00Z", Some("2026-02-05T09:05:00Z")),
+        ("call", "2026-02-05T08:30:00Z", Some("2026-02-05T11:00:00Z")),
+        ("hotel", "2026-02-05T08:50:00Z", Some("2026-02-05T09:40:00Z")),
+        ("hotel", "2026-02-05T09:00:00Z", None),
+        ("call", "2026-02-01T09:00:00Z", None),
+    ] {
+        a_service_between(app, kind, started, ended).await;
+    }
+    let again = json!({"cv_attributes": ["Service.service_type"], "values": [{"name": "hotel", "tone": "good"}]});
+    app.put("/metadata/business-attributes/Type", &again).await.is(201);
+    a_service_between(app, "hotel", "2026-02-05T09:01:00Z", Some("2026-02-05T09:02:30Z")).await;
+    let deleted = a_service_between(app, "hotel", "2026-02-05T09:01:00Z", Some("2026-02-05T09:03:00Z")).await;
+    app.delete(&format!("/services/{deleted}")).await.is(200);
+    let of_one_name = "select count(distinct s.service_type) from services s
+        join business_attribute_values v on v.value_id = s.service_type where v.name = 'hotel'";
+    assert!(app.value::<i64>(of_one_name).await > 1, "values of one name are counted together");
+}
+
+#[tokio::test]
+async fn figures_are_those_of_the_views_whatever_the_times_of_services() {
+    let app = TestApp::spawn().await;
+    an_adverse_world(&app).await;
+    for (query, condition) in [("", "true"), ("&service_type=hotel", "s.service_type = 'hotel'")] {
+        let period = format!("{PERIOD}{query}");
+        let within = "ended >= '2026-02-05T09:00:00Z' and ended < '2026-02-05T10:00:00Z'";
+        let outcomes: Value = app
+            .value(&format!(
+                "select jsonb_agg(jsonb_build_object('element', element, 'type', kind, 'disposition', outcome, 'ended', n)
+                   order by place, kind collate \"C\", n desc)
+                 from (select place, element, kind, outcome, count(*) as n from (
+                   select 1, 'service', service_type, disposition_name, ended, service_id from reporting.services union all
+                   select 2, 'state', state_type, disposition_name, ended, service_id from reporting.states union all
+                   select 3, 'task', task_type, disposition_name, ended, service_id from reporting.tasks
+                 ) e(place, element, kind, outcome, ended, service_id) join reporting.services s using (service_id)
+                 where e.{} and {condition} group by 1, 2, 3, 4) counted",
+                within.replace("and ended", "and e.ended")
+            ))
+            .await;
+        assert_eq!(rows(&app, "outcomes", &period).await, outcomes);
+        let durations: Value = app
+            .value(&format!(
+                "select jsonb_agg(jsonb_build_object('task_type', task_type, 'tasks', n, 'p50_ms', round(at[1]),
+                   'p90_ms', round(at[2]), 'p99_ms', round(at[3]), 'longest_ms', longest))
+                 from (select task_type, count(*) as n, max(t.duration_ms) as longest,
+                     percentile_cont(array[0.5, 0.9, 0.99]) within group (order by t.duration_ms) as at
+                   from reporting.tasks t join reporting.services s using (service_id)
+                   where t.{} and {condition} group by 1) measured",
+                within.replace("and ended", "and t.ended")
+            ))
+            .await;
+        assert_eq!(rows(&app, "durations", &period).await, durations);
+        let activity: Value = app
+            .value(&format!(
+                "select jsonb_agg(jsonb_build_array(
+                   (select count(*) from reporting.services s where {condition} and started >= at and started < after),
+                   (select count(*) from reporting.services s where {condition} and ended >= at and ended < after
+                     and started < '2026-02-05T10:00:00Z'),
+                   (select count(*) from reporting.services s where {condition} and started < after
+                     and (ended is null or greatest(started, ended) >= after))) order by at)
+                 from (select at, at + interval '2 minutes' as after
+                   from generate_series('2026-02-05T09:00:00Z', '2026-02-05T09:58:00Z'::timestamptz, '2 minutes') at) bucket"
+            ))
+            .await;
+        let found = rows(&app, "activity", &period).await;
+        let found = found.as_array().unwrap().iter().map(|row| json!([row["started"], row["ended"], row["open"]]));
+        assert_eq!(found.collect::<Value>(), activity);
+        let stopped: i64 = app
+            .value(&format!(
+                "select count(*) from reporting.services s where {condition} and started >= '2026-02-05T09:00:00Z'
+                 and started < '2026-02-05T10:00:00Z'"
+            ))
+            .await;
+        let stops = rows(&app, "stops", &period).await;
+        assert_eq!(stops.as_array().unwrap().iter().map(|row| row["services"].as_i64().unwrap()).sum::<i64>(), stopped);
+    }
+}
+
+#[tokio::test]
+async fn the_services_that_are_open_are_known_also_those_of_an_earlier_release() {
+    let app = TestApp::spawn().await;
+    a_small_world(&app).await;
+    let open = "select array_agg(service_id order by service_id) from reporting.services where status = 'active'";
+    let open: Vec<i64> = app.value(open).await;
+    let known = "select array_agg(service_id order by service_id) from open_services";
+    assert_eq!((open.len(), &app.value::<Vec<i64>>(known).await), (2, &open));
+    let mut connection = app.sql().await;
+    connection.execute("delete from open_services").await.unwrap();
+    connection.execute(include_str!("../../migrations/0037_open_services_so_far.sql")).await.unwrap();
+    assert_eq!(app.value::<Vec<i64>>(known).await, open);
 }
 
 #[tokio::test]

@@ -245,6 +245,8 @@ pub(super) async fn complete_services(
           from unnest($1::bigint[], $21::timestamptz[]) as e(service_id, expires_at)
           join ended using (service_id)
           where s.service_id = e.service_id and e.expires_at is not null
+        ), closed as (
+          delete from open_services o using ended where o.service_id = ended.service_id
         )",
         &expires_at
     )

@@ -228,6 +228,8 @@ async fn complete_idle_services(
         "-- complete_idle_services
         with done as (
           delete from auto_completions where service_id = any($1)
+        ), closed as (
+          delete from open_services where service_id = any($1)
         )
         insert into dispositions (service_id, element, element_id, ended_at, digest, auto_completed)
         select o.service_id, o.element, o.element_id, $2, '', true

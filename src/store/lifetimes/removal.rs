@@ -185,6 +185,8 @@ async fn remove_services(transaction: &mut PgConnection, services: &[i64]) -> Re
           delete from states where service_id = any($1) returning 1
         ), no_auto_completions as (
           delete from auto_completions where service_id = any($1)
+        ), closed as (
+          delete from open_services where service_id = any($1)
         ), remembered as (
           insert into deleted_services (service_id) select unnest($1::bigint[]) on conflict do nothing
         ), no_services as (

@@ -1,7 +1,6 @@
 //! The overview of services: where each stands, totals, and the search for a customer (docs/api.md §8, Pages).
 //!
-//! A service is open if there is no row for its end, and no index finds such services. An overview therefore considers
-//! a limited number of services, which it finds by their start.
+//! An overview considers a limited number of services, which it finds by their start.
 
 mod rows;
 mod search;
