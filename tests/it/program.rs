@@ -225,7 +225,7 @@ async fn the_demo_keeps_its_data_apart_from_others() {
     let services: i64 = stops["rows"].as_array().unwrap().iter().map(|row| row["services"].as_i64().unwrap()).sum();
     assert!(services >= 320, "{stops}");
     let page = reqwest::get(format!("{}/journey", program.url)).await.unwrap().text().await.unwrap();
-    assert!(page.contains("Hotel booking"), "{page}");
+    assert!(page.contains("book a hotel"), "{page}");
     program.stop();
     assert!(!cluster.join("postmaster.pid").exists(), "PostgreSQL has stopped");
 
