@@ -265,14 +265,14 @@ mod tests {
 
     #[test]
     fn require_verifies_the_certificate_of_the_server_if_an_authority_is_named() {
-        let made = rcgen::generate_simple_self_signed(["db".to_owned()]).unwrap();
+        let authority = rcgen::generate_simple_self_signed(["db".to_owned()]).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let root = directory.path().join("root.crt");
-        std::fs::write(&root, made.cert.pem()).unwrap();
+        let path = directory.path().join("root.crt");
+        std::fs::write(&path, authority.cert.pem()).unwrap();
         let mode = |parameters: &str| {
             parse(&format!("postgres://app@db/x?{parameters}")).unwrap().into_hosts().remove(0).get_ssl_mode()
         };
-        let root = format!("sslrootcert={}", root.display());
+        let root = format!("sslrootcert={}", path.display());
         assert!(matches!(mode(&format!("sslmode=require&{root}")), PgSslMode::VerifyCa));
         assert!(matches!(mode("sslmode=require"), PgSslMode::Require));
         assert!(matches!(mode(&format!("sslmode=verify-full&{root}")), PgSslMode::VerifyFull));

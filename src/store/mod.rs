@@ -66,7 +66,6 @@ use deleted_schemas::SweepRecords;
 use deployment::{Deployment, FollowDeployment};
 use idempotency::ExpireKeys;
 use ids::Ids;
-use lifetimes::{AdvanceHorizon, CompleteIdleServices, MeasureRemoval, RemoveServices, RunPurges};
 use metadata::MetadataCache;
 use outdated_views::ReplaceOutdatedViews;
 use queries::KnownMeanings;
@@ -163,17 +162,7 @@ impl Store {
         jobs.start(FollowDeployment { deployment: deployment.clone(), pool: control.clone() });
         jobs.start(ReplaceOutdatedViews { pool: pool.clone() });
         jobs.start(ExpireKeys::new(pool.clone(), Arc::clone(&clock)));
-        let LifetimeSettings { service_ttl, auto_complete_after } = settings.lifetimes;
-        let removal = jobs.start(RemoveServices::new(pool.clone()));
-        jobs.start(MeasureRemoval::new(pool.clone(), Arc::clone(&clock)));
-        jobs.start(AdvanceHorizon {
-            pool: pool.clone(),
-            clock: Arc::clone(&clock),
-            service_ttl,
-            removal: removal.clone(),
-        });
-        jobs.start(CompleteIdleServices::new(pool.clone(), Arc::clone(&clock), auto_complete_after));
-        let purges = jobs.start(RunPurges::new(pool.clone(), Arc::clone(&clock), removal.clone()));
+        let (removal, purges) = lifetimes::start_jobs(&jobs, &pool, &clock, settings.lifetimes);
         let limit = settings.max_learned_values;
         jobs.start(MeasureValues { pool: pool.clone(), limit });
         jobs.start(RemoveUnusedValues::new(pool.clone(), Arc::clone(&clock), limit));
@@ -199,7 +188,7 @@ impl Store {
             lifetimes_switch: tokio::sync::Mutex::default(),
             learning: tokio::sync::Mutex::default(),
         };
-        if service_ttl.is_some() || auto_complete_after.is_some() {
+        if settings.lifetimes.service_ttl.is_some() || settings.lifetimes.auto_complete_after.is_some() {
             store.use_lifetimes().await.map_err(StartError::Lifetimes)?;
         }
         Ok(store)

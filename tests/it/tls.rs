@@ -162,7 +162,7 @@ async fn users_are_added_whether_the_service_runs_or_not() {
     program.stop();
 }
 
-/// The beginning of a ClientHello of 60,000 bytes.
+/// The beginning of a `ClientHello` of 60,000 bytes.
 const HELLO: &[u8] = &[0x16, 3, 1, 0x40, 0, 1, 0, 0xea, 0x60, 3, 3];
 
 /// A connection on which a handshake has begun.

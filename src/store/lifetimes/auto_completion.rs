@@ -25,7 +25,7 @@ const COMPLETED: &str = "context_services_auto_completed_total";
 const RECENT: TimeDelta = TimeDelta::days(1);
 
 /// Ends idle services.
-pub(in crate::store) struct CompleteIdleServices {
+pub(super) struct CompleteIdleServices {
     pool: PgPool,
     clock: Arc<dyn Clock>,
     /// `AUTO_COMPLETE_AFTER`, in seconds.

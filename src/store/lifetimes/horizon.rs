@@ -10,7 +10,7 @@ use crate::background::{Failure, Job, Next, Waker};
 use crate::domain::clock::Clock;
 
 /// Advances the horizon to the present when a service has become due.
-pub(in crate::store) struct AdvanceHorizon {
+pub(super) struct AdvanceHorizon {
     pub(in crate::store) pool: PgPool,
     pub(in crate::store) clock: Arc<dyn Clock>,
     pub(in crate::store) service_ttl: Option<TimeDelta>,

@@ -14,20 +14,24 @@ mod pace;
 mod purges;
 mod removal;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use tokio::time::sleep;
 
 use super::error::is_lock_timeout;
 use super::{Store, StoreError};
+use crate::background::{Jobs, Waker};
+use crate::domain::clock::Clock;
 
-pub(super) use auto_completion::CompleteIdleServices;
-pub(super) use horizon::AdvanceHorizon;
+use auto_completion::CompleteIdleServices;
+use horizon::AdvanceHorizon;
+use purges::RunPurges;
+use removal::{MeasureRemoval, RemoveServices};
+
 pub(super) use pace::Pace;
-pub(super) use purges::RunPurges;
-pub(super) use removal::{MeasureRemoval, RemoveServices};
 
 /// The default lifetime of services, and the default time after which they are completed automatically.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,6 +57,22 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// A moment before every timestamp that an event can have.
 pub(super) const BEFORE_ALL: DateTime<Utc> =
     DateTime::from_timestamp(-200_000_000_000, 0).expect("it is within chrono's range");
+
+/// Starts the background jobs of lifetimes. Returns the wakers of removal and of purges.
+pub(super) fn start_jobs(
+    jobs: &Jobs,
+    pool: &PgPool,
+    clock: &Arc<dyn Clock>,
+    LifetimeSettings { service_ttl, auto_complete_after }: LifetimeSettings,
+) -> (Waker, Waker) {
+    let (pool, clock) = (|| pool.clone(), || Arc::clone(clock));
+    let removal = jobs.start(RemoveServices::new(pool()));
+    jobs.start(MeasureRemoval::new(pool(), clock()));
+    jobs.start(AdvanceHorizon { pool: pool(), clock: clock(), service_ttl, removal: removal.clone() });
+    jobs.start(CompleteIdleServices::new(pool(), clock(), auto_complete_after));
+    let purges = jobs.start(RunPurges::new(pool(), clock(), removal.clone()));
+    (removal, purges)
+}
 
 impl Store {
     /// Records for every node that lifetimes are in use. An event that was validated before this change must be

@@ -81,7 +81,7 @@ impl Store {
 }
 
 /// Carries out purges.
-pub(in crate::store) struct RunPurges {
+pub(super) struct RunPurges {
     pool: PgPool,
     clock: Arc<dyn Clock>,
     /// Wakes the removal of purged services.

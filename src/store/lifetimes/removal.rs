@@ -23,7 +23,7 @@ const OVERDUE: &str = "context_services_removal_oldest_due_seconds";
 const MOST_WAITING: i64 = 1000;
 
 /// Removes expired services.
-pub(in crate::store) struct RemoveServices {
+pub(super) struct RemoveServices {
     pool: PgPool,
     pace: Pace,
     cause: Cause,
@@ -237,7 +237,7 @@ async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
 }
 
 /// Measures the delay of removal.
-pub(in crate::store) struct MeasureRemoval {
+pub(super) struct MeasureRemoval {
     pool: PgPool,
     clock: Arc<dyn Clock>,
     /// The first deleted or purged service that is still on disk, and the time since which it has been the first.
