@@ -57,7 +57,7 @@ const WITHOUT_EFFECT: [&str; 8] = [
 
 /// Parameters of other clients that would have an effect. Errors name these, but no other names, which may be part of a
 /// password.
-const NOT_SUPPORTED: [&str; 17] = [
+const NOT_SUPPORTED: [&str; 18] = [
     "channel_binding",
     "gssencmode",
     "gsslib",
@@ -73,6 +73,7 @@ const NOT_SUPPORTED: [&str; 17] = [
     "ssl_min_protocol_version",
     "sslcompression",
     "sslcrl",
+    "sslnegotiation",
     "sslpassword",
     "sslsni",
 ];

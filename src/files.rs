@@ -30,6 +30,9 @@ pub(crate) enum Fault {
     /// A directory has this name.
     #[error("it is a directory")]
     Directory,
+    /// A pipe, socket or device has this name. Reading it may never end.
+    #[error("it is not a regular file")]
+    NotRegular,
     /// Its rights exclude the account of this process.
     #[error("the account of the service may not read it")]
     Forbidden,
@@ -67,12 +70,12 @@ pub(crate) enum Fault {
 
 /// The content of a text file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Fault::Missing,
-        ErrorKind::IsADirectory => Fault::Directory,
-        ErrorKind::PermissionDenied => Fault::Forbidden,
-        _ => Fault::Unreadable(error.to_string()),
-    })?;
+    let kind = std::fs::metadata(path).map_err(|error| fault_of(&error))?.file_type();
+    if kind.is_file() || kind.is_dir() { read_any(path) } else { Err(Fault::NotRegular) }
+}
+
+fn read_any(path: &Path) -> Result<Vec<u8>, Fault> {
+    let bytes = std::fs::read(path).map_err(|error| fault_of(&error))?;
     match bytes.as_slice() {
         text if text.contains(&0) => Err(Fault::Binary),
         text if without_mark(text).trim_ascii().is_empty() => Err(Fault::Empty),
@@ -80,9 +83,18 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     }
 }
 
-/// The text of a file in UTF-8.
+fn fault_of(error: &std::io::Error) -> Fault {
+    match error.kind() {
+        ErrorKind::NotFound => Fault::Missing,
+        ErrorKind::IsADirectory => Fault::Directory,
+        ErrorKind::PermissionDenied => Fault::Forbidden,
+        _ => Fault::Unreadable(error.to_string()),
+    }
+}
+
+/// The text of a file in UTF-8, which may be a pipe: shells pass secrets by them.
 pub(crate) fn text(path: &Path) -> Result<String, Fault> {
-    str::from_utf8(without_mark(&read(path)?)).map(str::to_owned).map_err(|_| Fault::Binary)
+    str::from_utf8(without_mark(&read_any(path)?)).map(str::to_owned).map_err(|_| Fault::Binary)
 }
 
 /// A text without the byte order mark that may be in front of it.

@@ -185,7 +185,7 @@ impl Signals {
             tokio::select! {
                 Some(()) = self.terminate.recv() => break "SIGTERM",
                 Some(()) = self.interrupt.recv() => break "SIGINT",
-                Some(()) = self.hangup.recv() => reload_certificate(tls.as_deref()),
+                Some(()) = self.hangup.recv() => reload_certificate(tls.clone()),
                 else => bail!("can no longer receive signals"),
             }
         };
@@ -207,12 +207,13 @@ async fn end_at(mut terminate: Signal, mut interrupt: Signal) {
     std::process::exit(128 + number);
 }
 
-fn reload_certificate(tls: Option<&Tls>) {
-    match tls.map(Tls::read_again) {
-        Some(Ok(())) => info!("reloaded the TLS certificate"),
-        Some(Err(error)) => {
+/// Reads the files on a thread of its own, because a file system may not respond.
+fn reload_certificate(tls: Option<Arc<Tls>>) {
+    let Some(tls) = tls else { return info!("received SIGHUP: no TLS certificate is configured") };
+    actix_web::rt::task::spawn_blocking(move || match tls.read_again() {
+        Ok(()) => info!("reloaded the TLS certificate"),
+        Err(error) => {
             warn!("cannot reload the TLS certificate, keeping the old one: {:#}", anyhow::Error::from(error));
         }
-        None => info!("received SIGHUP: no TLS certificate is configured"),
-    }
+    });
 }

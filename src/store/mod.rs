@@ -168,7 +168,7 @@ impl Store {
         jobs.start(RemoveUnusedValues::new(pool.clone(), Arc::clone(&clock), limit));
         let store = Self {
             ids: Ids::default(),
-            values: Values::new(limit),
+            values: Values::new(limit, settings.pool_size),
             meanings: KnownMeanings::new(settings.map_names),
             deleted_schemas: jobs.start(SweepRecords::new(pool.clone(), Arc::clone(&clock))),
             database,

@@ -75,6 +75,9 @@ fn advice(error: &sqlx::Error) -> &'static str {
             "statement_timeout of this role or database is too short to begin a session: raise it with `alter role … set \
              statement_timeout = '1min'`, or `alter database …`"
         }
+        _ if has_code(error, "53400") => {
+            "a limit of this role or database, such as temp_file_limit, is too small: raise or reset it (`alter role … reset …`)"
+        }
         _ if has_code(error, "26000") || has_code(error, "42P05") => {
             "a pooler sends the statements of one session to several server connections: its pool_mode must be session"
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
 
 use super::{MAX_TRIES, Store, StoreError};
 use crate::domain::completion::End;
@@ -22,6 +23,9 @@ pub(super) struct Values {
     current: ArcSwap<Generation>,
     /// The most values that a field learns.
     limit: u32,
+    /// The events that may look up values in the database at the same time: as many as there are connections. One that
+    /// looks up and then learns a value would otherwise wait behind all others twice, and give up before its second turn.
+    turns: Semaphore,
 }
 
 /// The rows that are known in a generation. They stay valid while it lasts: `unused_values` begins a new generation
@@ -38,8 +42,9 @@ impl Generation {
 }
 
 impl Values {
-    pub(super) fn new(limit: u32) -> Self {
-        Self { current: ArcSwap::from_pointee(Generation::new(0)), limit }
+    pub(super) fn new(limit: u32, connections: u32) -> Self {
+        let turns = Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS));
+        Self { current: ArcSwap::from_pointee(Generation::new(0)), limit, turns }
     }
 
     fn get(&self, generation: i64, key: &(Field, LongOrString)) -> Option<i32> {
@@ -199,6 +204,8 @@ impl Store {
             LongOrString::String(name) => (None, Some(name.as_str())),
         };
         let (field, limit) = (field.to_string(), i32::try_from(self.values.limit).unwrap_or(i32::MAX));
+        // The semaphore is never closed.
+        let _turn = self.values.turns.acquire().await;
         for _ in 0..MAX_TRIES {
             let found = self.find_value(&field, dbid, name).await?;
             if let Some(id) = found.value_id {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rcgen::generate_simple_self_signed;
 
@@ -87,6 +88,12 @@ fn whatever_is_wrong_with_a_file_a_sentence_names_the_setting_and_the_fault() {
             let (path, said) = (files.text(name), files.check_any(setting, &files.text(name)));
             assert!(said.contains(&format!("cannot read {setting} {path}: {fault}")), "{said}");
         }
+    }
+    // Nobody writes to it, so that reading it would never end.
+    assert!(Command::new("mkfifo").arg(files.path("pipe")).status().unwrap().success());
+    for setting in OF_CERTIFICATES.into_iter().chain(OF_KEYS) {
+        let said = files.check_any(setting, &files.text("pipe"));
+        assert!(said.contains("it is not a regular file"), "{said}");
     }
     for setting in OF_KEYS.into_iter().chain(["TLS_CERTIFICATE"]).chain(OF_ADDRESSES) {
         let said = files.check_any(setting, &files.text("empty"));
