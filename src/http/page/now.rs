@@ -119,7 +119,10 @@ fn found(text: &str, matches: &[Match], rows: &[Standing], now: Timestamp) -> Ma
         @if rows.is_empty() {
             h1 { "Nothing found" }
             (form(text))
-            p { "There is no service with the customer, contact key, interaction, session or service " b { (name(text)) } "." }
+            p {
+                "No service has the customer, contact key or identifier, or was started with the interaction or session, "
+                b { (name(text)) } "."
+            }
             p class="quiet" { "Customers and contact keys are also found without regard to case, blanks and the signs between digits." }
         } @else {
             h1 { (name(text)) }
