@@ -55,6 +55,17 @@ pub enum Next {
     After(Duration),
 }
 
+impl Next {
+    /// The sooner of two.
+    #[must_use]
+    pub fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::After(one), Self::After(another)) => Self::After(one.min(another)),
+            (Self::Scheduled, after @ Self::After(_)) | (after, Self::Scheduled) => after,
+        }
+    }
+}
+
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -96,6 +107,17 @@ impl Waker {
     /// Runs the job as soon as possible, or once more if it is running now.
     pub fn wake(&self) {
         self.0.notify_one();
+    }
+}
+
+/// Makes alarms.
+#[derive(Debug, Clone)]
+pub struct Alarms(watch::Sender<Option<Failed>>);
+
+impl Alarms {
+    /// An alarm for a task.
+    pub fn alarm(&self, name: &'static str) -> Alarm {
+        Alarm { name, failed: self.0.clone(), armed: true }
     }
 }
 
@@ -144,7 +166,7 @@ impl Jobs {
             succeeded: Instant::now(),
             is_failing: false,
         };
-        let (stop, failed, alarm) = (self.stop.clone(), self.failed.clone(), self.alarm(J::NAME));
+        let (stop, failed, alarm) = (self.stop.clone(), self.failed.clone(), self.alarms().alarm(J::NAME));
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -155,9 +177,9 @@ impl Jobs {
         Waker(woken)
     }
 
-    /// An alarm for a task that is supervised by other means.
-    pub fn alarm(&self, name: &'static str) -> Alarm {
-        Alarm { name, failed: self.failed.clone(), armed: true }
+    /// Alarms for tasks that are supervised by other means.
+    pub fn alarms(&self) -> Alarms {
+        Alarms(self.failed.clone())
     }
 
     /// Waits until the process cannot continue, and returns the reason.

@@ -13,6 +13,9 @@ use crate::background::{Failure, Job, Next};
 /// The longest wait for a connection. After it, the database counts as unavailable.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The search path of sessions that no lane has for itself.
+pub(super) const SHARED: &str = "public";
+
 /// Limits the time of short work on pooled connections. Without a limit, a silent database would block its caller.
 pub(super) async fn with_timeout<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(ACQUIRE_TIMEOUT, work).await.unwrap_or(Err(StoreError::Unavailable(None)))
@@ -139,11 +142,14 @@ impl Database {
         open(host).await.map(|(connection, _)| connection)
     }
 
-    /// Opens a session that accepts writes on the host in use.
-    pub(super) async fn connect_for_writes(&self) -> Result<PgConnection, sqlx::Error> {
+    /// Opens a session with this search path that accepts writes on the host in use.
+    pub(super) async fn connect_for_writes(&self, path: &str) -> Result<PgConnection, sqlx::Error> {
         let host = self.host().ok_or(sqlx::Error::PoolClosed)?;
-        let (connection, accepts_writes) = open(host).await?;
+        let (mut connection, accepts_writes) = open(host).await?;
         if accepts_writes {
+            if path != SHARED {
+                connection.execute(&*set_path(path)).await?;
+            }
             return Ok(connection);
         }
         self.doubtful.store(true, Ordering::Relaxed);
@@ -176,6 +182,12 @@ impl Database {
     pub(super) async fn open_pool(self: &Arc<Self>, size: u32) -> Result<PgPool, sqlx::Error> {
         let (pool, host) = self.pool(size, String::new())?;
         pool.connect_with(host).await
+    }
+
+    /// A pool of connections with this search path. It connects when it is first used.
+    pub(super) fn pool_for_lane(self: &Arc<Self>, size: u32, path: &str) -> Result<PgPool, sqlx::Error> {
+        let (pool, host) = self.pool(size, set_path(path))?;
+        Ok(pool.connect_lazy_with(host))
     }
 
     /// A pool of connections for reads. PostgreSQL cancels a statement that takes more than `timeout` and a second, and
@@ -228,7 +240,7 @@ impl Database {
     }
 
     /// Makes the pools connect to the host in use, and stop using connections older than this call.
-    fn renew(&self, pools: &[PgPool]) {
+    fn renew(&self, pools: Vec<PgPool>) {
         if let Some(host) = self.host() {
             for pool in pools {
                 pool.set_connect_options(host.clone());
@@ -238,6 +250,15 @@ impl Database {
             *renewed = Instant::now();
         }
     }
+}
+
+/// The statement that gives a session a search path. It fails if the first schema does not exist, since PostgreSQL would pass
+/// over it, and what is written would go elsewhere.
+fn set_path(path: &str) -> String {
+    let first = path.split(',').next().unwrap_or_default();
+    format!(
+        "-- set_path\nselect pg_catalog.set_config('search_path', '{path}', false), '{first}'::pg_catalog.regnamespace"
+    )
 }
 
 fn read_only() -> sqlx::Error {
@@ -276,8 +297,10 @@ pub(super) async fn within<T>(
 /// Follows a failover: finds the host that accepts writes, and makes the pools discard their connections to the old one.
 pub(super) struct FollowPrimary {
     pub(super) database: Arc<Database>,
-    /// The pool for all but reads, and that for reads.
-    pub(super) pools: [PgPool; 2],
+    /// The pool by which the host in use is asked.
+    pub(super) pool: PgPool,
+    /// All pools of the database.
+    pub(super) pools: Box<dyn Fn() -> Vec<PgPool> + Send>,
 }
 
 impl Job for FollowPrimary {
@@ -286,7 +309,7 @@ impl Job for FollowPrimary {
 
     async fn run(&mut self) -> Result<Next, Failure> {
         let doubtful = self.database.doubtful.swap(false, Ordering::Relaxed);
-        let asked = within(ACQUIRE_TIMEOUT, accepts_writes(&self.pools[0])).await;
+        let asked = within(ACQUIRE_TIMEOUT, accepts_writes(&self.pool)).await;
         if !doubtful && matches!(asked, Ok(true)) {
             return Ok(Next::Scheduled);
         }
@@ -297,7 +320,7 @@ impl Job for FollowPrimary {
         }
         // A pool whose connections are all in use is left as it is.
         if asked.is_ok() || self.database.current.load(Ordering::Relaxed) != before {
-            self.database.renew(&self.pools);
+            self.database.renew((self.pools)());
         }
         Ok(Next::Scheduled)
     }

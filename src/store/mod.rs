@@ -15,11 +15,14 @@ mod extensions;
 mod idempotency;
 mod ids;
 mod inspection;
+mod lane_steps;
+mod lanes;
 mod lifetimes;
 mod measures;
 mod metadata;
 mod metrics;
 mod migrations;
+mod more_lanes;
 mod outdated_views;
 mod overview;
 mod queries;
@@ -55,6 +58,7 @@ pub use ids::skip_identifiers;
 pub use inspection::{Finding, FindingError, inspect, inspect_replica};
 pub use lifetimes::LifetimeSettings;
 pub use migrations::{migrate, pending_migrations};
+pub use more_lanes::{LaneFinding, LaneState, add_lanes, check_lanes, list_lanes};
 pub use reads::ReadSettings;
 pub use rights::{READ_ONLY, SEQUENCES, TABLES};
 pub use suitability::{Readiness, StartError};
@@ -64,8 +68,7 @@ use connection::{Database, FollowPrimary};
 use deleted_schemas::SweepRecords;
 use deployment::{Deployment, FollowDeployment};
 use idempotency::ExpireKeys;
-use ids::Ids;
-use lifetimes::{AdvanceHorizon, CompleteIdleServices, MeasureRemoval, RemoveServices, RunPurges};
+use lanes::{LANE_CONNECTIONS, Lanes};
 use metadata::MetadataCache;
 use outdated_views::ReplaceOutdatedViews;
 use queries::KnownMeanings;
@@ -115,12 +118,11 @@ pub struct Store {
     reads: Reads,
     replica: Option<Reads>,
     clock: Arc<dyn Clock>,
-    ids: Ids,
+    lanes: Arc<Lanes>,
     values: Values,
     meanings: KnownMeanings,
     metadata: MetadataCache,
     deployment: Deployment,
-    writer: Writer,
     jobs: Jobs,
     lifetimes: LifetimeSettings,
     removal: Waker,
@@ -145,47 +147,43 @@ impl Store {
         deployment.refresh(&pool).await.map_err(StartError::Unreachable)?;
         metrics::describe();
         let jobs = Jobs::new(Arc::clone(&clock));
-        let writer = Writer::start(&database, settings.writer, &jobs).await.map_err(StartError::Unreachable)?;
+        let lanes =
+            Lanes::open(&database, &pool, settings.writer, jobs.alarms()).await.map_err(StartError::Unreachable)?;
         let reads = Reads::new(&database, settings.reads).map_err(StartError::Unreachable)?;
         let replica = replica::open(settings.replica, settings.reads, &pool, &jobs).map_err(StartError::Unreachable)?;
-        jobs.start(FollowPrimary { database, pools: [pool.clone(), reads.pool.clone()] });
-        jobs.start(FollowDeployment { deployment: deployment.clone(), pool: pool.clone() });
+        let pools = {
+            let (lanes, reads) = (Arc::clone(&lanes), reads.pool.clone());
+            move || lanes.all().iter().map(|lane| lane.pool.clone()).chain([reads.clone()]).collect()
+        };
+        jobs.start(FollowPrimary { database, pool: pool.clone(), pools: Box::new(pools) });
+        let follow = FollowDeployment { deployment: deployment.clone(), lanes: Arc::clone(&lanes), pool: pool.clone() };
+        jobs.start(follow);
         jobs.start(ReplaceOutdatedViews { pool: pool.clone() });
         jobs.start(ExpireKeys::new(pool.clone(), Arc::clone(&clock)));
-        let LifetimeSettings { service_ttl, auto_complete_after } = settings.lifetimes;
-        let removal = jobs.start(RemoveServices::new(pool.clone()));
-        jobs.start(MeasureRemoval::new(pool.clone(), Arc::clone(&clock)));
-        jobs.start(AdvanceHorizon {
-            pool: pool.clone(),
-            clock: Arc::clone(&clock),
-            service_ttl,
-            removal: removal.clone(),
-        });
-        jobs.start(CompleteIdleServices::new(pool.clone(), Arc::clone(&clock), auto_complete_after));
-        let purges = jobs.start(RunPurges::new(pool.clone(), Arc::clone(&clock), removal.clone()));
+        let lifetimes = settings.lifetimes;
+        let (removal, purges) = lifetimes::start(&jobs, &lanes, &clock, lifetimes);
         let limit = settings.max_learned_values;
         jobs.start(MeasureValues { pool: pool.clone(), limit });
-        jobs.start(RemoveUnusedValues::new(pool.clone(), Arc::clone(&clock), limit));
+        jobs.start(RemoveUnusedValues::new(Arc::clone(&lanes), Arc::clone(&clock), limit));
         let store = Self {
-            ids: Ids::default(),
             values: Values::new(limit),
             meanings: KnownMeanings::new(settings.map_names),
-            deleted_schemas: jobs.start(SweepRecords::new(pool.clone(), Arc::clone(&clock))),
+            deleted_schemas: jobs.start(SweepRecords::new(Arc::clone(&lanes), Arc::clone(&clock))),
             pool,
             reads,
             replica,
             clock,
             metadata,
             deployment,
-            writer,
+            lanes,
             jobs,
-            lifetimes: settings.lifetimes,
+            lifetimes,
             removal,
             purges,
             lifetimes_switch: tokio::sync::Mutex::default(),
             learning: tokio::sync::Mutex::default(),
         };
-        if service_ttl.is_some() || auto_complete_after.is_some() {
+        if lifetimes.service_ttl.is_some() || lifetimes.auto_complete_after.is_some() {
             store.use_lifetimes().await.map_err(StartError::Lifetimes)?;
         }
         Ok(store)
@@ -195,8 +193,13 @@ impl Store {
     /// were away.
     pub async fn close(&self) {
         self.jobs.stop().await;
-        self.writer.close().await;
-        tokio::join!(self.pool.close(), self.reads.pool.close());
+        let lanes = self.lanes.all();
+        for lane in &lanes {
+            lane.writer.close().await;
+        }
+        for pool in lanes.iter().map(|lane| &lane.pool).chain([&self.pool, &self.reads.pool]) {
+            pool.close().await;
+        }
         if let Some(replica) = &self.replica {
             replica.pool.close().await;
         }
@@ -205,6 +208,13 @@ impl Store {
     /// Waits until a writer or background job has failed for good, which ends the process.
     pub async fn failed(&self) -> Failed {
         self.jobs.failed().await
+    }
+
+    /// The most connections that the lanes which this node knows take for themselves: a writer each, and those of all lanes but
+    /// the first for other work.
+    pub fn connections_of_lanes(&self) -> u64 {
+        let lanes = self.lanes.all().len() as u64;
+        lanes + lanes.saturating_sub(1) * u64::from(LANE_CONNECTIONS)
     }
 
     /// The present moment by the store's clock.
@@ -219,11 +229,12 @@ impl Store {
 
     /// Sets the gauges, which are sampled rather than counted.
     pub fn measure(&self) {
-        self.writer.measure();
-        metrics::measure(&self.pool, "other");
-        metrics::measure(&self.reads.pool, "reads");
+        let lanes = self.lanes.all();
+        Writer::measure(lanes.iter().map(|lane| &lane.writer));
+        metrics::measure(lanes.iter().map(|lane| &lane.pool), "other");
+        metrics::measure(std::iter::once(&self.reads.pool), "reads");
         if let Some(replica) = &self.replica {
-            metrics::measure(&replica.pool, "replica");
+            metrics::measure(std::iter::once(&replica.pool), "replica");
         }
     }
 

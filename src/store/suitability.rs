@@ -201,6 +201,15 @@ impl Facts {
         ))
     }
 
+    /// The reason why this role cannot change the schema.
+    pub(super) fn objection_to_change(&self) -> Option<String> {
+        let owner = self.owner.as_ref().filter(|_| self.is_owner == Some(false))?;
+        Some(format!(
+            "the role {:?} may not change the schema of the database {:?}: use the role {owner:?}, which owns the tables",
+            self.role, self.database
+        ))
+    }
+
     /// Says why the schema is not that of this program.
     pub(super) fn explain(&self, error: MigrateError) -> StartError {
         match error {

@@ -14,6 +14,7 @@ mod pace;
 mod purges;
 mod removal;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,13 +22,17 @@ use sqlx::PgConnection;
 use tokio::time::sleep;
 
 use super::error::is_lock_timeout;
+use super::lanes::{EachLane, Lanes, enter};
 use super::{Store, StoreError};
+use crate::background::{Jobs, Waker};
+use crate::domain::clock::Clock;
 
-pub(super) use auto_completion::CompleteIdleServices;
-pub(super) use horizon::AdvanceHorizon;
+use auto_completion::CompleteIdleServices;
+use horizon::AdvanceHorizon;
+use purges::RunPurges;
+use removal::{MeasureRemoval, RemoveServices};
+
 pub(super) use pace::Pace;
-pub(super) use purges::RunPurges;
-pub(super) use removal::{MeasureRemoval, RemoveServices};
 
 /// The default lifetime of services, and the default time after which they are completed automatically.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,6 +59,26 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 pub(super) const BEFORE_ALL: DateTime<Utc> =
     DateTime::from_timestamp(-200_000_000_000, 0).expect("it is within chrono's range");
 
+/// Starts the background jobs. Returns what wakes removal and purges.
+pub(super) fn start(
+    jobs: &Jobs,
+    lanes: &Arc<Lanes>,
+    clock: &Arc<dyn Clock>,
+    settings: LifetimeSettings,
+) -> (Waker, Waker) {
+    let removal = jobs.start(EachLane::new(lanes, |lane| RemoveServices::new(lane.pool.clone())));
+    jobs.start(MeasureRemoval::new(Arc::clone(lanes), Arc::clone(clock)));
+    jobs.start(AdvanceHorizon {
+        lanes: Arc::clone(lanes),
+        clock: Arc::clone(clock),
+        service_ttl: settings.service_ttl,
+        removal: removal.clone(),
+    });
+    jobs.start(CompleteIdleServices::new(Arc::clone(lanes), Arc::clone(clock), settings.auto_complete_after));
+    let purges = jobs.start(RunPurges::new(Arc::clone(lanes), Arc::clone(clock), removal.clone()));
+    (removal, purges)
+}
+
 impl Store {
     /// Records for every node that lifetimes are in use. An event that was validated before this change is not written,
     /// because its version of the metadata is outdated.
@@ -68,7 +93,7 @@ impl Store {
         let deadline = Instant::now() + SWITCH_PATIENCE;
         loop {
             let mut transaction = self.pool.begin().await?;
-            if lock_elements(&mut transaction).await? {
+            if lock_elements(&mut transaction, &self.lanes).await? {
                 sqlx::query!("-- use_lifetimes\nupdate deployment set lifetimes = true")
                     .execute(&mut *transaction)
                     .await?;
@@ -85,11 +110,20 @@ impl Store {
 
 /// Waits until the transactions that write elements have ended. Returns false if that takes longer than 100 ms: events
 /// queue behind the request for the locks. The transaction is then aborted.
-pub(super) async fn lock_elements(transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn lock_elements(transaction: &mut PgConnection, lanes: &Lanes) -> Result<bool, sqlx::Error> {
     limit_the_wait(transaction).await?;
-    let locked =
-        sqlx::query!("-- lock_elements\nlock table services, states, tasks, dispositions, extensions in share mode");
-    granted(locked.execute(transaction).await)
+    for lane in lanes.all() {
+        if lanes.are_several() {
+            enter(transaction, &lane.path).await?;
+        }
+        let locked = sqlx::query!(
+            "-- lock_elements\nlock table services, states, tasks, dispositions, extensions in share mode"
+        );
+        if !granted(locked.execute(&mut *transaction).await)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Waits until the events that are being written are committed, and keeps others waiting until the transaction ends.

@@ -1,6 +1,6 @@
 //! The journey of a customer or contact key: how many services there are, and a page of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::PgConnection;
 
@@ -11,12 +11,14 @@ use crate::domain::element::Service;
 use crate::domain::ids::Element;
 use crate::domain::journey::{Journey, MOST_SERVICES, STEPS, Search, Slice};
 use crate::domain::query::View;
+use crate::store::lanes::enter;
 
 impl Store {
     /// Reads a page of a journey: open services before completed ones, and each kind newest first. The first service has
     /// its states and tasks as far as [`View::of_journey`] allows, the others only the newest [`STEPS`] of either.
     pub async fn get_journey(&self, search: &Search, slice: Slice) -> Result<Journey, StoreError> {
         self.read(async |snapshot| {
+            self.enter_lanes_of_search(&mut *snapshot, search).await?;
             let found = find(&mut *snapshot, search, slice).await?;
             let ids: Vec<_> = found.iter().map(|listed| listed.service_id).collect();
             let mut rows: HashMap<_, _> =
@@ -31,6 +33,25 @@ impl Store {
             Ok(Journey { services, total, open })
         })
         .await
+    }
+
+    /// Makes a read see the lane in which a search may find services, or all lanes if there are several.
+    async fn enter_lanes_of_search(&self, snapshot: &mut PgConnection, search: &Search) -> Result<(), StoreError> {
+        if !self.lanes.are_several() {
+            return Ok(());
+        }
+        let mut lanes = match &search.customer {
+            Some(customer) => self.lanes_of_customer(&mut *snapshot, customer).await?,
+            None => BTreeSet::new(),
+        };
+        lanes.extend(search.contact_key.iter().flat_map(|key| self.lanes.homes_of(key)));
+        if let Some(service) = search.service {
+            lanes.insert(self.lane_of(service).await?.number);
+        }
+        if let [lane] = &*self.lanes_numbered(&lanes) {
+            enter(snapshot, &lane.path).await?;
+        }
+        Ok(())
     }
 
     async fn with_newest_steps(

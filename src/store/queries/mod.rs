@@ -1,6 +1,7 @@
 //! Queries. Every answer takes a fixed number of statements, which share one snapshot of the database.
 
 mod journeys;
+mod lists;
 mod meanings;
 mod nested;
 mod records;
@@ -33,6 +34,15 @@ impl Found {
         Self { rows: vec![row], older: None }
     }
 
+    /// The page that begins with these rows. There is an older one if there is a row more than the limit.
+    fn page(mut rows: Vec<ElementRow>, listed: &Listed, filter: &Filter) -> Self {
+        let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let older = rows.last().filter(|_| more).map(|oldest| oldest.cursor(rows::element_of(listed)));
+        Self { rows, older }
+    }
+
     /// Shortens the page, so that the next one begins earlier.
     fn keep(&mut self, count: usize, element: Element) {
         if count < self.rows.len() {
@@ -51,7 +61,7 @@ fn both<T>(mut first: Page<T>, mut second: Page<T>, element: Element) -> Result<
 impl Store {
     /// Gets a service (docs/api.md §3).
     pub async fn get_service(&self, id: ServiceId, view: &View) -> Result<Service, StoreError> {
-        let read = self.read(async |snapshot| {
+        let read = self.read_service(id, async |snapshot| {
             let row = rows::one(&mut *snapshot, ElementKey::service(id)).await?;
             let row = row.ok_or(Refusal::Unknown(Element::Service))?;
             self.services(snapshot, Found::one(row), view).await
@@ -61,7 +71,7 @@ impl Store {
 
     /// Gets a state of a service (docs/api.md §3).
     pub async fn get_state(&self, service: ServiceId, id: StateId, view: &View) -> Result<State, StoreError> {
-        let read = self.read(async |snapshot| {
+        let read = self.read_service(service, async |snapshot| {
             let row = one_of_service(&mut *snapshot, ElementKey::state(service, id)).await?;
             self.states(snapshot, service, Found::one(row), view).await
         });
@@ -70,7 +80,7 @@ impl Store {
 
     /// Gets a task of a service (docs/api.md §3).
     pub async fn get_task(&self, service: ServiceId, id: TaskId, view: &View) -> Result<Task, StoreError> {
-        let read = self.read(async |snapshot| {
+        let read = self.read_service(service, async |snapshot| {
             let row = one_of_service(&mut *snapshot, ElementKey::task(service, id)).await?;
             self.tasks(snapshot, Found::one(row), view).await
         });
@@ -79,7 +89,7 @@ impl Store {
 
     /// Gets a service as people read it, and as it is recorded, from one snapshot.
     pub async fn show_service(&self, id: ServiceId) -> Result<[Service; 2], StoreError> {
-        self.read(async |snapshot| {
+        self.read_service(id, async |snapshot| {
             let row = rows::one(&mut *snapshot, ElementKey::service(id)).await?;
             let row = row.ok_or(Refusal::Unknown(Element::Service))?;
             let for_people = self.services(&mut *snapshot, Found::one(row.clone()), &View::of_element()).await?;
@@ -91,7 +101,7 @@ impl Store {
 
     /// Gets a state as people read it, and as it is recorded, from one snapshot.
     pub async fn show_state(&self, service: ServiceId, id: StateId) -> Result<[State; 2], StoreError> {
-        self.read(async |snapshot| {
+        self.read_service(service, async |snapshot| {
             let row = one_of_service(&mut *snapshot, ElementKey::state(service, id)).await?;
             let for_people = self.states(&mut *snapshot, service, Found::one(row.clone()), &View::of_element()).await?;
             let recorded = self.states(snapshot, service, Found::one(row), &View::of_record()).await?;
@@ -102,40 +112,13 @@ impl Store {
 
     /// Gets a task as people read it, and as it is recorded, from one snapshot.
     pub async fn show_task(&self, service: ServiceId, id: TaskId) -> Result<[Task; 2], StoreError> {
-        self.read(async |snapshot| {
+        self.read_service(service, async |snapshot| {
             let row = one_of_service(&mut *snapshot, ElementKey::task(service, id)).await?;
             let for_people = self.tasks(&mut *snapshot, Found::one(row.clone()), &View::of_element()).await?;
             let recorded = self.tasks(snapshot, Found::one(row), &View::of_record()).await?;
             both(for_people, recorded, Element::Task)
         })
         .await
-    }
-
-    /// Lists services of a customer or of a contact key (docs/api.md §3). A page is shorter than asked for if more would be
-    /// nested in it than the view allows.
-    pub async fn list_services(
-        &self,
-        listed: &Listed,
-        filter: &Filter,
-        view: &View,
-    ) -> Result<Page<Service>, StoreError> {
-        self.read_replica(async |snapshot| {
-            let found = page(&mut *snapshot, listed, filter).await?;
-            self.services(snapshot, found, view).await
-        })
-        .await
-    }
-
-    /// Lists the services recorded last, newest first, without states, tasks or extensions.
-    pub async fn list_latest_services(&self, limit: u32) -> Result<Vec<Service>, StoreError> {
-        let read = self.read_replica(async |snapshot| {
-            let rows = rows::latest(&mut *snapshot, limit).await?;
-            let view = View { for_people: true, ..View::default() };
-            self.services(snapshot, Found { rows, older: None }, &view).await
-        });
-        let mut latest = read.await?.elements;
-        latest.reverse();
-        Ok(latest)
     }
 
     /// Lists states of a service (docs/api.md §3). A page is shorter than asked for if more would be nested in it than the
@@ -146,7 +129,7 @@ impl Store {
         filter: &Filter,
         view: &View,
     ) -> Result<Page<State>, StoreError> {
-        self.read(async |snapshot| {
+        self.read_service(service, async |snapshot| {
             let found = page(&mut *snapshot, &Listed::States(service), filter).await?;
             self.states(snapshot, service, found, view).await
         })
@@ -155,7 +138,7 @@ impl Store {
 
     /// Lists tasks of a service (docs/api.md §3).
     pub async fn list_tasks(&self, service: ServiceId, filter: &Filter, view: &View) -> Result<Page<Task>, StoreError> {
-        self.read(async |snapshot| {
+        self.read_service(service, async |snapshot| {
             let found = page(&mut *snapshot, &Listed::Tasks(service), filter).await?;
             self.tasks(snapshot, found, view).await
         })
@@ -296,15 +279,11 @@ async fn expect_service(snapshot: &mut PgConnection, id: ServiceId) -> Result<()
 
 /// Reads the rows of a page. Fails if the service does not exist.
 async fn page(snapshot: &mut PgConnection, listed: &Listed, filter: &Filter) -> Result<Found, StoreError> {
-    let mut rows = rows::listed(&mut *snapshot, listed, filter).await?;
+    let rows = rows::listed(&mut *snapshot, listed, filter).await?;
     if let (Listed::States(service) | Listed::Tasks(service), true) = (listed, rows.is_empty()) {
         expect_service(snapshot, *service).await?;
     }
-    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let older = rows.last().filter(|_| more).map(|oldest| oldest.cursor(rows::element_of(listed)));
-    Ok(Found { rows, older })
+    Ok(Found::page(rows, listed, filter))
 }
 
 /// The values and extensions that rows refer to.

@@ -28,6 +28,8 @@ const PLAN_LIMIT: usize = 20_000;
 /// The connection, if it is open.
 pub(super) struct WriterConnection {
     database: Arc<Database>,
+    /// The search path of its session.
+    path: String,
     connection: Option<Owned>,
 }
 
@@ -63,9 +65,9 @@ impl WriterConnection {
     /// Connects, with generic plans forced. By default PostgreSQL would plan small batches anew each time. That took a
     /// third of the time of a single event's statement, although the plan uses primary keys and does not depend on the
     /// parameters.
-    pub(super) async fn open(database: Arc<Database>) -> Result<Self, sqlx::Error> {
-        let connection = Some(connect(&database).await?);
-        Ok(Self { database, connection })
+    pub(super) async fn open(database: Arc<Database>, path: &str) -> Result<Self, sqlx::Error> {
+        let connection = Some(connect(&database, path).await?);
+        Ok(Self { database, path: path.to_owned(), connection })
     }
 
     /// Checks the connection while it is idle, and replaces one that is lost or read-only, so that no event meets it.
@@ -76,7 +78,7 @@ impl WriterConnection {
         };
         if !alive {
             // If that fails, the next event reports the cause.
-            self.connection = connect(&self.database).await.ok();
+            self.connection = connect(&self.database, &self.path).await.ok();
         }
     }
 
@@ -84,7 +86,7 @@ impl WriterConnection {
     pub(super) async fn commit(&mut self, writes: &[Write]) -> Result<Vec<Verdict>, sqlx::Error> {
         let mut owned = match self.connection.take() {
             Some(owned) => owned,
-            None => connect(&self.database).await?,
+            None => connect(&self.database, &self.path).await?,
         };
         let backend = owned.backend;
         let committed = tokio::select! {
@@ -106,9 +108,9 @@ impl WriterConnection {
     }
 }
 
-async fn connect(database: &Database) -> Result<Owned, sqlx::Error> {
+async fn connect(database: &Database, path: &str) -> Result<Owned, sqlx::Error> {
     within(ACQUIRE_TIMEOUT, async {
-        let mut connection = database.connect_for_writes().await?;
+        let mut connection = database.connect_for_writes(path).await?;
         connection.execute("set plan_cache_mode = force_generic_plan").await?;
         let backend = sqlx::query_scalar!(
             r#"-- own_backend
