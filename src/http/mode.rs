@@ -27,8 +27,8 @@ pub(super) struct ChangeModeBody {
 /// Change the mode of the deployment.
 ///
 /// In maintenance mode, everything under `/services`, `/customers` and `/reports`, and every page outside
-/// `/administration`, is answered with 503 `maintenance`. The mode takes effect on this node at once and on every other
-/// node within a second.
+/// `/administration` and `/problems`, is answered with 503 `maintenance`. The mode takes effect on this node at once and
+/// on every other node within a second.
 #[utoipa::path(
     tag = "Server",
     request_body(content = ChangeModeBody, example = json!({"mode": "production"})),

@@ -144,7 +144,7 @@ impl Write for &Writer {
     }
 }
 
-/// The output, and whether its last line is incomplete: after an error, the remaining lines are dropped.
+/// The output, and whether its last line is incomplete because of an error. The next write then ends that line first.
 struct Output<W> {
     output: W,
     torn: bool,

@@ -20,7 +20,7 @@ use crate::domain::violation::Violations;
 pub(super) struct Attempt<'a> {
     /// The metadata that the event was read against.
     pub(super) metadata: &'a Metadata,
-    /// The number of identifiers drawn for its element that turned out to be taken.
+    /// The number of identifiers that were drawn for the element but already belonged to another.
     pub(super) taken: usize,
 }
 
@@ -29,7 +29,7 @@ impl Store {
     /// request with the same idempotency key started (docs/api.md §1, Repeated requests); 0 if it starts none.
     ///
     /// `read` validates the event. It is called again if newer metadata may resolve the violations. `prepare` returns
-    /// the command and the rows of its values.
+    /// the command and the identifiers of the values that it refers to.
     ///
     /// Rare steps that ask the database are boxed: inline, they would make the future of every request four times as
     /// large.

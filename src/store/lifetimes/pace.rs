@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The longest time for a batch. An event waits for at most one batch that needs the same page, lock or core.
+/// The time that a batch should take. An event that needs the same page, lock or core waits for one batch at most.
 const TARGET: Duration = Duration::from_millis(20);
 
 /// The longest pause after a batch.
