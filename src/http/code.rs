@@ -82,7 +82,7 @@ codes! {
         "check the name";
     /// There is no such route.
     NotFound = "not_found", NOT_FOUND, "There is no such route",
-        "there is no such route",
+        "there is no such route, purge, page or file",
         "check the path";
     /// The route supports other methods.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not support this method",

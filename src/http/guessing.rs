@@ -94,7 +94,7 @@ impl PasswordChecks {
         let refused = |whose: &str| {
             Err(Problem::new(
                 Code::RateLimited,
-                format!("too many passwords of this {whose} were wrong or are new; wait"),
+                format!("too many passwords of this {whose} were wrong or have not been accepted before; wait"),
             ))
         };
         if self.failures.get(user).is_some_and(|failures| Instant::now() < failures.next_check) {

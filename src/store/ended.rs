@@ -2,7 +2,7 @@
 //!
 //! Reports give the same figures as the `reporting` views, which tests check, but do not read the views. A view looks up
 //! the start of every end one by one, or reads whole tables, and joins six names to every row. Reports select the period
-//! first, through indexes on times, and join names to sums.
+//! first, through indexes on times, aggregate it, and only then look up names.
 
 use sqlx::PgConnection;
 

@@ -20,8 +20,8 @@ use crate::domain::time::Timestamp;
 
 const COMPLETED: &str = "context_services_auto_completed_total";
 
-/// The time by which the pass goes back after a restart with the same setting. Other nodes may have started services
-/// without the setting shortly before.
+/// How far before the present the pass ([`Entering`]) begins after a restart with the same setting. Until shortly
+/// before, nodes that run without the setting may have started services.
 const RECENT: TimeDelta = TimeDelta::days(1);
 
 /// Ends idle services.
@@ -94,8 +94,8 @@ impl CompleteIdleServices {
         Ok(true)
     }
 
-    /// Adds open services that the setting may complete to `auto_completions`. Returns whether there may be more of
-    /// them.
+    /// Adds rows to `auto_completions` for open services that may have to be completed because of the setting. Returns
+    /// whether there may be more of them.
     async fn enter(&mut self) -> Result<bool, sqlx::Error> {
         let (after, after_id) = match self.entering {
             Entering::Done => return Ok(false),
