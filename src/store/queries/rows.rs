@@ -194,6 +194,10 @@ pub(super) async fn listed(
         Listed::States(service) | Listed::Tasks(service) => query.push("s.service_id = ").push_bind(service.0),
     };
     push_status(&mut query, filter.status);
+    if element == Element::Service && filter.status == Some(Status::Active) {
+        // Most services of a long history have ended, and `open_services` is small: few ends are looked up.
+        query.push(" and exists (select from open_services o where o.service_id = s.service_id offset 0)");
+    }
     if !filter.types.is_empty() {
         let numbers: Vec<i64> = filter.types.iter().filter_map(|text| text.parse().ok()).collect();
         query.push(" and ").push(kind_of(element));
