@@ -73,6 +73,11 @@ impl Operations {
         methods
     }
 
+    /// The first route template that a path matches, whatever the method.
+    pub(super) fn route_of(&self, path: &str) -> Option<&str> {
+        self.list.iter().map(|operation| operation.route.as_str()).find(|route| matches(route, path))
+    }
+
     /// The operation that a response belongs to; `None` if the request matched no route.
     pub(super) fn of<B>(response: &ServiceResponse<B>) -> Option<&Operation> {
         if Problem::of(response).is_some_and(Problem::is_unrouted) {

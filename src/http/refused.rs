@@ -5,12 +5,13 @@ use std::sync::Mutex;
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
-use actix_web::{HttpMessage, HttpResponse, get, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Caller;
-use super::operations::Operation;
+use super::operations::{Operation, Operations};
+use super::path::without_prefix;
 use super::problem::{Code, Problem};
 use super::problems::ListRefusedProblems;
 use super::query::NoParameters;
@@ -26,6 +27,12 @@ const PLACES: usize = 10;
 /// The maximum number of characters of a place that are kept.
 const LENGTH: usize = 100;
 
+/// The operation of a request that matched none, as in the log.
+const NO_OPERATION: &str = "no_such_route";
+
+/// The route of a request whose path matched none. The path itself is not kept, since it may name a customer.
+const UNKNOWN_ROUTE: &str = "unknown route";
+
 /// The latest refused requests of this node. They are kept in memory. Of their bodies, only names of members are kept.
 pub(super) struct Refused {
     started: Timestamp,
@@ -37,10 +44,10 @@ pub(super) struct Refused {
 pub(super) struct RefusedRequest {
     pub(super) at: Timestamp,
     pub(super) caller: Option<String>,
-    /// The name of the operation, and its group in the documents.
+    /// The name of the operation, and its group in the documents. The group is empty if the request matched no operation.
     pub(super) operation: String,
     pub(super) tag: String,
-    pub(super) method: Method,
+    pub(super) method: &'static str,
     pub(super) route: String,
     pub(super) code: Code,
     /// JSON pointers into the body, or `?` and the name of a query parameter.
@@ -73,7 +80,7 @@ impl Refused {
     /// Keeps the request if it was refused. Requests of callers that were not admitted are not kept, since a flood of
     /// them would displace the others.
     pub(super) fn note<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, request_id: &str) {
-        let (Some(problem), Some(operation)) = (Problem::of(response), operation) else { return };
+        let Some(problem) = Problem::of(response) else { return };
         let request = response.request();
         let caller = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
         let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -84,13 +91,15 @@ impl Refused {
         }
         let kept = (request.app_data::<web::Data<Self>>()).zip(request.app_data::<web::Data<Store>>());
         let Some((refused, store)) = kept else { return };
+        let (name, tag) =
+            operation.map_or((NO_OPERATION, ""), |operation| (operation.name.as_str(), operation.tag.as_str()));
         refused.keep(RefusedRequest {
             at: store.now(),
             caller,
-            operation: operation.name.clone(),
-            tag: operation.tag.clone(),
-            method: request.method().clone(),
-            route: operation.route.clone(),
+            operation: name.to_owned(),
+            tag: tag.to_owned(),
+            method: known_method(request.method()),
+            route: operation.map_or_else(|| route_of(request), |operation| operation.route.clone()),
             code: problem.kind(),
             places: problem.places(PLACES, LENGTH),
             request_id: request_id.to_owned(),
@@ -108,6 +117,19 @@ impl Refused {
     pub(super) fn latest(&self) -> Vec<RefusedRequest> {
         self.requests.lock().map(|requests| requests.iter().cloned().collect()).unwrap_or_default()
     }
+}
+
+/// The method, unless it is one that a client made up.
+fn known_method(method: &Method) -> &'static str {
+    let known = ["POST", "PUT", "PATCH", "DELETE"];
+    known.into_iter().find(|known| method.as_str() == *known).unwrap_or("other")
+}
+
+/// The template that the path of a request matches, if only the method is wrong.
+fn route_of(request: &HttpRequest) -> String {
+    let operations = request.app_data::<web::Data<Operations>>();
+    let template = operations.and_then(|operations| operations.route_of(without_prefix(request.path())));
+    template.unwrap_or(UNKNOWN_ROUTE).to_owned()
 }
 
 /// Groups requests, the latest first, by code and place. The most frequent cause comes first.
@@ -169,7 +191,7 @@ struct RefusedRequestBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
     operation: String,
-    method: String,
+    method: &'static str,
     route: String,
     code: &'static str,
     pointers: Vec<String>,
@@ -190,7 +212,7 @@ impl From<RefusedRequest> for RefusedRequestBody {
             timestamp: at.to_string(),
             user: caller,
             operation,
-            method: method.to_string(),
+            method,
             route,
             code: code.entry().0,
             pointers: places,

@@ -65,6 +65,40 @@ async fn refused_requests_are_listed_with_their_places_and_without_values() {
 }
 
 #[tokio::test]
+async fn requests_to_unknown_routes_are_listed_without_their_paths() {
+    let app = TestApp::spawn().await;
+    app.post("/service/1/task/jane.doe/end", &json!({})).await.refused(404, "not_found");
+    app.put("/genesys/1/cs/customer/jane.doe", &json!({})).await.refused(404, "not_found");
+    app.delete("/services/7/tasks/9").await.refused(405, "method_not_allowed");
+    app.send(Method::from_bytes(b"JANE").unwrap(), "/services/start", None).await.refused(405, "method_not_allowed");
+    // Not a change.
+    app.get("/service/1/task/jane.doe").await.refused(404, "not_found");
+
+    let refused = app.get("/refused").await.is(200).body;
+    let requests = refused["requests"].as_array().unwrap();
+    let of: Vec<_> = requests
+        .iter()
+        .map(|one| ["operation", "method", "route", "code"].map(|member| one[member].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        of,
+        [
+            ["no_such_route", "other", "/services/start", "method_not_allowed"],
+            ["no_such_route", "DELETE", "/services/{service_id}/tasks/{task_id}", "method_not_allowed"],
+            ["no_such_route", "PUT", "unknown route", "not_found"],
+            ["no_such_route", "POST", "unknown route", "not_found"],
+        ]
+    );
+    let page = app.get("/administration/refused").await.is(200).body.to_string();
+    for shown in ["There is no such route", "no operation", "POST unknown route"] {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+    for text in [refused.to_string(), page] {
+        assert!(!text.to_lowercase().contains("jane"), "nothing of the request is kept: {text}");
+    }
+}
+
+#[tokio::test]
 async fn the_last_thousand_are_kept() {
     let app = TestApp::spawn().await;
     for _ in 0..1001 {
@@ -89,13 +123,17 @@ async fn strangers_do_not_displace_others_and_only_administrators_look() {
     call("nobody", Method::POST, "/services/1/end").await.refused(401, "unauthenticated");
     call("ann", Method::POST, "/services/999/end").await.refused(404, "unknown_service");
     call("ann", Method::DELETE, "/services/999").await.refused(403, "forbidden");
+    call("nobody", Method::POST, "/service/1/end").await.refused(401, "unauthenticated");
+    call("ann", Method::POST, "/service/1/end").await.refused(403, "forbidden");
+    call("ann", Method::POST, "/services/1/tasks/2/ended").await.refused(404, "not_found");
     for path in ["/refused", "/administration/refused", "/administration/schemas", "/administration/users"] {
         call("ann", Method::GET, path).await.is(403);
         call("root", Method::GET, path).await.is(200);
     }
     let requests = call("root", Method::GET, "/refused").await.body["requests"].clone();
     let of: Vec<_> = requests.as_array().unwrap().iter().map(|one| (&one["user"], &one["code"])).collect();
-    assert_eq!(of, [(&json!("ann"), &json!("forbidden")), (&json!("ann"), &json!("unknown_service"))]);
+    let wanted = ["not_found", "forbidden", "forbidden", "unknown_service"].map(|code| (json!("ann"), json!(code)));
+    assert_eq!(of, wanted.iter().map(|(user, code)| (user, code)).collect::<Vec<_>>());
     let users = call("root", Method::GET, "/administration/users").await.body.to_string();
     assert!(users.contains("ann") && users.contains("writer"), "{users}");
     assert!(!users.contains(&SecretHash::of_token("ann").0), "hashes are not shown: {users}");

@@ -89,9 +89,15 @@ fn place(place: &str) -> Markup {
     html! { @if place.is_empty() { span class="quiet" { "the body" } } @else { code { (name(place)) } } }
 }
 
-/// The operation, as a link to its description.
+/// The operation, as a link to its description. A request that matched none links to the list of operations.
 fn operation(request: &RefusedRequest) -> Markup {
-    html! { a href=(format!("/docs/#/{}/{}", request.tag, request.operation)) { (request.operation) } }
+    html! {
+        @if request.tag.is_empty() {
+            a href="/docs/" { "no operation" }
+        } @else {
+            a href=(format!("/docs/#/{}/{}", request.tag, request.operation)) { (request.operation) }
+        }
+    }
 }
 
 fn more(rows: usize) -> Markup {
