@@ -160,7 +160,7 @@ fn take_state(reader: &mut ObjectReader<'_, '_>, in_query: Option<StateId>) -> O
     if let (Some(body), Some(query)) = (in_body, in_query)
         && body != query
     {
-        reader.add_violation("state_id", format!("expected {query} as in the query string, found {body}"));
+        reader.add_violation("state_id", format!("expected the state_id of the query string, found {body}"));
     }
     in_body.or(in_query)
 }

@@ -14,7 +14,7 @@ pub struct InvalidId {
 }
 
 /// Returns whether a text is a decimal integer: digits, optionally after a minus sign.
-pub(super) fn is_decimal(text: &str) -> bool {
+pub fn is_decimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

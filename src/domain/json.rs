@@ -262,7 +262,8 @@ impl<'a> Reader<'a> {
             let end = start + bytes.len();
             let name_text = self.string(start, end)?;
             if is_repeated(&members, &mut seen, name_text.clone()) {
-                let problem = Problem::Refused(format!("the name {name_text:?} occurs twice in one object"));
+                let problem =
+                    Problem::Refused(format!("expected each name once in an object, found {name_text:?} again"));
                 return Err(Fault { at: start - 1, problem });
             }
             let peek = self.peek()?;
@@ -347,7 +348,10 @@ mod tests {
 
     #[test]
     fn what_could_not_be_stored_or_is_ambiguous_is_refused() {
-        assert_eq!(error_of(r#"{"a":1,"a":2}"#), "line 1, column 8: the name \"a\" occurs twice in one object");
+        assert_eq!(
+            error_of(r#"{"a":1,"a":2}"#),
+            "line 1, column 8: expected each name once in an object, found \"a\" again"
+        );
         assert_eq!(error_of(r#"{"é":"\u0000"}"#), "line 1, column 6: a string must not contain NUL");
         assert_eq!(error_of(r#"{"\u0000":1}"#), "line 1, column 2: a string must not contain NUL");
         assert_eq!(error_of(r#"{"a":1e999}"#), "line 1, column 6: the number is out of range");
@@ -370,7 +374,7 @@ mod tests {
     fn duplicates_are_found_among_many_members() {
         let many: Vec<_> = (0..100).map(|at| format!("\"k{at}\":{at}")).collect();
         assert!(read_object(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
-        assert!(error_of(&format!("{{{},\"k7\":0}}", many.join(","))).contains("\"k7\" occurs twice"));
+        assert!(error_of(&format!("{{{},\"k7\":0}}", many.join(","))).contains("found \"k7\" again"));
     }
 
     /// Any JSON value whose numbers are integers, so that `serde_json` keeps them as written.

@@ -20,7 +20,7 @@ pub enum Refusal {
         ended_at: Timestamp,
     },
     /// The task belongs to another state.
-    #[error("the task belongs to state {has}, not to state {given}")]
+    #[error("the task belongs to state {has}, found {given}")]
     StateMismatch {
         /// The state of the task.
         has: StateId,

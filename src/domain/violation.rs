@@ -4,12 +4,21 @@ use std::fmt;
 
 use super::ids::Element;
 
+/// The words between what was expected and what was sent. Every detail puts the latter after them, so that
+/// [`without_values`] leaves it out.
+const FOUND: &str = ", found ";
+
+/// The part of a detail that says what was expected. It has nothing of what was sent, and may be logged.
+pub fn without_values(detail: &str) -> &str {
+    detail.split_once(FOUND).map_or(detail, |(expected, _)| expected)
+}
+
 /// A fault of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The RFC 6901 pointer into the body.
     pub pointer: String,
-    /// The expected and the found input.
+    /// What was expected and, after [`FOUND`], what was sent.
     pub detail: String,
 }
 

@@ -13,7 +13,7 @@ use crate::domain::extension::is_field_name;
 use crate::domain::ids::Element;
 use crate::domain::json::JsonError;
 use crate::domain::refusal::Refusal;
-use crate::domain::violation::{Violation, Violations};
+use crate::domain::violation::{Violation, Violations, without_values};
 use crate::log::with_causes;
 use crate::store::StoreError;
 
@@ -22,6 +22,9 @@ const NAMED_IN_DETAIL: usize = 10;
 
 /// Maximum number of characters of a pointer that `detail` quotes.
 const SHOWN: usize = 100;
+
+/// The detail of a query parameter that the operation does not have.
+const UNKNOWN_PARAMETER: &str = "the operation does not have this parameter";
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -92,8 +95,7 @@ impl Problem {
     /// The refusal of a method, with the methods that the route supports.
     pub(super) fn method_not_allowed(method: &str, allowed: &[&str]) -> Self {
         let allow = allowed.join(", ");
-        let mut problem =
-            Self::new(Code::MethodNotAllowed, format!("the route does not support {method}; it supports {allow}"));
+        let mut problem = Self::new(Code::MethodNotAllowed, format!("the route supports {allow}, found {method}"));
         problem.allow = Some(allow);
         problem
     }
@@ -103,6 +105,11 @@ impl Problem {
         let text = format!("the parameter {parameter} is not valid: {detail}");
         let error = ProblemError { pointer: None, parameter: Some(parameter.to_owned()), detail };
         Self { errors: vec![error], ..Self::new(Code::InvalidQuery, text) }
+    }
+
+    /// The refusal of a query parameter that the operation does not have.
+    pub(super) fn unknown_parameter(name: &str) -> Self {
+        Self::invalid_query(name, UNKNOWN_PARAMETER.to_owned())
     }
 
     /// The refusal of a body.
@@ -186,29 +193,53 @@ impl Problem {
         self.code
     }
 
-    /// The first places of violations, without their values: JSON pointers, or `?` and the name of a query parameter.
-    /// Each is truncated to `length` characters.
-    pub(super) fn places(&self, limit: usize, length: usize) -> Vec<String> {
+    /// The first violations, each as its place and what was expected there. A place is a JSON pointer, or `?` and the name
+    /// of a query parameter, truncated to `length` characters.
+    pub(super) fn places(&self, limit: usize, length: usize) -> Vec<(String, String)> {
         let places = self.errors.iter().take(limit).map(|error| match (&error.pointer, &error.parameter) {
-            (Some(pointer), _) => pointer.clone(),
-            (None, parameter) => format!("?{}", parameter.as_deref().unwrap_or_default()),
+            (Some(pointer), _) => (pointer.clone(), error),
+            (None, parameter) => (format!("?{}", parameter.as_deref().unwrap_or_default()), error),
         });
-        places.map(|place| place.chars().take(length).collect()).collect()
+        let short = |place: String| place.chars().take(length).collect();
+        places.map(|(place, error)| (short(place), without_values(&error.detail).to_owned())).collect()
     }
 
-    /// The first pointers of violations, for the log. Since the log must not show what was sent, each pointer is cut
-    /// before the first name that is not a field's.
+    /// What was expected, without what was sent. The first violations come with their places, of which names that are not
+    /// those of fields are left out.
+    pub(super) fn expectation(&self, limit: usize) -> String {
+        if self.errors.is_empty() {
+            return without_values(&self.detail).to_owned();
+        }
+        let of = |error: &ProblemError| format!("{}: {}", error.known_place(), without_values(&error.detail));
+        self.errors.iter().take(limit).map(of).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The first pointers of violations, for the log, without names that are not those of fields.
     pub(super) fn fields(&self, limit: usize) -> Option<String> {
-        let is_shown = |part: &&str| is_field_name(part) || part.bytes().all(|byte| byte.is_ascii_digit());
-        let shown = |pointer: &String| {
-            let parts: Vec<_> = pointer.split('/').skip(1).collect();
-            let fields: String = parts.iter().copied().take_while(is_shown).flat_map(|part| ["/", part]).collect();
-            if parts.iter().all(is_shown) { fields } else { fields + "/…" }
-        };
         let pointers: Vec<_> =
-            self.errors.iter().filter_map(|error| error.pointer.as_ref()).take(limit).map(shown).collect();
+            self.errors.iter().filter_map(|error| error.pointer.as_deref()).take(limit).map(known_part).collect();
         (!pointers.is_empty()).then(|| pointers.join(", "))
     }
+}
+
+impl ProblemError {
+    /// The place without names that were made up.
+    fn known_place(&self) -> String {
+        match (&self.pointer, &self.parameter) {
+            (Some(pointer), _) if pointer.is_empty() => "the body".to_owned(),
+            (Some(pointer), _) => known_part(pointer),
+            (None, Some(name)) if self.detail != UNKNOWN_PARAMETER => format!("?{name}"),
+            (None, _) => "?…".to_owned(),
+        }
+    }
+}
+
+/// A pointer, cut before the first name that is not a field's. Such a name was sent, and the log must not show it.
+fn known_part(pointer: &str) -> String {
+    let is_known = |part: &&str| is_field_name(part) || part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<_> = pointer.split('/').skip(1).collect();
+    let fields: String = parts.iter().copied().take_while(is_known).flat_map(|part| ["/", part]).collect();
+    if parts.iter().all(is_known) { fields } else { fields + "/…" }
 }
 
 /// A pointer without its leading slash, truncated. The pointer to the body itself is empty.

@@ -127,7 +127,9 @@ pub(super) async fn get_purge(
     PurgePath(id): PurgePath,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
-    let purge =
-        store.get_purge(id).await?.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no purge {id}")))?;
+    let purge = store
+        .get_purge(id)
+        .await?
+        .ok_or_else(|| Problem::new(Code::NotFound, format!("expected the id of a purge, found {id}")))?;
     Ok(HttpResponse::Ok().json(PurgeBody::from(purge)))
 }

@@ -254,9 +254,7 @@ impl Parameters {
     pub(super) fn refuse_rest<T>(self, value: T) -> Result<T, Problem> {
         match self.0.first() {
             None => Ok(value),
-            Some((name, _)) => {
-                Err(Problem::invalid_query(shown(name), "the operation does not have this parameter".into()))
-            }
+            Some((name, _)) => Err(Problem::unknown_parameter(shown(name))),
         }
     }
 }

@@ -50,8 +50,10 @@ pub(super) struct RefusedRequest {
     pub(super) method: &'static str,
     pub(super) route: String,
     pub(super) code: Code,
-    /// JSON pointers into the body, or `?` and the name of a query parameter.
-    pub(super) places: Vec<String>,
+    /// What was expected, without what was sent.
+    pub(super) detail: String,
+    /// JSON pointers into the body, or `?` and the name of a query parameter, each with what was expected there.
+    pub(super) places: Vec<(String, String)>,
     pub(super) request_id: String,
 }
 
@@ -101,6 +103,7 @@ impl Refused {
             method: known_method(request.method()),
             route: operation.map_or_else(|| route_of(request), |operation| operation.route.clone()),
             code: problem.kind(),
+            detail: problem.expectation(PLACES),
             places: problem.places(PLACES, LENGTH),
             request_id: request_id.to_owned(),
         });
@@ -136,7 +139,7 @@ fn route_of(request: &HttpRequest) -> String {
 pub(super) fn causes(requests: &[RefusedRequest]) -> Vec<Cause> {
     let mut causes = BTreeMap::<_, Cause>::new();
     for request in requests {
-        let mut places: Vec<_> = request.places.iter().map(|place| Some(without_positions(place))).collect();
+        let mut places: Vec<_> = request.places.iter().map(|(place, _)| Some(without_positions(place))).collect();
         places.sort_unstable();
         places.dedup();
         if places.is_empty() {
@@ -194,6 +197,7 @@ struct RefusedRequestBody {
     method: &'static str,
     route: String,
     code: &'static str,
+    detail: String,
     pointers: Vec<String>,
     request_id: String,
 }
@@ -207,7 +211,7 @@ impl From<Cause> for CauseBody {
 
 impl From<RefusedRequest> for RefusedRequestBody {
     fn from(request: RefusedRequest) -> Self {
-        let RefusedRequest { at, caller, operation, tag: _, method, route, code, places, request_id } = request;
+        let RefusedRequest { at, caller, operation, tag: _, method, route, code, detail, places, request_id } = request;
         Self {
             timestamp: at.to_string(),
             user: caller,
@@ -215,7 +219,8 @@ impl From<RefusedRequest> for RefusedRequestBody {
             method,
             route,
             code: code.entry().0,
-            pointers: places,
+            detail,
+            pointers: places.into_iter().map(|(place, _)| place).collect(),
             request_id,
         }
     }

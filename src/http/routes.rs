@@ -154,7 +154,9 @@ fn everything(config: &mut ServiceConfig<'_>) {
 async fn no_such_route(request: HttpRequest, operations: web::Data<Operations>) -> Result<HttpResponse, Problem> {
     let allowed = operations.methods_of(without_prefix(request.path()));
     if allowed.is_empty() || allowed.contains(&request.method().as_str()) {
-        return Err(Problem::new(Code::NotFound, format!("there is no {} {}", request.method(), request.path())));
+        let detail =
+            format!("expected the path of an operation or page, found {} {}", request.method(), request.path());
+        return Err(Problem::new(Code::NotFound, detail));
     }
     Err(Problem::method_not_allowed(request.method().as_str(), &allowed))
 }

@@ -18,11 +18,12 @@ use super::operations::{Operation, Operations, measure_unknown};
 use super::problem::Problem;
 use super::refused::Refused;
 use super::status::Requests;
+use crate::domain::ids::is_decimal;
 use crate::store::Store;
 use crate::traces::{RequestSpan, TraceContext};
 
-/// The maximum number of pointers in the line of a refusal.
-const POINTERS: usize = 10;
+/// The maximum number of violations in the line of a refusal.
+const VIOLATIONS: usize = 10;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -123,7 +124,8 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, taken: &
     let request = response.request();
     let status = response.status();
     let elapsed_ms = f64::from(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
-    let path = |name| request.match_info().get(name);
+    // What is not a number was not meant as an identifier, and may be a name.
+    let path = |name| request.match_info().get(name).filter(|id| is_decimal(id));
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let problem = Problem::of(response);
     let name = operation.map_or("no_such_route", |operation| &operation.name);
@@ -134,7 +136,9 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, taken: &
     let span = ids.as_ref().map(|(_, span)| span.as_str());
     let caller = request.extensions().get::<Caller>().cloned();
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
-    let pointers = problem.and_then(|problem| problem.fields(POINTERS));
+    let refused = problem.filter(|_| status.is_client_error());
+    let detail = refused.map(|problem| problem.expectation(VIOLATIONS));
+    let pointers = problem.and_then(|problem| problem.fields(VIOLATIONS));
     macro_rules! line {
         ($level:ident) => {
             $level!(
@@ -148,6 +152,7 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, taken: &
                 location,
                 caller = caller.as_ref().map(|caller| caller.0.as_str()),
                 code,
+                detail,
                 pointers,
                 error = cause,
                 request.id = id,

@@ -48,6 +48,10 @@ async fn refused_requests_are_listed_with_their_places_and_without_values() {
             &json!(["/disposition", "/unknown"])
         )
     );
+    assert_eq!(
+        first["detail"],
+        "/disposition: expected a 64-bit integer or a string; /…: neither a field of this event nor the name of a task extension"
+    );
     assert!(!refused.to_string().contains("\"secret\""), "no value is kept: {refused}");
 
     let page = app.get("/administration/refused").await.is(200).body.to_string();
@@ -56,6 +60,8 @@ async fn refused_requests_are_listed_with_their_places_and_without_values() {
         "There is no such service",
         "/problems/unknown_service",
         "/disposition",
+        "expected a 64-bit integer or a string",
+        "no such service",
         first["request_id"].as_str().unwrap(),
     ] {
         assert!(page.contains(shown), "{shown} is not in {page}");

@@ -79,7 +79,7 @@ pub(super) fn write_value(
         (AttributeType::Datetime, Json::String(text)) => match Timestamp::parse(text) {
             Some(moment) if has_year_zero(&moment.to_string()) => {
                 let expected = "expected a date and time from 0001-01-01T00:00:00.000Z on: SQL has no year 0";
-                return Err(format!("{expected}, and in UTC this is {moment}"));
+                return Err(format!("{expected}, found {moment} in UTC"));
             }
             Some(moment) => write_string(out, &moment.to_string()),
             None => return Err(format!("expected {MOMENT}, found {}", found(text))),

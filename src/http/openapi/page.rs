@@ -37,7 +37,7 @@ pub(in crate::http) async fn get_docs(
     } else if let Some((kind, text)) = published.file(file, &forwarded_prefix(request.headers())) {
         conditional(&request, HttpResponse::Ok().content_type(kind).body(text))
     } else {
-        return Err(Problem::new(Code::NotFound, format!("there is no file {file:?} here")));
+        return Err(Problem::new(Code::NotFound, format!("expected a file of this page, found {file:?}")));
     };
     for (name, value) in [(header::CONTENT_SECURITY_POLICY, POLICY), (header::REFERRER_POLICY, "no-referrer")] {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -45,7 +45,7 @@ fn page(requests: &[RefusedRequest], started: Timestamp, now: Timestamp) -> Mark
             }))
             (more(causes.len()))
             h2 { "Latest" }
-            (table("refused requests", &["Time (UTC)", "User", "Operation", "Cause", "Places", "Request"], &html! {
+            (table("refused requests", &["Time (UTC)", "User", "Operation", "Cause", "Request"], &html! {
                 @for request in requests.iter().take(ROWS) { (row(request)) }
             }))
             (more(requests.len()))
@@ -71,8 +71,11 @@ fn row(request: &RefusedRequest) -> Markup {
             td { (format::exact(request.at)) }
             td { @if let Some(user) = &request.caller { (name(user)) } @else { span class="quiet" { "anyone" } } }
             td { (operation(request)) br; span class="quiet" { (request.method) " " (request.route) } }
-            td { (why(request.code)) }
-            td { @for place in &request.places { (self::place(place)) " " } }
+            td class="cause" {
+                (why(request.code))
+                @if request.places.is_empty() { div { (request.detail) } }
+                @for (place, expected) in &request.places { div { (self::place(place)) " " (expected) } }
+            }
             td { code { (request.request_id) } }
         }
     }
