@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpMessage, web};
+use actix_web::{HttpMessage, HttpRequest, web};
 use actix_web_httpauth::headers::authorization::{Basic, Bearer, Scheme};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use quick_cache::sync::Cache;
@@ -15,7 +15,7 @@ use super::guessing::PasswordChecks;
 use super::operations::role_for;
 use super::path::without_prefix;
 use super::problem::{Code, Problem};
-use crate::domain::access::{Credential, CredentialKind, SecretHash};
+use crate::domain::access::{Credential, CredentialKind, Role, SecretHash};
 use crate::store::Store;
 
 /// Capacity of the cache of verified `Authorization` headers. A hit saves the password check.
@@ -36,9 +36,12 @@ pub struct AccessSettings {
     pub password_rate_limit: Option<NonZeroU32>,
 }
 
-/// The authenticated caller of a request, for the log.
+/// The authenticated caller of a request.
 #[derive(Clone)]
-pub(super) struct Caller(pub(super) String);
+pub(super) struct Caller {
+    pub(super) name: String,
+    role: Role,
+}
 
 /// Decides which requests are admitted.
 pub(super) struct Gate {
@@ -78,7 +81,7 @@ impl Gate {
             self.check_rate(address)?;
             return Err(Problem::new(Code::Unauthenticated, "expected the password or token of a user"));
         };
-        request.extensions_mut().insert(Caller(credential.name.clone()));
+        request.extensions_mut().insert(Caller { name: credential.name.clone(), role: credential.role });
         self.check_rate(|| Some(credential.name))?;
         if credential.role < role {
             let (needed, held) = (role.word(), credential.role.word());
@@ -171,6 +174,12 @@ fn with_canonical_scheme(header: &HeaderValue) -> HeaderValue {
         HeaderValue::from_str(&format!("{scheme} {}", rest.trim_start())).ok()
     });
     canonical.unwrap_or_else(|| header.clone())
+}
+
+/// Whether the caller may read the pages for administrators.
+pub(super) fn is_administrator(request: &HttpRequest) -> bool {
+    let is_open = request.app_data::<web::Data<Gate>>().is_some_and(|gate| !gate.settings.authentication);
+    is_open || request.extensions().get::<Caller>().is_some_and(|caller| caller.role >= Role::Administrator)
 }
 
 /// Refuses the request unless its caller may send it.

@@ -17,7 +17,7 @@ use super::flow::{Excess, Flow, HEAD};
 use super::idle::Watched;
 use super::problem::{Code, Problem};
 use super::telemetry::Taken;
-use super::{answer_memory, auth, compression, mode, normalization};
+use super::{answer_memory, auth, compression, mode, normalization, page};
 use crate::traces;
 
 /// The maximum number of header fields of a request. actix-http limits them over HTTP/1.1 only. Over HTTP/2, a field
@@ -49,6 +49,7 @@ pub(super) async fn answer(
         Ok(()) => traces::within(taken.trace(), unless_abandoned(request, next)).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
+    let response = page::problem_for_browser(response);
     let response = compression::compress(response, may_be_compressed).await;
     let (mut response, memory) = answer_memory::hold(response);
     taken.answered(&mut response);

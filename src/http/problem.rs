@@ -3,7 +3,8 @@
 use std::fmt;
 
 use actix_web::dev::ServiceResponse;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,6 +23,9 @@ const NAMED_IN_DETAIL: usize = 10;
 
 /// Maximum number of characters of a pointer that `detail` quotes.
 const SHOWN: usize = 100;
+
+/// The content type of a problem, unless a page shows it.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The detail of a query parameter that the operation does not have.
 const UNKNOWN_PARAMETER: &str = "the operation does not have this parameter";
@@ -275,7 +279,7 @@ impl ResponseError for Problem {
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
-        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        response.insert_header((header::CONTENT_TYPE, JSON));
         response.body(serde_json::to_vec(&self.body()).unwrap_or_default())
     }
 }

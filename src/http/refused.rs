@@ -84,7 +84,7 @@ impl Refused {
     pub(super) fn note<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, request_id: &str) {
         let Some(problem) = Problem::of(response) else { return };
         let request = response.request();
-        let caller = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
+        let caller = request.extensions().get::<Caller>().map(|caller| caller.name.clone());
         let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let of_stranger = matches!(problem.kind(), Code::Unauthenticated | Code::RateLimited)
             || (problem.kind() == Code::Forbidden && caller.is_none());

@@ -150,7 +150,7 @@ fn log<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, taken: &
                 state.id = path("state_id"),
                 task.id = path("task_id"),
                 location,
-                caller = caller.as_ref().map(|caller| caller.0.as_str()),
+                caller = caller.as_ref().map(|caller| caller.name.as_str()),
                 code,
                 detail,
                 pointers,

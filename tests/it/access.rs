@@ -214,3 +214,53 @@ async fn a_caller_that_sends_too_much_is_told_so_and_no_other_is() {
     }
     call(&app, &calm, &Method::GET, "/server/status").await.is(200);
 }
+
+/// What a browser accepts when it opens a page.
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+#[tokio::test]
+async fn the_menu_leads_only_to_pages_that_the_caller_may_read() {
+    let app = guarded().await;
+    for role in Role::ALL {
+        let caller = token(&app, "ann", role).await;
+        for path in ["/", "/list", "/journey", "/journey?q=1", "/dashboard", "/problems/not_found", "/docs/"] {
+            let page = call(&app, &caller, &Method::GET, path).await.is(200).body.to_string();
+            let leads = page.contains("/administration/refused");
+            assert_eq!(leads, role == Role::Administrator, "{path} for {}: {page}", role.word());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_browser_that_is_refused_is_shown_a_page() {
+    let app = guarded().await;
+    let (reader, root) = (token(&app, "ann", Role::Reader).await, token(&app, "root", Role::Administrator).await);
+    let get = async |caller: &Caller, path: &str, accept: &str| {
+        let credentials = caller.iter().map(|header| ("authorization", header.as_str()));
+        let headers: Vec<_> = credentials.chain([("accept", accept)]).collect();
+        app.send_with(Method::GET, path, &headers, None).await
+    };
+    for (caller, path, status, code) in [
+        (&None, "/dashboard", 401, "unauthenticated"),
+        (&reader, "/administration/refused", 403, "forbidden"),
+        (&reader, "/administration/nothing", 403, "forbidden"),
+        (&root, "/administration/nothing", 404, "not_found"),
+        (&root, "/nothing", 404, "not_found"),
+        (&root, "/docs/nothing", 404, "not_found"),
+    ] {
+        let page = get(caller, path, BROWSER).await.is(status);
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+        assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'; "), "{path}");
+        assert_eq!(page.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(page.header("www-authenticate").is_some(), status == 401, "{path}");
+        let html = page.body.as_str().unwrap();
+        assert!(html.contains(code) && html.contains("<nav"), "{path}: {html}");
+        assert_eq!(html.contains("/administration/refused"), caller == &root, "{path}: {html}");
+        for accept in ["*/*", "application/json", "application/json, text/html;q=0.5"] {
+            get(caller, path, accept).await.refused(status, code);
+        }
+    }
+    // Problems of the API are JSON, whoever asks.
+    get(&reader, "/refused", BROWSER).await.refused(403, "forbidden");
+    get(&reader, "/services/1", BROWSER).await.refused(404, "unknown_service");
+}

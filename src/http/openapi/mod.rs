@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, get, web};
+use maud::Markup;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, PathItem, RefOr};
 
@@ -50,7 +51,8 @@ fn inline<T>(part: &mut RefOr<T>) -> Option<&mut T> {
 pub(super) struct Published {
     json: Packed,
     json_3_0: Packed,
-    page: String,
+    /// The list of operations, as HTML.
+    list: Markup,
     /// The files of Swagger UI by name, with their content types.
     swagger_ui: HashMap<&'static str, (&'static str, Packed)>,
 }
@@ -60,7 +62,7 @@ impl Published {
         Self {
             json: Packed::new(document.to_json().unwrap_or_default()),
             json_3_0: Packed::new(document::convert_to_3_0(document).to_string()),
-            page: page::page(document).into_string(),
+            list: page::list(document),
             swagger_ui: page::swagger_ui(),
         }
     }

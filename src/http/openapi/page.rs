@@ -11,7 +11,7 @@ use utoipa_swagger_ui::Config;
 
 use super::super::etag::conditional;
 use super::super::packed::Packed;
-use super::super::page::address_of_asset;
+use super::super::page::{Menu, address_of_asset};
 use super::super::path::{forwarded_prefix, with_prefix};
 use super::super::problem::{Code, Problem};
 use super::{Published, operations};
@@ -34,7 +34,7 @@ pub(in crate::http) async fn get_docs(
     let file = request.match_info().query("file");
     let mut answer = if let Some((kind, packed)) = published.swagger_ui.get(file) {
         packed.answer(&request, kind).await?
-    } else if let Some((kind, text)) = published.file(file, &forwarded_prefix(request.headers())) {
+    } else if let Some((kind, text)) = published.file(file, &request) {
         conditional(&request, HttpResponse::Ok().content_type(kind).body(text))
     } else {
         return Err(Problem::new(Code::NotFound, format!("expected a file of this page, found {file:?}")));
@@ -46,12 +46,15 @@ pub(in crate::http) async fn get_docs(
 }
 
 impl Published {
-    /// A file with its content type. Links of the page lead to the other pages, which are served at the root only,
-    /// after `prefix`.
-    fn file(&self, name: &str, prefix: &str) -> Option<(&'static str, web::Bytes)> {
+    /// A file with its content type. Links of the page lead to the other pages, which are served at the root only, after
+    /// the prefix of a proxy.
+    fn file(&self, name: &str, request: &HttpRequest) -> Option<(&'static str, web::Bytes)> {
         let text = |text: &'static str| web::Bytes::from_static(text.as_bytes());
         match name {
-            "" => Some(("text/html; charset=utf-8", with_prefix(self.page.clone(), prefix).into())),
+            "" => {
+                let page = page(&self.list, Menu::of(request)).into_string();
+                Some(("text/html; charset=utf-8", with_prefix(page, &forwarded_prefix(request.headers())).into()))
+            }
             "docs.js" => Some(("text/javascript; charset=utf-8", text(include_str!("assets/docs.js")))),
             "docs.css" => Some(("text/css; charset=utf-8", text(include_str!("assets/docs.css")))),
             _ => None,
@@ -71,7 +74,7 @@ pub(super) fn swagger_ui() -> HashMap<&'static str, (&'static str, Packed)> {
 }
 
 /// The page as shown without scripts.
-pub(super) fn page(document: &OpenApi) -> Markup {
+fn page(list: &Markup, menu: Menu) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -87,21 +90,16 @@ pub(super) fn page(document: &OpenApi) -> Markup {
             }
             body {
                 header {
-                    nav aria-label="Pages" {
-                        a href="/" { "Now" }
-                        a href="/journey" { "Journey" }
-                        a href="/dashboard" { "Dashboard" }
-                        a href="/administration/refused" { "Administration" }
-                        a href="./" aria-current="page" { "API" }
-                    }
+                    (menu.of_api())
                 }
-                main { div id="operations" { (list(document)) } }
+                main { div id="operations" { (list) } }
             }
         }
     }
 }
 
-fn list(document: &OpenApi) -> Markup {
+/// The operations, by subject.
+pub(super) fn list(document: &OpenApi) -> Markup {
     html! {
         h1 { (document.info.title) " " (document.info.version) }
         p {

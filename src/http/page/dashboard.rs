@@ -10,7 +10,7 @@ use super::super::reports::backwards;
 use super::super::spreadsheet::Form;
 use super::figures::{self, Figures};
 use super::funnels::{self, FunnelLine};
-use super::layout::{self, Here};
+use super::layout::{self, Here, Menu};
 use super::list::{Moment, one_of};
 use super::{chart, format, leaving, spans};
 use crate::domain::buckets::Buckets;
@@ -128,6 +128,7 @@ fn minute(parameters: &mut Parameters, name: &str, zone: TimeZone) -> Result<Opt
 /// The dashboard, or some of its figures as CSV.
 pub(in crate::http) async fn get_dashboard_page(
     store: web::Data<Store>,
+    menu: Menu,
     asked: DashboardInQuery,
 ) -> Result<HttpResponse, Problem> {
     let now = store.now();
@@ -138,7 +139,7 @@ pub(in crate::http) async fn get_dashboard_page(
     let types = store.list_service_types(SUGGESTED).await?;
     let figures = figures(&store, scope, asked.zone(), now).await?;
     let lifetimes = store.report_lifetimes().await?;
-    layout::answer_tagged("Dashboard".to_owned(), Here::Dashboard, move || {
+    layout::answer_tagged("Dashboard".to_owned(), menu.at(Here::Dashboard), move || {
         let tag = figures.tag(&(&asked, &types, &lifetimes));
         (dashboard(&asked, &types, &figures, &lifetimes), tag)
     })

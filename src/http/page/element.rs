@@ -12,7 +12,7 @@ use super::super::problem::Problem;
 use super::super::query::NoParameters;
 use super::super::{services, states, tasks};
 use super::format::{self, Outcome, chip, name};
-use super::layout::{self, Here};
+use super::layout::{self, Here, Menu};
 use super::{links, refresh};
 use crate::domain::element::Lifecycle;
 use crate::domain::event::Event;
@@ -43,6 +43,7 @@ struct Shown {
 pub(in crate::http) async fn get_service_page(
     store: web::Data<Store>,
     ServicePath(id): ServicePath,
+    menu: Menu,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
     let [service, recorded] = store.show_service(id).await?;
@@ -57,14 +58,16 @@ pub(in crate::http) async fn get_service_page(
         own.push(("Completed automatically", html! { (text) }));
     }
     let lifecycle = service.lifecycle;
-    page(Shown { element: Element::Service, id: id.0, service: id, lifecycle, own, schemas, json, now: store.now() })
-        .await
+    let shown =
+        Shown { element: Element::Service, id: id.0, service: id, lifecycle, own, schemas, json, now: store.now() };
+    page(shown, menu).await
 }
 
 /// The page of a state.
 pub(in crate::http) async fn get_state_page(
     store: web::Data<Store>,
     StatePath(service, id): StatePath,
+    menu: Menu,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
     let [state, recorded] = store.show_state(service, id).await?;
@@ -76,14 +79,16 @@ pub(in crate::http) async fn get_state_page(
         .into_iter()
         .collect();
     let lifecycle = state.lifecycle;
-    page(Shown { element: Element::State, id: id.0.into(), service, lifecycle, own, schemas, json, now: store.now() })
-        .await
+    let shown =
+        Shown { element: Element::State, id: id.0.into(), service, lifecycle, own, schemas, json, now: store.now() };
+    page(shown, menu).await
 }
 
 /// The page of a task.
 pub(in crate::http) async fn get_task_page(
     store: web::Data<Store>,
     TaskPath(service, id): TaskPath,
+    menu: Menu,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
     let [task, recorded] = store.show_task(service, id).await?;
@@ -91,8 +96,9 @@ pub(in crate::http) async fn get_task_page(
     let schemas = store.list_extension_schemas(Element::Task).await?;
     let own = task.state_id.map(|state| ("State", link_to_state(service, state))).into_iter().collect();
     let lifecycle = task.lifecycle;
-    page(Shown { element: Element::Task, id: id.0.into(), service, lifecycle, own, schemas, json, now: store.now() })
-        .await
+    let shown =
+        Shown { element: Element::Task, id: id.0.into(), service, lifecycle, own, schemas, json, now: store.now() };
+    page(shown, menu).await
 }
 
 fn json(body: impl Serialize) -> String {
@@ -108,10 +114,10 @@ fn link_to_state(service: ServiceId, state: StateId) -> Markup {
     link(&links::element(service, Element::State, state.0.into()), &format!("state {state}"))
 }
 
-async fn page(shown: Shown) -> Result<HttpResponse, Problem> {
+async fn page(shown: Shown, menu: Menu) -> Result<HttpResponse, Problem> {
     let word = shown.element.singular();
     let title = format!("{}, {word} {}", format::kind(&shown.lifecycle, word), shown.id);
-    layout::answer_tagged(title, Here::Journey, move || {
+    layout::answer_tagged(title, menu.at(Here::Journey), move || {
         let lifecycle = &shown.lifecycle;
         let open_for = shown.now.millis() - lifecycle.started.timestamp.millis();
         let own: Vec<_> = shown.own.iter().map(|(name, text)| (name, &text.0)).collect();

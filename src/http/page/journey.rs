@@ -8,7 +8,7 @@ use super::super::problem::Problem;
 use super::super::query::Parameters;
 use super::format::{self, Outcome, chip, name};
 use super::groups::Chosen;
-use super::layout::{self, Here};
+use super::layout::{self, Here, Menu};
 use super::links::{self, By};
 use super::steps::Steps;
 use super::{refresh, service_rows, standing};
@@ -65,15 +65,17 @@ from_path!(JourneyInQuery, request => JourneyInQuery::read(request));
 /// The journey page.
 pub(in crate::http) async fn get_journey_page(
     store: web::Data<Store>,
+    menu: Menu,
     mut asked: JourneyInQuery,
 ) -> Result<HttpResponse, Problem> {
+    let menu = menu.at(Here::Journey);
     if asked.text.is_empty() {
         let latest = store.list_latest_services(LATEST).await?;
-        return Ok(layout::answer("Find a journey", Here::Journey, &start(&asked, &latest)));
+        return Ok(layout::answer("Find a journey", menu, &start(&asked, &latest)));
     }
     let found = find(&store, &mut asked).await?;
     let (title, now) = (format!("Journey of {}", asked.text), store.now());
-    layout::answer_tagged(title, Here::Journey, move || {
+    layout::answer_tagged(title, menu, move || {
         let of_services: Vec<_> = found.services.iter().map(|service| Steps::of(service, now)).collect();
         let owners: Vec<_> =
             found.services.iter().map(|service| (&service.customer_id, &service.contact_key)).collect();

@@ -1,10 +1,11 @@
 //! The frame of every page: head, navigation, and error pages.
 
-use actix_web::HttpResponse;
-use actix_web::ResponseError;
 use actix_web::http::header::{ETag, EntityTag, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use maud::{DOCTYPE, Markup, html};
 
+use super::super::auth::is_administrator;
+use super::super::extract::from_path;
 use super::super::problem::Problem;
 use super::super::query::elsewhere;
 use super::{assets, links};
@@ -25,39 +26,83 @@ pub(super) enum Here {
     Dashboard,
     /// The pages for administrators.
     Administration,
+    /// The page that describes the API.
+    Api,
 }
 
+/// The navigation, as far as the caller may use it.
+#[derive(Clone, Copy)]
+pub(in crate::http) struct Menu {
+    here: Here,
+    /// Whether it leads to the pages for administrators.
+    is_whole: bool,
+}
+
+impl Menu {
+    /// The navigation for the sender of a request.
+    pub(in crate::http) fn of(request: &HttpRequest) -> Self {
+        Self { here: Here::Nowhere, is_whole: is_administrator(request) }
+    }
+
+    /// The same with an entry marked as current.
+    pub(super) const fn at(self, here: Here) -> Self {
+        Self { here, ..self }
+    }
+
+    fn render(self) -> Markup {
+        let current = |link| (self.here == link).then_some("page");
+        html! {
+            nav aria-label="Pages" {
+                a href="/" aria-current=[current(Here::Now)] { "Now" }
+                a href="/journey" aria-current=[current(Here::Journey)] { "Journey" }
+                a href="/dashboard" aria-current=[current(Here::Dashboard)] { "Dashboard" }
+                @if self.is_whole {
+                    a href="/administration/refused" aria-current=[current(Here::Administration)] { "Administration" }
+                }
+                a href=(if self.here == Here::Api { "./" } else { "/docs/" }) aria-current=[current(Here::Api)] { "API" }
+            }
+        }
+    }
+
+    /// The navigation on the page that describes the API, which is served under several paths.
+    pub(in crate::http) fn of_api(self) -> Markup {
+        self.at(Here::Api).render()
+    }
+}
+
+from_path!(Menu, request => Ok(Self::of(request)));
+
 /// A response with status 200 and a page.
-pub(super) fn answer(title: &str, here: Here, main: &Markup) -> HttpResponse {
-    HttpResponse::Ok().content_type(HTML).body(page(title, here, main).into_string())
+pub(super) fn answer(title: &str, menu: Menu, main: &Markup) -> HttpResponse {
+    HttpResponse::Ok().content_type(HTML).body(page(title, menu, main).into_string())
 }
 
 /// The same for a page that may be large, which is rendered on a thread that serves no connections.
 pub(super) async fn answer_elsewhere(
     title: String,
-    here: Here,
+    menu: Menu,
     main: impl FnOnce() -> Markup + Send + 'static,
 ) -> Result<HttpResponse, Problem> {
-    let page = elsewhere(move || page(&title, here, &main()).into_string()).await?;
+    let page = elsewhere(move || page(&title, menu, &main()).into_string()).await?;
     Ok(HttpResponse::Ok().content_type(HTML).body(page))
 }
 
 /// The same for a page that refreshes. Its tag changes whenever its content does, but not merely because time passes.
 pub(super) async fn answer_tagged(
     title: String,
-    here: Here,
+    menu: Menu,
     main: impl FnOnce() -> (Markup, EntityTag) + Send + 'static,
 ) -> Result<HttpResponse, Problem> {
     let rendered = elsewhere(move || {
         let (main, tag) = main();
-        (page(&title, here, &main).into_string(), tag)
+        (page(&title, menu, &main).into_string(), tag)
     });
     let (page, tag) = rendered.await?;
     Ok(HttpResponse::Ok().content_type(HTML).insert_header(ETag(tag)).body(page))
 }
 
 /// A problem as a page.
-pub(super) fn problem_page(problem: &Problem) -> Markup {
+pub(super) fn problem_page(problem: &Problem, menu: Menu) -> Markup {
     let main = html! {
         section class="notice" {
             h1 { (problem.title()) }
@@ -68,11 +113,10 @@ pub(super) fn problem_page(problem: &Problem) -> Markup {
             p { a href="/journey" { "Find a journey" } }
         }
     };
-    page(problem.title(), Here::Nowhere, &main)
+    page(problem.title(), menu, &main)
 }
 
-fn page(title: &str, here: Here, main: &Markup) -> Markup {
-    let current = |link| (here == link).then_some("page");
+fn page(title: &str, menu: Menu, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -92,13 +136,7 @@ fn page(title: &str, here: Here, main: &Markup) -> Markup {
                         img src=(assets::address("icon.svg")) alt="" width="22" height="22";
                         "Context Services"
                     }
-                    nav aria-label="Pages" {
-                        a href="/" aria-current=[current(Here::Now)] { "Now" }
-                        a href="/journey" aria-current=[current(Here::Journey)] { "Journey" }
-                        a href="/dashboard" aria-current=[current(Here::Dashboard)] { "Dashboard" }
-                        a href="/administration/refused" aria-current=[current(Here::Administration)] { "Administration" }
-                        a href="/docs/" { "API" }
-                    }
+                    (menu.render())
                 }
                 main id="main" { (main) }
                 p id="lost" role="status" hidden { "The server cannot be reached. What is shown may be out of date. Trying again …" }

@@ -7,7 +7,7 @@ use super::super::extract::from_path;
 use super::super::problem::Problem;
 use super::super::query::Parameters;
 use super::super::spreadsheet::{Cells, Form, text};
-use super::layout::{self, Here};
+use super::layout::{self, Menu};
 use super::{chart, format, refresh, standings};
 use crate::domain::ids::Element;
 use crate::domain::overview::{CONSIDERED, Overview, Selection, Share, Standing};
@@ -171,6 +171,7 @@ pub(super) fn one_of<T, const N: usize>(
 /// The list of services.
 pub(in crate::http) async fn get_list_page(
     store: web::Data<Store>,
+    menu: Menu,
     ListInQuery { selection, address, csv }: ListInQuery,
 ) -> Result<HttpResponse, Problem> {
     if let Some(form) = csv {
@@ -178,7 +179,7 @@ pub(in crate::http) async fn get_list_page(
     }
     let (overview, shares) = store.get_overview(&selection, PAGE).await?;
     let now = store.now();
-    layout::answer_tagged("Services".to_owned(), Here::Nowhere, move || {
+    layout::answer_tagged("Services".to_owned(), menu, move || {
         let tag = refresh::tag_of_standings(&(&address, overview.total, &shares), &overview.rows);
         let main = html! {
             h1 { "Services" }

@@ -28,15 +28,16 @@ mod standings;
 mod steps;
 mod waterfall;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, Accept, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{Route, guard, web};
+use actix_web::{HttpMessage, HttpRequest, Route, guard, web};
 
 use super::etag;
+use super::operations::Operations;
 use super::path::{forwarded_prefix, with_prefix};
-use super::problem::Problem;
+use super::problem::{JSON, Problem};
 use crate::domain::mode::Mode;
 use crate::store::Store;
 
@@ -45,6 +46,7 @@ pub(super) use assets::{address as address_of_asset, get_asset};
 pub(super) use dashboard::get_dashboard_page;
 pub(super) use element::{get_service_page, get_state_page, get_task_page};
 pub(super) use journey::get_journey_page;
+pub(super) use layout::Menu;
 pub(super) use list::get_list_page;
 pub(super) use now::get_now_page;
 pub(super) use problem::get_problem_page;
@@ -78,19 +80,43 @@ async fn frame(
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    let mut response = problem_as_page(response);
-    if is_page {
-        response = under_prefix(response);
-    }
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    if is_page {
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
+    let response = problem_as_page(response);
+    let response = if is_page { with_headers_of_pages(under_prefix(response)) } else { with_headers(response) };
     let (request, response) = response.into_parts();
     let response = etag::conditional(&request, response);
     Ok(ServiceResponse::new(request, response))
+}
+
+/// The response of any route, with its problem as a page if a browser asked for one. Problems of the API stay as they are.
+/// Requests to pages may be refused before they reach the middleware of pages, and unknown paths belong to no page.
+pub(super) fn problem_for_browser<B: MessageBody + 'static>(
+    response: ServiceResponse<B>,
+) -> ServiceResponse<EitherBody<B>> {
+    let of_api = || Operations::of(&response).is_some_and(|operation| !operation.tag.is_empty());
+    let is_problem = Problem::of(&response).is_some() && response.headers().get(header::CONTENT_TYPE) == Some(&JSON);
+    if !is_problem || !prefers_html(response.request()) || of_api() {
+        return response.map_into_left_body();
+    }
+    let page = problem_as_page(response.map_into_boxed_body());
+    with_headers_of_pages(under_prefix(page)).map_into_right_body()
+}
+
+/// Whether the client is a browser that shows the response, since only these rank HTML first.
+fn prefers_html(request: &HttpRequest) -> bool {
+    request.get_header::<Accept>().is_some_and(|accepted| accepted.preference().essence_str() == "text/html")
+}
+
+fn with_headers_of_pages(response: ServiceResponse) -> ServiceResponse {
+    let mut response = with_headers(response);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn with_headers(mut response: ServiceResponse) -> ServiceResponse {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// The page with the prefix that a proxy names added to its addresses.
@@ -107,7 +133,8 @@ fn under_prefix(response: ServiceResponse) -> ServiceResponse {
 
 fn problem_as_page(response: ServiceResponse) -> ServiceResponse {
     let problem = Problem::of(&response);
-    let Some(page) = problem.map(layout::problem_page) else { return response };
+    let menu = Menu::of(response.request());
+    let Some(page) = problem.map(|problem| layout::problem_page(problem, menu)) else { return response };
     response.map_body(|head, _| {
         head.headers_mut().insert(header::CONTENT_TYPE, layout::HTML);
         BoxBody::new(page.into_string())

@@ -9,7 +9,7 @@ use super::super::extract::from_path;
 use super::super::problem::Problem;
 use super::super::query::Parameters;
 use super::format::{self, name};
-use super::layout::{self, Here};
+use super::layout::{self, Here, Menu};
 use super::list::{self, Address};
 use super::{chart, refresh, standings};
 use crate::domain::overview::{CONSIDERED, Match, Selection, Standing, Totals};
@@ -33,15 +33,16 @@ impl NowInQuery {
 /// The page of services that are open now, or that a search has found.
 pub(in crate::http) async fn get_now_page(
     store: web::Data<Store>,
+    menu: Menu,
     NowInQuery(text): NowInQuery,
 ) -> Result<HttpResponse, Problem> {
-    let now = store.now();
+    let (menu, now) = (menu.at(Here::Now), store.now());
     if !text.is_empty() {
         let matches = store.find_services(&text).await?;
         let ids: Vec<_> = matches.iter().map(|found| found.service_id).collect();
         let rows = if ids.is_empty() { Vec::new() } else { store.list_standings(&ids).await? };
         let title = format!("Search for {text}");
-        return layout::answer_tagged(title, Here::Now, move || {
+        return layout::answer_tagged(title, menu, move || {
             let tag = refresh::tag_of_standings(&(&text, &matches), &rows);
             (found(&text, &matches, &rows, now), tag)
         })
@@ -49,7 +50,7 @@ pub(in crate::http) async fn get_now_page(
     }
     let selection = Selection { status: Some(Status::Active), ..Selection::default() };
     let (totals, overview, shares) = store.get_overview_with_totals(&selection, list::PAGE).await?;
-    layout::answer_tagged("Now".to_owned(), Here::Now, move || {
+    layout::answer_tagged("Now".to_owned(), menu, move || {
         let counts = (Totals { oldest: None, ..totals }, now.start_of_day());
         let tag = refresh::tag_of_standings(&(counts, overview.total, &shares), &overview.rows);
         let main = html! {

@@ -3,16 +3,20 @@
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
-use super::layout::{self, Here};
+use super::layout::{self, Menu};
 use crate::http::problem::{Code, Problem};
 use crate::http::query::NoParameters;
 
 /// The page of a problem.
-pub(in crate::http) async fn get_problem_page(request: HttpRequest, _: NoParameters) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn get_problem_page(
+    request: HttpRequest,
+    menu: Menu,
+    _: NoParameters,
+) -> Result<HttpResponse, Problem> {
     let asked = request.match_info().query("code");
     let unknown = || Problem::new(Code::NotFound, format!("expected the code of a problem, found {asked:?}"));
     let code = Code::ALL.iter().find(|code| code.entry().0 == asked).ok_or_else(unknown)?;
-    Ok(layout::answer(code.entry().2, Here::Nowhere, &page(*code)))
+    Ok(layout::answer(code.entry().2, menu, &page(*code)))
 }
 
 fn page(code: Code) -> Markup {

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 
 use super::super::format::{self, name};
-use super::super::layout::{self, Here};
+use super::super::layout::{self, Here, Menu};
 use super::{heading, table};
 use crate::domain::business_attribute::BusinessAttribute;
 use crate::domain::extension::{AttributeDefinition, SchemaDefinition, ValueKind};
@@ -16,6 +16,7 @@ use crate::store::Store;
 /// The page of extension schemas.
 pub(in crate::http) async fn get_schemas_page(
     store: web::Data<Store>,
+    menu: Menu,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
     let mut of_elements = Vec::new();
@@ -32,7 +33,7 @@ pub(in crate::http) async fn get_schemas_page(
             }
         }
     };
-    layout::answer_elsewhere("Extension schemas".to_owned(), Here::Administration, main).await
+    layout::answer_elsewhere("Extension schemas".to_owned(), menu.at(Here::Administration), main).await
 }
 
 fn schema(element: Element, schema: &SchemaDefinition) -> Markup {
@@ -69,6 +70,7 @@ fn attribute(attribute: &AttributeDefinition) -> Markup {
 /// The page of business attributes.
 pub(in crate::http) async fn get_business_attributes_page(
     store: web::Data<Store>,
+    menu: Menu,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
     let attributes = store.list_business_attributes().await?;
@@ -81,7 +83,7 @@ pub(in crate::http) async fn get_business_attributes_page(
             @for attribute in &attributes { (business_attribute(attribute)) }
         }
     };
-    layout::answer_elsewhere("Business attributes".to_owned(), Here::Administration, main).await
+    layout::answer_elsewhere("Business attributes".to_owned(), menu.at(Here::Administration), main).await
 }
 
 fn business_attribute(attribute: &BusinessAttribute) -> Markup {

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 
 use super::super::format::{self, name};
-use super::super::layout::{self, Here};
+use super::super::layout::{self, Here, Menu};
 use super::super::links;
 use super::{heading, table};
 use crate::domain::time::Timestamp;
@@ -20,11 +20,12 @@ const ROWS: usize = 100;
 pub(in crate::http) async fn get_refused_page(
     store: web::Data<Store>,
     refused: web::Data<Refused>,
+    menu: Menu,
     _: NoParameters,
 ) -> Result<HttpResponse, Problem> {
     let (requests, started, now) = (refused.latest(), refused.started(), store.now());
     let main = move || page(&requests, started, now);
-    layout::answer_elsewhere("Refused requests".to_owned(), Here::Administration, main).await
+    layout::answer_elsewhere("Refused requests".to_owned(), menu.at(Here::Administration), main).await
 }
 
 fn page(requests: &[RefusedRequest], started: Timestamp, now: Timestamp) -> Markup {

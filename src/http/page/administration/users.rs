@@ -4,14 +4,18 @@ use actix_web::{HttpResponse, web};
 use maud::html;
 
 use super::super::format::name;
-use super::super::layout::{self, Here};
+use super::super::layout::{self, Here, Menu};
 use super::{heading, table};
 use crate::http::problem::Problem;
 use crate::http::query::NoParameters;
 use crate::store::Store;
 
 /// The page of users.
-pub(in crate::http) async fn get_users_page(store: web::Data<Store>, _: NoParameters) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn get_users_page(
+    store: web::Data<Store>,
+    menu: Menu,
+    _: NoParameters,
+) -> Result<HttpResponse, Problem> {
     let credentials = store.credentials();
     let main = move || {
         html! {
@@ -31,5 +35,5 @@ pub(in crate::http) async fn get_users_page(store: web::Data<Store>, _: NoParame
             }
         }
     };
-    layout::answer_elsewhere("Users".to_owned(), Here::Administration, main).await
+    layout::answer_elsewhere("Users".to_owned(), menu.at(Here::Administration), main).await
 }
