@@ -1,5 +1,6 @@
-//! The service of the examples in the description of the API, so that they can be tried in the demo world: service 95 of
-//! customer 00K7, with the open states 23 and 24 and the open task 3.
+//! What the examples in the description of the API refer to, so that they can be tried in the demo world: service 95 of
+//! customer 00K7, with the open states 23 and 24 and the open task 3; service 96 of nobody, which may expire or be deleted;
+//! and purge 1. Schemas and business attributes that the examples create or delete are not in the demo world.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ pub(crate) async fn start(client: &Client) -> Result<String> {
     Ok(format!("/services/{}", service["service_id"]))
 }
 
-/// Starts its states and tasks. These are the first tasks of all.
+/// Starts its states and tasks, which are the first tasks of all, and makes the purge.
 pub(crate) async fn play(client: &Client, service: &str) -> Result<()> {
     let mut state = Value::Null;
     for kind in ["find a hotel", "payment"] {
@@ -39,5 +40,8 @@ pub(crate) async fn play(client: &Client, service: &str) -> Result<()> {
             client.post(&format!("{service}/tasks/{task}/end"), &json!({"disposition": "SUCCESS"})).await?;
         }
     }
+    // No service is so old.
+    let purge = json!({"limit": "2026-01-01T00:00:00Z", "operation": "purge.service.completed"});
+    client.post("/maintenance/purge", &purge).await?;
     Ok(())
 }

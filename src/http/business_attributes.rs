@@ -187,17 +187,21 @@ pub(super) async fn get_business_attribute(
     tag = "Metadata",
     params(("name" = String, Path, description = "The business attribute: 1 to 255 characters, not the name of a field")),
     request_body(content = DefineBusinessAttributeBody, example = json!({
-        "cv_attributes": ["Task.disposition"], "default": "SUCCESS",
-        "values": [
-            {"dbid": 10, "name": "SUCCESS", "tone": "good"},
-            {"dbid": 11, "name": "FAILED", "display_name": "Failed", "tone": "bad"},
-            {"dbid": 12, "name": "DECLINED"},
-        ]
+        "cv_attributes": ["Task.application_type"], "default": "bot",
+        "values": [{"dbid": 1, "name": "bot", "tone": "neutral"}, {"dbid": 2, "name": "IVR", "display_name": "Voice portal"}]
     })),
     responses(
         (status = 201, description = "The business attribute is created", body = BusinessAttributeBody,
-            headers(("Location" = String, description = "Path of the business attribute, under the prefix of the request"))),
-        (status = 200, description = "The definition is replaced", body = BusinessAttributeBody),
+            headers(("Location" = String, description = "Path of the business attribute, under the prefix of the request")),
+            example = json!({
+                "name": "Application", "dbid": 104, "map_name": false, "cv_attributes": ["Task.application_type"], "default": 1,
+                "values": [{"dbid": 1, "name": "bot", "tone": "neutral"}, {"dbid": 2, "name": "IVR", "display_name": "Voice portal"}]
+            })),
+        (status = 200, description = "The definition is replaced", body = BusinessAttributeBody,
+            example = json!({
+                "name": "Application", "dbid": 104, "map_name": false, "cv_attributes": ["Task.application_type"], "default": 1,
+                "values": [{"dbid": 1, "name": "bot", "tone": "neutral"}, {"dbid": 2, "name": "IVR", "display_name": "Voice portal"}]
+            })),
         DefineBusinessAttributeProblems,
     )
 )]

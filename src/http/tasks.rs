@@ -135,9 +135,7 @@ pub(super) async fn start_task(
         example = json!({
             "interaction_id": "0000CSS0FXZUP6UR", "state_id": 24, "disposition": 10, "disposition_desc": "SUCCESS",
             "Survey": {"url": "http://ourServer/storage/userAnswers", "question1": 7, "question2": true,
-                       "question3": "will be better with cable tv and on-demand video"},
-            "Proposal": [{"car type": "cabriolet", "price": 25000, "seats": 2, "comments": "200 cv, hardtop"},
-                         {"car type": "S.U.V.", "price": 70000, "seats": 8, "comments": "4wd, leather seats"}]
+                       "question3": "will be better with cable tv and on-demand video"}
         })
     ),
     responses((status = 204, description = "The end of the task is on disk"), CompleteTaskProblems)

@@ -1,10 +1,10 @@
-//! The examples of the OpenAPI document: the service accepts each of them.
+//! The examples of the OpenAPI document: each of them can be tried in the demo world.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::openapi::{document, operations, resolved};
-use crate::support::TestApp;
-use crate::support::world::survey;
+use crate::support::postgres::open_directory;
+use crate::support::program::{Program, example};
 
 /// An operation of the document, with the examples of its parameters and body.
 struct Call<'a> {
@@ -33,40 +33,25 @@ impl<'a> Call<'a> {
         Self { name, method, path, query, headers, body }
     }
 
-    /// Sends the request with these parameters of the query.
-    async fn send(&self, app: &TestApp, query: &[(&str, String)]) {
-        let url = reqwest::Url::parse_with_params(&format!("{}{}", app.url, self.path), query).unwrap();
-        let target = url.as_str().trim_start_matches(app.url.as_str());
-        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    /// Sends the request with these parameters of the query, and asserts that it succeeds.
+    async fn send(&self, service: &str, query: &[(&str, String)]) {
+        let target = reqwest::Url::parse_with_params(&format!("{service}{}", self.path), query).unwrap();
         let method = self.method.to_uppercase().parse().unwrap();
-        let answer = app.send_with(method, target, &headers, self.body.map(Value::to_string)).await;
-        assert!((200..300).contains(&answer.status), "{} {target}: {:#}", self.name, answer.body);
+        let mut request = reqwest::Client::new().request(method, target.clone());
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(body) = self.body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{} {target}: {status}: {text}", self.name);
     }
 }
 
 fn text(example: &Value) -> String {
     example.as_str().map_or_else(|| example.to_string(), str::to_owned)
-}
-
-/// The world of the examples: service 95 of customer 00K7 with state 24 and task 3, extension records of each, a business
-/// attribute, and purge 1.
-async fn world_of_the_examples() -> TestApp {
-    let app = TestApp::spawn().await;
-    for kind in ["services", "states", "tasks"] {
-        app.post(&format!("/metadata/{kind}/extensions"), &survey()).await.is(201);
-    }
-    for _ in 0..95 {
-        app.a_service().await;
-    }
-    for _ in 0..24 {
-        app.a_state(95).await;
-    }
-    for _ in 0..3 {
-        app.a_task(95).await;
-    }
-    let purge = json!({"limit": "2026-01-01T00:00:00Z", "operation": "purge.service.all"});
-    app.post("/maintenance/purge", &purge).await.is(200);
-    app
 }
 
 /// The order of the calls: what creates comes first, and deletions come last, those of services after all others.
@@ -80,9 +65,29 @@ fn order(call: &Call<'_>) -> u8 {
     }
 }
 
+/// What the demo world has of its own: its metadata, and the completed services of its customers with all their data.
+async fn own_data(demo: &Program) -> Value {
+    let metadata = ["business-attributes", "services/extensions", "states/extensions", "tasks/extensions"];
+    let mut all = serde_json::Map::new();
+    for path in metadata.map(|kind| format!("/metadata/{kind}")) {
+        all.insert(path.clone(), demo.get(&path).await.1);
+    }
+    for customer in ["ada", "ben", "olga", "yuki"] {
+        let path = format!("/customers/{customer}/services/completed?extensions=*&completed_tasks=true");
+        let services = demo.get(&path).await.1;
+        for service in services.as_array().unwrap() {
+            all.insert(format!("service {}", service["service_id"]), service.clone());
+        }
+    }
+    Value::Object(all)
+}
+
 #[tokio::test]
-async fn the_service_accepts_every_example() {
-    let app = world_of_the_examples().await;
+async fn every_example_can_be_tried_in_the_demo_world_and_leaves_its_data_alone() {
+    let directory = open_directory();
+    let mut demo = Program::spawn(example("demo", &[]).current_dir(directory.path()));
+    demo.line_with("The demo world is ready");
+    let before = own_data(&demo).await;
     let document = document();
     let mut calls: Vec<_> = operations(&document)
         .into_iter()
@@ -90,12 +95,19 @@ async fn the_service_accepts_every_example() {
         .collect();
     calls.sort_by_key(order);
     for call in &calls {
-        call.send(&app, &call.query).await;
+        call.send(&demo.url, &call.query).await;
         for parameter in call.query.iter().filter(|_| call.method == "get") {
-            call.send(&app, std::slice::from_ref(parameter)).await;
+            call.send(&demo.url, std::slice::from_ref(parameter)).await;
         }
     }
     assert!(calls.len() > 50 && calls.iter().filter(|call| call.body.is_some()).count() > 15);
+    let after = own_data(&demo).await;
+    let before = before.as_object().unwrap();
+    assert!(before.len() > 12, "there is something to spoil: {before:#?}");
+    for (name, value) in before {
+        assert_eq!(after[name], *value, "{name}");
+    }
+    demo.stop();
 }
 
 #[test]
