@@ -195,6 +195,14 @@ async fn a_tone_is_the_same_colour_and_sign_on_every_page() {
         let html = page(&app, path).await;
         assert!(html.contains(&format!("<span class=\"chip bad\">{}", sign("bad", "✗", "Lost"))), "{path}: {html}");
     }
+    let dashboard = page(&app, "/dashboard").await;
+    for (tone, sign) in [("good", "✓"), ("bad", "✗")] {
+        // Beside the bar, whose parts may be too narrow for a sign.
+        let beside = format!(
+            "<span class=\"sign\" aria-hidden=\"true\"><span class=\"tone {tone}\" role=\"img\" aria-label=\"{tone}\">{sign}</span> 1</span>"
+        );
+        assert!(dashboard.contains(&beside), "{beside} is not in {dashboard}");
+    }
     let journey = page(&app, "/journey?q=00K7").await;
     assert!(
         journey.contains("What went wrong last: ")

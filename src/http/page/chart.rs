@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::super::etag::tag_of;
-use super::format::{self, name, toned_label};
+use super::format::{self, name, toned, toned_label};
 use crate::domain::buckets::Buckets;
 use crate::domain::report::{ActivityRow, Period, SpanRow};
 use crate::domain::time_zone::TimeZone;
@@ -76,13 +76,26 @@ pub(super) fn bars(rows: &[Row], limit: usize) -> Markup {
         ul class="rows" {
             @for row in rows.iter().take(limit) {
                 li id=(row.id) {
-                    span class="name" { (linked(row.href.as_deref(), &row.label)) " " span class="quiet" { (row.note) } }
+                    span class="name" { (linked(row.href.as_deref(), &row.label)) " " span class="quiet" { (row.note) } (signs(row)) }
                     (bar(row, largest))
                     span class="number" { (number(total(row))) }
                 }
             }
         }
         (omitted(rows.len(), limit))
+    }
+}
+
+/// The signs of the tones in a bar with their numbers. The parts may be too narrow for their labels, and colours alone do
+/// not tell good from bad to everybody.
+fn signs(row: &Row) -> Markup {
+    let count = |tone| row.segments.iter().filter(|one| one.tone == Some(tone)).map(|one| one.count).sum::<i64>();
+    let counts = [Tone::Good, Tone::Bad].map(|tone| (tone, count(tone)));
+    html! {
+        @for (tone, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            // The bar's own label says it to those who do not see it.
+            " " span class="sign" aria-hidden="true" { (toned(Some(tone), &html! { (number(count)) })) }
+        }
     }
 }
 
@@ -197,7 +210,7 @@ pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Pe
     let partial = rows.iter().any(is_partial);
     html! {
         ul class="legend" aria-label="Legend" {
-            li { span class="chip started" { "started" } } li { span class="chip ended" { "ended" } } li { span class="chip open" { "open" } }
+            li { span class="chip started" { "started (left)" } } li { span class="chip ended" { "ended (right)" } } li { span class="chip open" { "open" } }
             @if partial { li class="quiet" { span class="sample partial" {} "only partly in the period" } }
         }
         svg class="over-time" width="100%" height=(open_base + 44) role="img" aria-label="Services over time; see the table for the numbers" {
