@@ -68,6 +68,29 @@ impl Store {
         .await
     }
 
+    /// Counts the tasks that ended in the period, of which [`Self::measure_durations`] tells the durations.
+    pub async fn count_ended_tasks(&self, scope: &Scope) -> Result<i64, StoreError> {
+        self.read_report(async |snapshot| {
+            Ok(sqlx::query_scalar!(
+                r#"-- count_ended_tasks
+            select count(*) as "count!" from dispositions d
+            where d.element = 'task' and d.ended_at >= $1 and d.ended_at < $2
+              and (d.service_id in (select unnest(array(select e.service_id from expired_services e)))) is not true
+              and ($3::text is null or exists (
+                select from services s
+                where s.service_id = d.service_id and s.service_type = any (array(
+                  select value_id from business_attribute_values where coalesce(name, dbid::text) = $3))
+                offset 0))"#,
+                scope.period.from.to_datetime(),
+                scope.period.to.to_datetime(),
+                scope.service_type,
+            )
+            .fetch_one(snapshot)
+            .await?)
+        })
+        .await
+    }
+
     /// Returns percentiles of the waits before states and tasks that started in the period, by type. A wait is the time
     /// from the end of the last state, or task, that started before in the service. There is none while one is active.
     #[expect(clippy::too_many_lines, reason = "one statement with its parameters")]

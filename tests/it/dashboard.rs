@@ -423,3 +423,29 @@ async fn labels_of_charts_neither_overlap_nor_are_cut_off() {
     assert_ne!(left_out, 0, "some parts of bars are too narrow");
     browser.close_quietly(&app.url).await;
 }
+
+#[tokio::test]
+async fn every_total_is_compared_with_the_period_before() {
+    let app = TestApp::spawn().await;
+    let end_tasks = async |kind: &str, number: usize| {
+        let start = json!({"customer_id": "c", "service_type": kind});
+        let path = format!("/services/{}", app.start("/services/start", &start).await);
+        for _ in 0..number {
+            let task = app.start(&format!("{path}/tasks/start"), &json!({})).await;
+            app.post(&format!("{path}/tasks/{task}/end"), &json!({})).await.is(204);
+        }
+    };
+    end_tasks("hotel", 3).await;
+    end_tasks("flight", 4).await;
+    app.clock.advance(70 * MINUTE);
+    end_tasks("hotel", 1).await;
+    app.clock.advance(1);
+    for (query, now, before) in [("", 1, 7), ("&service_type=hotel", 1, 3), ("&service_type=flight", 0, 4)] {
+        let html = page(&app, &format!("/dashboard?period=hour{query}")).await;
+        let totals = html.split("<dl class=\"totals\">").nth(1).unwrap().split("</dl>").next().unwrap();
+        assert_eq!(totals.matches("the period before: ").count(), 4, "{totals}");
+        let (_, tasks) = totals.split_once("Tasks ended").unwrap();
+        let wanted = format!("<dd>{now}</dd><dd class=\"quiet\">the period before: {before}</dd>");
+        assert!(tasks.contains(&wanted), "{wanted} is not in {tasks}");
+    }
+}

@@ -153,6 +153,7 @@ async fn figures(store: &Store, scope: Scope, zone: TimeZone, now: Timestamp) ->
     Ok(Figures {
         activity: store.measure_activity(&scope, &buckets).await?,
         before: store.measure_activity(&before, &buckets_before).await?,
+        tasks_before: store.count_ended_tasks(&before).await?,
         outcomes: store.report_outcomes(&scope).await?,
         durations: store.measure_durations(&scope).await?,
         waits: in_time(store.measure_waits(&scope).await)?,
@@ -252,7 +253,7 @@ fn form(asked: &DashboardInQuery, scope: &Scope, types: &[String]) -> Markup {
 /// Four totals of the period, and the same of the period before.
 fn totals(figures: &Figures) -> Markup {
     let sum = |rows: &[ActivityRow], count: fn(&ActivityRow) -> i64| rows.iter().map(count).sum::<i64>();
-    let both = |count| (sum(&figures.activity, count), Some(sum(&figures.before, count)));
+    let both = |count| (sum(&figures.activity, count), sum(&figures.before, count));
     let open = |rows: &[ActivityRow]| rows.last().map_or(0, |row| row.open);
     let tasks = figures.durations.iter().filter(|row| row.element == "task").map(|row| row.count).sum::<i64>();
     html! {
@@ -260,13 +261,13 @@ fn totals(figures: &Figures) -> Markup {
             @for (label, (number, before), href) in [
                 ("Services started", both(|row| row.started), Some(figures.services(Moment::Started, &[]))),
                 ("Services ended", both(|row| row.ended), Some(figures.services(Moment::Completed, &[("status", "completed")]))),
-                ("Services open at the end", (open(&figures.activity), Some(open(&figures.before))), figures.open()),
-                ("Tasks ended", (tasks, None), Some(figures.services(Moment::Completed, &[("part", "task")]))),
+                ("Services open at the end", (open(&figures.activity), open(&figures.before)), figures.open()),
+                ("Tasks ended", (tasks, figures.tasks_before), Some(figures.services(Moment::Completed, &[("part", "task")]))),
             ] {
                 div {
                     dt { (chart::linked(href.as_deref(), label)) }
                     dd { (chart::number(number)) }
-                    @if let Some(before) = before { dd class="quiet" { "the period before: " (chart::number(before)) } }
+                    dd class="quiet" { "the period before: " (chart::number(before)) }
                 }
             }
         }

@@ -38,6 +38,8 @@ pub(super) struct Figures {
     pub(super) activity: Vec<ActivityRow>,
     /// The activity in the period before, with the same number of buckets.
     pub(super) before: Vec<ActivityRow>,
+    /// The tasks that ended in the period before.
+    pub(super) tasks_before: i64,
     pub(super) outcomes: Vec<OutcomeRow>,
     pub(super) durations: Vec<SpanRow>,
     /// `None` if measuring them took too long.
@@ -51,7 +53,20 @@ impl Figures {
     /// The tag of the page. It changes with the figures and their buckets, but not merely because a period that ends
     /// now has moved on.
     pub(super) fn tag(&self, content: &impl Debug) -> EntityTag {
-        let Self { scope: _, ends_now, buckets, activity, before, outcomes, durations, waits, funnels, stops } = self;
+        let Self {
+            scope: _,
+            ends_now,
+            buckets,
+            activity,
+            before,
+            tasks_before,
+            outcomes,
+            durations,
+            waits,
+            funnels,
+            stops,
+        } = self;
+        let before = (before, tasks_before);
         let figures = (ends_now, buckets, activity, before, outcomes, durations, waits, funnels, stops);
         let version = (assets::version(), env!("CARGO_PKG_VERSION"));
         tag_of(format!("{:?}", (version, content, figures)).as_bytes())
