@@ -226,3 +226,17 @@ async fn every_page_can_be_read_in_light_and_dark_and_on_a_phone() {
     assert!(browser.driver.find_all(By::Css("[tabindex='1']")).await.unwrap().is_empty());
     browser.close_quietly(&app.url).await;
 }
+
+#[tokio::test]
+async fn the_menu_takes_one_line_on_a_phone() {
+    const LINES: &str =
+        "return new Set([...document.querySelectorAll('nav[aria-label=Pages] a')].map((link) => link.offsetTop)).size";
+    let app = TestApp::spawn().await;
+    let browser = Browser::open().await;
+    for path in ["/", "/journey", "/dashboard", "/administration/refused", "/docs/"] {
+        browser.driver.goto(format!("{}{path}", app.url)).await.unwrap();
+        browser.look("light", 390).await;
+        assert_eq!(browser.run(LINES).await, json!(1), "{path}");
+    }
+    browser.close_quietly(&app.url).await;
+}
