@@ -46,7 +46,7 @@ fn page(requests: &[RefusedRequest], started: Timestamp, now: Timestamp) -> Mark
             }))
             (more(causes.len()))
             h2 { "Latest" }
-            (table("refused requests", &["Time (UTC)", "User", "Operation", "Cause", "Request"], &html! {
+            (table("refused requests", &["Time (UTC)", "Cause", "Operation", "User", "Request"], &html! {
                 @for request in requests.iter().take(ROWS) { (row(request)) }
             }))
             (more(requests.len()))
@@ -70,13 +70,13 @@ fn row(request: &RefusedRequest) -> Markup {
     html! {
         tr {
             td { (format::exact(request.at)) }
-            td { @if let Some(user) = &request.caller { (name(user)) } @else { span class="quiet" { "anyone" } } }
-            td { (operation(request)) br; span class="quiet" { (request.method) " " (request.route) } }
             td class="cause" {
                 (why(request.code))
                 @if request.places.is_empty() { div { (request.detail) } }
                 @for (place, expected) in &request.places { div { (self::place(place)) " " (expected) } }
             }
+            td { (operation(request)) br; span class="quiet" { (request.method) " " (request.route) } }
+            td { @if let Some(user) = &request.caller { (name(user)) } @else { span class="quiet" { "anyone" } } }
             td { code { (request.request_id) } }
         }
     }
