@@ -147,6 +147,9 @@ fn take_fields(reader: &mut ObjectReader<'_, '_>) -> Vec<Field> {
     };
     let (place, mut mapped) = (Place::Body.member(MEMBER), Vec::new());
     for (at, item) in items.iter().enumerate() {
+        if reader.violations.is_full() {
+            break;
+        }
         let field = if let Json::String(text) = item { Field::parse(text) } else { None };
         let violation = match field {
             None => Some(format!("expected a field such as Task.disposition, found {}", item.found())),
@@ -179,6 +182,9 @@ fn take_values(reader: &mut ObjectReader<'_, '_>) -> Vec<ValueDefinition> {
     let (mut names, mut dbids) = (HashSet::new(), HashSet::new());
     let mut values = Vec::with_capacity(items.len());
     for (at, item) in items.iter().enumerate() {
+        if reader.violations.is_full() {
+            break;
+        }
         let place = place.item(at);
         let Json::Object(members) = item else {
             reader.violations.add(&place, format!("expected a value (an object), found {}", item.found()));

@@ -73,7 +73,7 @@ impl Event {
 }
 
 /// Reads an event of `element`: the shared fields, the fields that `own` takes, and all other members as extensions.
-/// All violations are collected before the event is refused.
+/// Violations are collected before the event is refused.
 pub fn read<T>(
     element: Element,
     body: &Members<'_>,
@@ -100,6 +100,9 @@ fn read_extensions(
     let mut extensions: Vec<Extension> = Vec::with_capacity(members.len());
     let mut open_schemas_left = metadata.open_schemas_left(element);
     for (name, value) in members {
+        if violations.is_full() {
+            break;
+        }
         let place = Place::Body.member(name);
         let Some(schema) = metadata.schema(element, name) else {
             if FIELDS.contains(&name) {

@@ -6,7 +6,7 @@ use super::field::LongOrString;
 use super::ids::is_decimal;
 use super::json::{Json, Members};
 use super::time::{self, MOMENT, Timestamp};
-use super::violation::{Place, Violations};
+use super::violation::{MOST_LISTED, Place, Violations};
 
 /// The most characters of a long-or-string value, and of most texts (docs/api.md §1).
 pub const MAX_TEXT: usize = 255;
@@ -44,9 +44,12 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
 
     /// Adds a violation for every member that has not been taken.
     pub fn refuse_rest(&mut self) {
-        let names: Vec<_> = self.rest().map(|(name, _)| name.to_owned()).collect();
-        for name in names {
-            self.add_violation(&name, "unknown field");
+        let unknown: Vec<_> = self.rest().take(MOST_LISTED + 1).map(|(name, _)| name).collect();
+        for name in unknown {
+            if self.violations.is_full() {
+                break;
+            }
+            self.add_violation(name, "unknown field");
         }
     }
 

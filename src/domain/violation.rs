@@ -22,11 +22,12 @@ pub struct Violation {
     pub detail: String,
 }
 
-/// The maximum number of violations that are kept. A body of 1 MiB can have millions, for example records that all lack
-/// mandatory attributes.
-const KEPT: usize = 1000;
+/// The most violations that are listed. A body of 1 MiB can have millions, for example records that all lack mandatory
+/// attributes.
+pub const MOST_LISTED: usize = 1000;
 
-/// All faults of a body. Validation does not stop at the first violation. Those after the first thousand are only counted.
+/// The faults of a body. Validation does not stop at the first violation, but it does once there are more than are listed:
+/// see [`is_full`](Self::is_full).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Violations {
     list: Vec<Violation>,
@@ -46,7 +47,7 @@ impl Violations {
     /// Adds a violation.
     pub fn add(&mut self, place: &Place<'_>, detail: impl Into<String>) {
         self.count += 1;
-        if self.list.len() < KEPT {
+        if self.list.len() < MOST_LISTED {
             self.list.push(Violation { pointer: place.to_string(), detail: detail.into() });
         }
     }
@@ -70,7 +71,7 @@ impl Violations {
 
     /// Adds all violations of another list.
     pub fn append(&mut self, other: Self) {
-        let room = KEPT.saturating_sub(self.list.len());
+        let room = MOST_LISTED.saturating_sub(self.list.len());
         self.list.extend(other.list.into_iter().take(room));
         self.count += other.count;
         self.unlearned.extend(other.unlearned);
@@ -88,7 +89,13 @@ impl Violations {
         self.concerns_metadata
     }
 
-    /// The number of violations.
+    /// Returns whether there are more violations than are listed. Every loop that looks for violations ends then, because
+    /// finding all of them can take much longer than reading the body.
+    pub const fn is_full(&self) -> bool {
+        self.count > MOST_LISTED
+    }
+
+    /// The number of violations that were found.
     pub const fn len(&self) -> usize {
         self.count
     }
@@ -98,7 +105,7 @@ impl Violations {
         self.count == 0
     }
 
-    /// The first thousand violations in the order in which they were found.
+    /// The violations in the order in which they were found, at most [`MOST_LISTED`].
     pub fn into_list(self) -> Vec<Violation> {
         self.list
     }
@@ -140,6 +147,64 @@ impl fmt::Display for Place<'_> {
             Place::Body => Ok(()),
             Place::Member(parent, name) => write!(f, "{parent}/{}", name.replace('~', "~0").replace('/', "~1")),
             Place::Item(parent, at) => write!(f, "{parent}/{at}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::business_attribute::BusinessAttributeDefinition;
+    use crate::domain::clock::{Clock, ManualClock};
+    use crate::domain::context::Context;
+    use crate::domain::extension::{Change, Schema, SchemaDefinition, SchemaId};
+    use crate::domain::json::{Json, read_object, read_records};
+    use crate::domain::metadata::Metadata;
+    use crate::domain::service::StartService;
+    use crate::domain::time::Timestamp;
+
+    /// The number of bad parts of each body.
+    const PARTS: usize = 20_000;
+
+    fn parts(part: impl Fn(usize) -> String) -> String {
+        (0..PARTS).map(part).collect::<Vec<_>>().join(",")
+    }
+
+    fn schema(kind: &str) -> Schema {
+        let attribute = |at| format!(r#"{{"name":"a{at}","type":"integer","mandatory":true}}"#);
+        let attributes = (0..50).map(attribute).collect::<Vec<_>>().join(",");
+        let body = format!(r#"{{"name":"Wide","type":"{kind}","attributes":[{attributes}]}}"#);
+        let definition = SchemaDefinition::read(&read_object(body.as_bytes()).unwrap()).unwrap();
+        Schema::new(SchemaId(1), Element::Task, definition)
+    }
+
+    fn replaced(kind: &str, body: &str) -> Violations {
+        Change::replace(&schema(kind), &read_records(body.as_bytes()).unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn no_loop_looks_for_many_more_violations_than_are_listed() {
+        let members = format!("{{{}}}", parts(|at| format!(r#""k{at}":1"#)));
+        let object = read_object(members.as_bytes()).unwrap();
+        let (metadata, clock) = (Metadata::default(), ManualClock::new(Timestamp::from_millis(0)));
+        let context = Context { now: clock.now(), metadata: &metadata, fill_defaults: true };
+        let fields = format!(r#"{{"values":[{{"name":"v"}}],"cv_attributes":[{}]}}"#, parts(|_| "1".to_owned()));
+        let values = format!(r#"{{"values":[{}]}}"#, vec![&*members; 40].join(","));
+        let attributes =
+            format!(r#"{{"name":"X","type":"single-valued","attributes":[{}]}}"#, vec![&*members; 40].join(","));
+        for (loops, found) in [
+            ("members of an event", StartService::read(&object, context).unwrap_err()),
+            ("attributes of records", replaced("multi-valued", &format!("[{}]", parts(|_| "{}".to_owned())))),
+            ("records", replaced("multi-valued", &format!("[{}]", parts(|_| "1".to_owned())))),
+            ("members of a record", replaced("single-valued", &members)),
+            ("members of a patch", Change::merge(&schema("single-valued"), &Json::Object(object.clone())).unwrap_err()),
+            ("fields", BusinessAttributeDefinition::read("x", &read_object(fields.as_bytes()).unwrap()).unwrap_err()),
+            ("values", BusinessAttributeDefinition::read("x", &read_object(values.as_bytes()).unwrap()).unwrap_err()),
+            ("attributes", SchemaDefinition::read(&read_object(attributes.as_bytes()).unwrap()).unwrap_err()),
+        ] {
+            assert!(found.is_full(), "{loops}");
+            assert!(found.len() <= 2 * (MOST_LISTED + 1), "{loops}: {}", found.len());
+            assert_eq!(found.into_list().len(), MOST_LISTED, "{loops}");
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::extension::is_field_name;
 use crate::domain::ids::Element;
 use crate::domain::json::JsonError;
 use crate::domain::refusal::Refusal;
-use crate::domain::violation::{Violation, Violations, without_values};
+use crate::domain::violation::{MOST_LISTED, Violation, Violations, without_values};
 use crate::log::with_causes;
 use crate::store::StoreError;
 
@@ -118,17 +118,17 @@ impl Problem {
 
     /// The refusal of a body.
     pub(super) fn violations(code: Code, violations: Violations) -> Self {
-        let count = violations.len();
+        let (count, is_full) = (violations.len(), violations.is_full());
         let violations = violations.into_list();
         let named: Vec<_> =
             violations.iter().take(NAMED_IN_DETAIL).map(|violation| label(&violation.pointer)).collect();
-        let mut detail = match count {
-            1 => format!("1 field is not valid: {}", named.join(", ")),
-            _ => format!("{count} fields are not valid: {}", named.join(", ")),
+        let (places, more) = (named.join(", "), count - named.len());
+        let detail = match count {
+            1 => format!("1 field is not valid: {places}"),
+            _ if is_full => format!("more than {MOST_LISTED} fields are not valid: {places} and others"),
+            _ if more > 0 => format!("{count} fields are not valid: {places} and {more} more"),
+            _ => format!("{count} fields are not valid: {places}"),
         };
-        if count > named.len() {
-            detail = format!("{detail} and {} more", count - named.len());
-        }
         let of_violation =
             |Violation { pointer, detail }| ProblemError { pointer: Some(pointer), parameter: None, detail };
         Self { errors: violations.into_iter().map(of_violation).collect(), ..Self::new(code, detail) }

@@ -69,6 +69,9 @@ impl Schema {
         };
         let given = members.iter().filter(|(_, value)| *value != Json::Null);
         write_all(&mut json, ('{', '}'), given, |json, (name, value)| {
+            if found.is_full() {
+                return;
+            }
             write_string(json, name);
             json.push(':');
             let written = match self.position(name) {
@@ -89,7 +92,7 @@ impl Schema {
     fn check_records(&self, records: &[Json<'_>], place: Place<'_>, found: &mut Violations, json: &mut String) {
         let mut seen = vec![HashSet::new(); self.unique().len()];
         write_all(json, ('[', ']'), records.iter().enumerate(), |json, (at, item)| {
-            if json.len() > MAX_STORED {
+            if json.len() > MAX_STORED || found.is_full() {
                 return;
             }
             let place = place.item(at);
@@ -120,6 +123,9 @@ impl Schema {
         let attributes = &self.definition.attributes;
         let mut given: Vec<Option<&Json<'_>>> = vec![None; attributes.len()];
         for (name, value) in record {
+            if found.is_full() {
+                break;
+            }
             match self.position(name) {
                 Some(at) => given[at] = Some(value).filter(|value| **value != Json::Null),
                 None => found.add(&place.member(name), "unknown attribute of the extension"),
@@ -128,6 +134,9 @@ impl Schema {
         let mut ranges = vec![None; attributes.len()];
         json.push('{');
         for (at, attribute) in attributes.iter().enumerate() {
+            if found.is_full() {
+                break;
+            }
             if given[at].is_none() && attribute.default.is_none() {
                 if attribute.mandatory {
                     found.add(&place.member(&attribute.name), "mandatory, but missing");

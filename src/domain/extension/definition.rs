@@ -178,6 +178,9 @@ fn take_attributes(reader: &mut ObjectReader<'_, '_>) -> Option<Vec<AttributeDef
     let (list_place, mut names) = (Place::Body.member(MEMBER), HashSet::new());
     let mut attributes = Vec::with_capacity(items.len());
     for (at, item) in items.iter().enumerate() {
+        if reader.violations.is_full() {
+            break;
+        }
         let place = list_place.item(at);
         let Json::Object(members) = item else {
             reader.violations.add(&place, format!("expected an attribute (an object), found {}", item.found()));
@@ -291,6 +294,9 @@ fn take_unique(reader: &mut ObjectReader<'_, '_>, attributes: &[AttributeDefinit
     };
     let mut unique = Vec::with_capacity(items.len());
     for (at, item) in items.iter().enumerate() {
+        if reader.violations.is_full() {
+            break;
+        }
         let place = list_place.item(at);
         unique.push(match item {
             Json::Array(names) if !(1..=MAX_UNIQUE).contains(&names.len()) => {
