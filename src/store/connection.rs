@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
 
 use super::StoreError;
 use super::error::Load;
+use super::pool::Pool;
 use crate::background::{Failure, Job, Next};
 
 /// The longest wait for a connection. After it, the database counts as unavailable.
@@ -193,22 +194,22 @@ impl Database {
     /// Opens a pool of connections to the host in use. All of them are opened soon, and kept. Otherwise they would be opened
     /// when the database is busiest: callers who give up leave connections behind that it still has to accept, and in the
     /// end it accepts none (`EAGAIN`).
-    pub(super) async fn open_pool(self: &Arc<Self>, size: u32) -> Result<PgPool, sqlx::Error> {
-        let (pool, host) = self.pool(size, String::new())?;
-        let pool = pool.min_connections(size).connect_lazy_with(host);
+    pub(super) async fn open_pool(self: &Arc<Self>, size: u32) -> Result<Pool, sqlx::Error> {
+        let (options, host) = self.pool(size, String::new())?;
+        let pool = Pool::open(options.min_connections(size), host);
         pool.acquire().await?;
         Ok(pool)
     }
 
     /// Opens a pool of connections to the host in use, and waits until all are open.
-    pub(super) async fn open_whole_pool(self: &Arc<Self>, size: u32) -> Result<PgPool, sqlx::Error> {
-        let (pool, host) = self.pool(size, String::new())?;
-        pool.min_connections(size).connect_with(host).await
+    pub(super) async fn open_whole_pool(self: &Arc<Self>, size: u32) -> Result<Pool, sqlx::Error> {
+        let (options, host) = self.pool(size, String::new())?;
+        Pool::open_whole(options.min_connections(size), host).await
     }
 
     /// A pool of connections for reads. PostgreSQL cancels a statement after `timeout` plus a second, or when its
     /// connection has been closed. The pool connects when it is first used.
-    pub(super) fn pool_for_reads(self: &Arc<Self>, size: u32, timeout: Duration) -> Result<PgPool, sqlx::Error> {
+    pub(super) fn pool_for_reads(self: &Arc<Self>, size: u32, timeout: Duration) -> Result<Pool, sqlx::Error> {
         // The caller limits the time of the whole read. This limit is longer, so that the caller's is reached first.
         let timeout = timeout.as_millis() + 1000;
         let set_up = format!(
@@ -218,8 +219,8 @@ impl Database {
               as wanted(name, value)
             where pg_catalog.current_setting(name, true) is not null"
         );
-        let (pool, host) = self.pool(size, set_up)?;
-        Ok(pool.connect_lazy_with(host))
+        let (options, host) = self.pool(size, set_up)?;
+        Ok(Pool::open(options, host))
     }
 
     /// The options of a pool, and the host in use. `also` is a further statement that sets up each session; it may be
@@ -256,10 +257,10 @@ impl Database {
     }
 
     /// Makes the pools connect to the host in use, and stop using connections older than this call.
-    fn renew(&self, pools: &[PgPool]) {
+    fn renew(&self, pools: &[Pool]) {
         if let Some(host) = self.host() {
             for pool in pools {
-                pool.set_connect_options(host.clone());
+                pool.set_host(host.clone());
             }
         }
         if let Ok(mut renewed) = self.renewed.write() {
@@ -306,7 +307,7 @@ pub(super) async fn within<T>(
 pub(super) struct FollowPrimary {
     pub(super) database: Arc<Database>,
     /// The pool for control, the pool for reads, and the general pool.
-    pub(super) pools: [PgPool; 3],
+    pub(super) pools: [Pool; 3],
 }
 
 impl Job for FollowPrimary {

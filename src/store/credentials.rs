@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
-
+use super::pool::Pool;
 use super::{Store, StoreError};
 use crate::domain::access::{Credential, CredentialKind, Role, SecretHash};
 
-pub(super) async fn read(pool: &PgPool) -> Result<Vec<Credential>, sqlx::Error> {
+pub(super) async fn read(pool: &Pool) -> Result<Vec<Credential>, sqlx::Error> {
     let rows = sqlx::query!(
         "-- read_credentials
         select credential_id, name, kind, role, hash from credentials order by name collate \"C\", credential_id"

@@ -5,25 +5,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::PgPool;
 use tracing::info;
 
 use super::batch::ElementColumn;
 use super::lifetimes::Pace;
+use super::pool::Pool;
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
 
 /// Removes the records of deleted schemas. The job is woken by every deletion on this node. Its interval covers nodes
 /// that stopped before they had finished.
 pub(super) struct SweepRecords {
-    pool: PgPool,
+    pool: Pool,
     clock: Arc<dyn Clock>,
     pace: Pace,
     sweep: Option<Sweep>,
 }
 
 impl SweepRecords {
-    pub(super) fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(pool: Pool, clock: Arc<dyn Clock>) -> Self {
         Self { pool, clock, pace: Pace::new(), sweep: None }
     }
 }
@@ -85,7 +85,7 @@ impl Sweep {
     }
 }
 
-async fn unswept_schemas(pool: &PgPool) -> Result<Vec<i32>, sqlx::Error> {
+async fn unswept_schemas(pool: &Pool) -> Result<Vec<i32>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"-- unswept_schemas
         select schema_id from extension_schemas where deleted_at is not null and swept_at is null"#
@@ -97,7 +97,7 @@ async fn unswept_schemas(pool: &PgPool) -> Result<Vec<i32>, sqlx::Error> {
 /// Walks over some records in the order of their key. Returns the key of the last one and the number of removed ones;
 /// `None` at the end. No index by schema is kept for this: every event would pay for it.
 async fn sweep_step(
-    pool: &PgPool,
+    pool: &Pool,
     schemas: &[i32],
     after: RecordKey,
     limit: i64,
@@ -132,7 +132,7 @@ async fn sweep_step(
     }))
 }
 
-async fn mark_swept(pool: &PgPool, schemas: &[i32], clock: &dyn Clock) -> Result<(), sqlx::Error> {
+async fn mark_swept(pool: &Pool, schemas: &[i32], clock: &dyn Clock) -> Result<(), sqlx::Error> {
     let now = clock.now().to_datetime();
     sqlx::query!("-- mark_swept\nupdate extension_schemas set swept_at = $2 where schema_id = any($1)", schemas, now)
         .execute(pool)

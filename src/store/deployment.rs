@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use sqlx::PgPool;
 use tracing::info;
 
 use super::connection::{ACQUIRE_TIMEOUT, within};
+use super::pool::Pool;
 use super::{Store, StoreError, credentials};
 use crate::background::{Failure, Job, Next};
 use crate::domain::access::Credential;
@@ -42,7 +42,7 @@ impl Deployment {
     }
 
     /// Reads the mode, and the credentials if their version has changed.
-    pub(super) async fn refresh(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
+    pub(super) async fn refresh(&self, pool: &Pool) -> Result<(), sqlx::Error> {
         let shared = sqlx::query!("-- read_deployment\nselect mode, credentials_version from deployment")
             .fetch_one(pool)
             .await?;
@@ -59,7 +59,7 @@ impl Deployment {
 /// Refreshes the mode and the credentials, so that a change is in force on every node within a second.
 pub(super) struct FollowDeployment {
     pub(super) deployment: Deployment,
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
 }
 
 impl Job for FollowDeployment {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 
 use super::lifetimes::{BEFORE_ALL, Pace};
+use super::pool::Pool;
 use super::{Store, StoreError};
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
@@ -40,7 +40,7 @@ impl Store {
 
 /// Removes idempotency keys that have expired.
 pub(super) struct ExpireKeys {
-    pool: PgPool,
+    pool: Pool,
     clock: Arc<dyn Clock>,
     pace: Pace,
     /// The creation time of the newest removed key. Index entries of older keys may still wait for vacuum.
@@ -48,7 +48,7 @@ pub(super) struct ExpireKeys {
 }
 
 impl ExpireKeys {
-    pub(super) const fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
+    pub(super) const fn new(pool: Pool, clock: Arc<dyn Clock>) -> Self {
         Self { pool, clock, pace: Pace::new(), after: BEFORE_ALL }
     }
 }
@@ -70,7 +70,7 @@ impl Job for ExpireKeys {
 /// Removes some of the expired keys, the oldest ones from `after` on. Returns the creation time of the last one and
 /// their number; `None` if none is left.
 async fn expire_keys(
-    pool: &PgPool,
+    pool: &Pool,
     clock: &dyn Clock,
     after: DateTime<Utc>,
     limit: i64,

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Mutex;
 
-use sqlx::PgPool;
 use tokio::sync::{MutexGuard, Notify};
 
 use super::connection::{Database, DatabaseAddress};
+use super::pool::Pool;
 use super::rights::SEQUENCES;
 use super::suitability::StartError;
 use super::write::Attempt;
@@ -64,7 +64,7 @@ impl Block {
         self.left.lock().ok()?.pop_front()
     }
 
-    async fn draw(&self, pool: &PgPool, sequence: &str) -> Result<i64, StoreError> {
+    async fn draw(&self, pool: &Pool, sequence: &str) -> Result<i64, StoreError> {
         match self.pop() {
             Some(id) => Ok(id),
             None => Box::pin(self.wait_or_draw(pool, sequence)).await,
@@ -73,7 +73,7 @@ impl Block {
 
     /// Callers who wait are woken together. To hand a lock from one to the next takes a turn of the scheduler for each of
     /// them: with thousands, more than a second.
-    async fn wait_or_draw(&self, pool: &PgPool, sequence: &str) -> Result<i64, StoreError> {
+    async fn wait_or_draw(&self, pool: &Pool, sequence: &str) -> Result<i64, StoreError> {
         loop {
             let mut drawn = pin!(self.drawn.notified());
             drawn.as_mut().enable();
@@ -99,7 +99,7 @@ impl Block {
         }
     }
 
-    async fn draw_32(&self, pool: &PgPool, sequence: &'static str) -> Result<i32, StoreError> {
+    async fn draw_32(&self, pool: &Pool, sequence: &'static str) -> Result<i32, StoreError> {
         let id = self.draw(pool, sequence).await?;
         i32::try_from(id).map_err(|_| StoreError::Corrupt { table: sequence, column: "last_value" })
     }
@@ -118,7 +118,7 @@ impl Drop for Drawing<'_> {
     }
 }
 
-async fn draw_ids(pool: &PgPool, sequence: &str) -> Result<Vec<i64>, sqlx::Error> {
+async fn draw_ids(pool: &Pool, sequence: &str) -> Result<Vec<i64>, sqlx::Error> {
     let drawn = sqlx::query_scalar!(
         r#"-- draw_ids
         select nextval($1::text::regclass) as "id!" from generate_series(1, $2::integer)"#,

@@ -1,9 +1,8 @@
 //! The checks of a database that an operator wants before the service runs on it.
 
-use sqlx::postgres::PgPool;
-
 use super::connection::{Database, DatabaseAddress};
 use super::migrations;
+use super::pool::Pool;
 use super::rights::check_rights;
 use super::suitability::{StartError, check_settings, newest_version};
 use crate::domain::clock::Clock;
@@ -88,7 +87,7 @@ pub async fn inspect_replica(address: DatabaseAddress) -> Finding {
     Finding { subject: "replica", result: looked_at.await }
 }
 
-async fn server(pool: &PgPool) -> Result<String, FindingError> {
+async fn server(pool: &Pool) -> Result<String, FindingError> {
     let server = sqlx::query_scalar!(
         r#"-- server
         select 'PostgreSQL ' || current_setting('server_version') || ', database ' || current_database() || ', role '
@@ -106,7 +105,7 @@ async fn schema(address: DatabaseAddress) -> Result<String, FindingError> {
     }
 }
 
-async fn compare_clocks(pool: &PgPool, clock: &dyn Clock) -> Result<String, FindingError> {
+async fn compare_clocks(pool: &Pool, clock: &dyn Clock) -> Result<String, FindingError> {
     let before = clock.now().millis();
     let database = sqlx::query_scalar!(
         r#"-- compare_clocks

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use sqlx::PgPool;
 use sqlx::types::Json;
 
 use super::batch::ElementColumn;
 use super::extensions::SchemaRow;
+use super::pool::Pool;
 use super::{StoreError, business_attributes};
 use crate::domain::extension::{AttributeDefinition, Schema, UniqueDefinition};
 use crate::domain::metadata::{Metadata, MetadataSettings, MetadataVersion};
@@ -20,7 +20,7 @@ pub(super) struct MetadataCache {
 }
 
 impl MetadataCache {
-    pub(super) async fn load(pool: &PgPool, settings: MetadataSettings) -> Result<Self, sqlx::Error> {
+    pub(super) async fn load(pool: &Pool, settings: MetadataSettings) -> Result<Self, sqlx::Error> {
         Ok(Self { current: ArcSwap::from_pointee(read(pool, settings).await?), settings })
     }
 
@@ -30,7 +30,7 @@ impl MetadataCache {
     }
 
     /// Puts metadata newer than `seen` in force, and returns whether there are any.
-    pub(super) async fn renew(&self, pool: &PgPool, seen: MetadataVersion) -> Result<bool, StoreError> {
+    pub(super) async fn renew(&self, pool: &Pool, seen: MetadataVersion) -> Result<bool, StoreError> {
         if self.current.load().version > seen {
             return Ok(true);
         }
@@ -76,7 +76,7 @@ impl MetadataRow {
 }
 
 /// Reads version, schemas and business attributes in one snapshot.
-async fn read(pool: &PgPool, settings: MetadataSettings) -> Result<Metadata, sqlx::Error> {
+async fn read(pool: &Pool, settings: MetadataSettings) -> Result<Metadata, sqlx::Error> {
     let mut snapshot = pool.begin_with("begin isolation level repeatable read read only").await?;
     let rows = sqlx::query_as!(
         MetadataRow,

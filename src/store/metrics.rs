@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use sqlx::PgPool;
 
 use super::command::{Answer, Command};
 use super::error::StoreError;
+use super::pool::Pool;
 use crate::domain::refusal::Verdict;
 
 const EVENTS: &str = "context_services_events_total";
@@ -50,8 +50,8 @@ const fn outcome(answer: &Answer) -> &'static str {
 }
 
 /// Sets the gauges of a pool. `serves` says what it is for.
-pub(super) fn measure(pool: &PgPool, serves: &'static str) {
-    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+pub(super) fn measure(pool: &Pool, serves: &'static str) {
+    let (open, idle) = pool.sizes();
     gauge!(POOL, "serves" => serves, "state" => "idle").set(idle);
-    gauge!(POOL, "serves" => serves, "state" => "used").set(pool.size().saturating_sub(idle));
+    gauge!(POOL, "serves" => serves, "state" => "used").set(open.saturating_sub(idle));
 }

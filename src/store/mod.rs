@@ -23,6 +23,7 @@ mod metrics;
 mod migrations;
 mod outdated_views;
 mod overview;
+mod pool;
 mod queries;
 mod reads;
 mod records;
@@ -41,8 +42,6 @@ mod write;
 mod writer;
 
 use std::sync::Arc;
-
-use sqlx::PgPool;
 
 use crate::background::{Failed, Jobs, Waker};
 use crate::domain::clock::Clock;
@@ -68,6 +67,7 @@ use idempotency::ExpireKeys;
 use ids::Ids;
 use metadata::MetadataCache;
 use outdated_views::ReplaceOutdatedViews;
+use pool::Pool;
 use queries::KnownMeanings;
 use reads::Reads;
 use suitability::LastReadiness;
@@ -116,8 +116,8 @@ impl StoreSettings {
 /// Reads and writes services, states and tasks in PostgreSQL.
 pub struct Store {
     database: Arc<Database>,
-    control: PgPool,
-    pool: PgPool,
+    control: Pool,
+    pool: Pool,
     last_readiness: LastReadiness,
     reads: Reads,
     replica: Option<Reads>,

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
-
+use super::pool::Pool;
 use super::reporting::{self, VIEW_VERSION};
 use crate::background::{Failure, Job, Next};
 use crate::domain::extension::SchemaId;
 
 /// Replaces the views that have an older form. The interval covers nodes of an older release that are still running.
 pub(super) struct ReplaceOutdatedViews {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
 }
 
 impl Job for ReplaceOutdatedViews {
@@ -23,7 +22,7 @@ impl Job for ReplaceOutdatedViews {
 }
 
 /// Replaces one outdated view, if there is any. Returns whether there was.
-async fn replace_outdated_view(pool: &PgPool) -> Result<bool, sqlx::Error> {
+async fn replace_outdated_view(pool: &Pool) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     // An analyst's transaction may lock the view for a long time. Other readers of the view must not wait long.
     reporting::limit_wait_for_view(&mut transaction).await?;

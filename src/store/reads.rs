@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, PgConnection, PgPool, Postgres};
+use sqlx::{Connection, PgConnection, Postgres};
 use tokio::sync::Semaphore;
 
 use super::connection::{ACQUIRE_TIMEOUT, Database};
 use super::error::{Load, is_cancelled, is_recovery_conflict};
+use super::pool::Pool;
 use super::{Store, StoreError};
 
 /// Settings of reads.
@@ -23,7 +24,7 @@ pub struct ReadSettings {
 
 /// The connections and limits that reads share.
 pub(super) struct Reads {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     database: Arc<Database>,
     places: Semaphore,
     timeout: Duration,

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use metrics::{Unit, describe_gauge, gauge};
-use sqlx::PgPool;
 
 use super::connection::{ACQUIRE_TIMEOUT, Database, DatabaseAddress, within};
+use super::pool::Pool;
 use super::reads::{ReadSettings, Reads};
 use crate::background::{Failure, Job, Jobs, Next};
 
@@ -20,7 +20,7 @@ const MOST_POSITIONS: usize = 3600;
 pub(super) fn open(
     address: Option<DatabaseAddress>,
     settings: ReadSettings,
-    primary: &PgPool,
+    primary: &Pool,
     jobs: &Jobs,
 ) -> Result<Option<Reads>, sqlx::Error> {
     describe_gauge!(LAG, Unit::Seconds, "How far the database of READ_DATABASE_URL is behind; 0 without one.");
@@ -34,8 +34,8 @@ pub(super) fn open(
 
 /// Measures the lag, even while the replica is unavailable.
 struct MeasureReplica {
-    primary: PgPool,
-    replica: PgPool,
+    primary: Pool,
+    replica: Pool,
     lag: Lag,
 }
 
@@ -59,7 +59,7 @@ impl Job for MeasureReplica {
 }
 
 /// The position in the WAL up to which a server has written it or, if it is a standby, has replayed it.
-async fn position(server: &PgPool) -> Result<i64, sqlx::Error> {
+async fn position(server: &Pool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"-- wal_position
         select pg_wal_lsn_diff(

@@ -1,7 +1,6 @@
 //! The rights that the service's role needs. The role need not own anything, unless it also migrates the database.
 
-use sqlx::PgPool;
-
+use super::pool::Pool;
 use super::suitability::StartError;
 
 /// The tables whose rows the service reads and writes.
@@ -49,7 +48,7 @@ pub const SEQUENCES: [&str; 9] = [
 ];
 
 /// The rights that the role lacks although the service needs them, such as `insert on tasks`.
-pub(super) async fn missing_rights(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+pub(super) async fn missing_rights(pool: &Pool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"-- missing_rights
         select privilege || ' on ' || name as "missing!"
@@ -81,7 +80,7 @@ pub(super) async fn missing_rights(pool: &PgPool) -> Result<Vec<String>, sqlx::E
 }
 
 /// Refuses a role that lacks a right that the service needs.
-pub(super) async fn check_rights(pool: &PgPool) -> Result<(), StartError> {
+pub(super) async fn check_rights(pool: &Pool) -> Result<(), StartError> {
     let missing = missing_rights(pool).await.map_err(StartError::Unreachable)?;
     if missing.is_empty() {
         return Ok(());

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::PgConnection;
 use tokio::sync::Mutex;
 
 use super::connection::{ACQUIRE_TIMEOUT, NoPrimary, within};
 use super::error::{has_code, is_cancelled};
+use super::pool::Pool;
 use super::{Store, StoreError};
 
 /// The steps of the schema. They are applied under an advisory lock, so that nodes may start together.
@@ -224,7 +225,7 @@ impl Facts {
 }
 
 /// The settings, among those that only a superuser can change, whose value changes the meaning of a statement.
-async fn misleading_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+async fn misleading_settings(pool: &Pool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"-- misleading_settings
         select name || ' is ' || setting as "setting!" from pg_settings
@@ -238,7 +239,7 @@ async fn misleading_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> 
 
 /// Refuses a database or a role with settings under which a commit may not be durable, or a statement has another
 /// meaning.
-pub(super) async fn check_settings(pool: &PgPool) -> Result<(), StartError> {
+pub(super) async fn check_settings(pool: &Pool) -> Result<(), StartError> {
     let losing = unsafe_settings(pool).await.map_err(StartError::Unreachable)?;
     if !losing.is_empty() {
         return Err(StartError::NotDurable(losing.join(" and ")));
@@ -253,7 +254,7 @@ pub(super) async fn check_settings(pool: &PgPool) -> Result<(), StartError> {
     )))
 }
 
-async fn unsafe_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+async fn unsafe_settings(pool: &Pool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"-- unsafe_settings
         select name as "name!" from pg_settings
@@ -282,7 +283,7 @@ impl Store {
     }
 }
 
-async fn find_readiness(pool: &PgPool) -> Result<Readiness, sqlx::Error> {
+async fn find_readiness(pool: &Pool) -> Result<Readiness, sqlx::Error> {
     let state = sqlx::query!(
         r#"-- readiness
             select max(version) as "version!", current_setting('transaction_read_only') = 'on' as "read_only!",

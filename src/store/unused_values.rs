@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use sqlx::PgPool;
 use tracing::info;
 
 use super::batch::ElementColumn;
 use super::lifetimes::{Pace, lock_elements};
+use super::pool::Pool;
 use super::{Store, StoreError};
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
@@ -46,7 +46,7 @@ const RETIRED_AT_ONCE: usize = 10_000;
 
 /// Retires and removes values.
 pub(super) struct RemoveUnusedValues {
-    pool: PgPool,
+    pool: Pool,
     clock: Arc<dyn Clock>,
     limit: u32,
     pace: Pace,
@@ -54,7 +54,7 @@ pub(super) struct RemoveUnusedValues {
 }
 
 impl RemoveUnusedValues {
-    pub(super) fn new(pool: PgPool, clock: Arc<dyn Clock>, limit: u32) -> Self {
+    pub(super) fn new(pool: Pool, clock: Arc<dyn Clock>, limit: u32) -> Self {
         describe_counter!(REMOVED, "Learned values that were removed because no row referred to them.");
         counter!(REMOVED).increment(0);
         Self { pool, clock, limit, pace: Pace::new(), pass: None }
@@ -95,7 +95,7 @@ impl Store {
 }
 
 /// Records that a pass begins, unless one began recently. Returns whether it begins.
-async fn claim_pass(pool: &PgPool, now: DateTime<Utc>, limit: u32) -> Result<bool, sqlx::Error> {
+async fn claim_pass(pool: &Pool, now: DateTime<Utc>, limit: u32) -> Result<bool, sqlx::Error> {
     let claimed = sqlx::query!(
         "-- claim_pass
         update deployment set values_swept_at = $1
@@ -137,7 +137,7 @@ struct Pass {
 }
 
 impl Pass {
-    async fn begin(pool: &PgPool, now: DateTime<Utc>) -> Result<Self, sqlx::Error> {
+    async fn begin(pool: &Pool, now: DateTime<Utc>) -> Result<Self, sqlx::Error> {
         let values = sqlx::query!(
             r#"-- values_to_look_for
             select v.value_id, v.retired_at is not null as "retired!"
@@ -157,7 +157,7 @@ impl Pass {
     }
 
     /// Walks over some rows, or retires or removes some values. Returns whether there is more to do.
-    async fn step(&mut self, pool: &PgPool, limit: i64, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    async fn step(&mut self, pool: &Pool, limit: i64, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
         if self.unseen.is_empty() && self.unseen_retired.is_empty() {
             return Ok(false);
         }
@@ -177,7 +177,7 @@ impl Pass {
         Ok(true)
     }
 
-    async fn take_away(&mut self, pool: &PgPool, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    async fn take_away(&mut self, pool: &Pool, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
         let some = |of: &HashSet<i32>| of.iter().copied().take(RETIRED_AT_ONCE).collect::<Vec<_>>();
         let (removed, retired) = (some(&self.unseen_retired), some(&self.unseen));
         if removed.is_empty() {
@@ -207,7 +207,7 @@ impl Pass {
 ///
 /// An event locks its table before it compares the metadata version. An event that this function does not wait for
 /// therefore sees the changed version, and is validated again.
-async fn wait_for_events(pool: &PgPool) -> Result<bool, sqlx::Error> {
+async fn wait_for_events(pool: &Pool) -> Result<bool, sqlx::Error> {
     let mut barrier = pool.begin().await?;
     let locked = lock_elements(&mut barrier).await?;
     barrier.rollback().await?;
@@ -246,7 +246,7 @@ macro_rules! step {
 
 /// Walks over some rows of a table. Returns the key of the last one, and the values that they refer to.
 async fn walk(
-    pool: &PgPool,
+    pool: &Pool,
     table: Table,
     (service, element, id): Key,
     limit: i64,
@@ -314,7 +314,7 @@ struct Step {
 
 /// Retires values, and makes every node forget the values that it knows. Locks are acquired in the same order as by
 /// other changes: version, attributes, values.
-async fn retire(pool: &PgPool, values: &[i32], now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+async fn retire(pool: &Pool, values: &[i32], now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin().await?;
     sqlx::query!(
         "-- begin_generation
@@ -343,7 +343,7 @@ async fn retire(pool: &PgPool, values: &[i32], now: DateTime<Utc>) -> Result<(),
     transaction.commit().await
 }
 
-async fn remove(pool: &PgPool, values: &[i32]) -> Result<(), sqlx::Error> {
+async fn remove(pool: &Pool, values: &[i32]) -> Result<(), sqlx::Error> {
     let removed = sqlx::query!(
         "-- remove_unused_values
         delete from business_attribute_values where value_id = any($1) and retired_at is not null",
@@ -354,7 +354,7 @@ async fn remove(pool: &PgPool, values: &[i32]) -> Result<(), sqlx::Error> {
 
 /// Measures the number of values that fields have learned.
 pub(super) struct MeasureValues {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     pub(super) limit: u32,
 }
 

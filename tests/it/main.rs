@@ -57,6 +57,7 @@ mod reports;
 mod server;
 mod services;
 mod states;
+mod stop;
 mod support;
 mod tasks;
 mod tls;

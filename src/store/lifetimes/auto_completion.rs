@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, describe_counter};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tracing::info;
 
 use super::{BEFORE_ALL, Pace, wait_for_events};
@@ -17,6 +17,7 @@ use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
 use crate::domain::lifetime::{Idleness, LastEvent, MAX_LIFETIME};
 use crate::domain::time::Timestamp;
+use crate::store::pool::Pool;
 
 const COMPLETED: &str = "context_services_auto_completed_total";
 
@@ -26,7 +27,7 @@ const RECENT: TimeDelta = TimeDelta::days(1);
 
 /// Ends idle services.
 pub(super) struct CompleteIdleServices {
-    pool: PgPool,
+    pool: Pool,
     clock: Arc<dyn Clock>,
     /// `AUTO_COMPLETE_AFTER`, in seconds.
     setting: Option<i64>,
@@ -42,7 +43,7 @@ enum Entering {
 }
 
 impl CompleteIdleServices {
-    pub(in crate::store) fn new(pool: PgPool, clock: Arc<dyn Clock>, setting: Option<TimeDelta>) -> Self {
+    pub(in crate::store) fn new(pool: Pool, clock: Arc<dyn Clock>, setting: Option<TimeDelta>) -> Self {
         describe_counter!(COMPLETED, "Idle services that were completed automatically.");
         counter!(COMPLETED).increment(0);
         let setting = setting.map(|after| after.num_seconds());
@@ -149,7 +150,7 @@ impl Job for CompleteIdleServices {
     }
 }
 
-async fn due_auto_completions(pool: &PgPool, now: Timestamp, limit: i64) -> Result<Vec<i64>, sqlx::Error> {
+async fn due_auto_completions(pool: &Pool, now: Timestamp, limit: i64) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         "-- due_auto_completions
         select service_id from auto_completions where due_at <= $1 order by due_at, service_id limit $2",
@@ -253,7 +254,7 @@ async fn complete_idle_services(
 /// Reads the next services in the order of their start, and adds those that are open to `auto_completions`. Returns the
 /// last service that it read.
 async fn enter_open_services(
-    pool: &PgPool,
+    pool: &Pool,
     (after, after_id): (DateTime<Utc>, i64),
     (now, setting): (DateTime<Utc>, i64),
     limit: i64,

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgPool;
 
 use crate::background::{Failure, Job, Next, Waker};
 use crate::domain::clock::Clock;
+use crate::store::pool::Pool;
 
 /// Advances the horizon to the present when a service has become due.
 pub(super) struct AdvanceHorizon {
-    pub(in crate::store) pool: PgPool,
+    pub(in crate::store) pool: Pool,
     pub(in crate::store) clock: Arc<dyn Clock>,
     pub(in crate::store) service_ttl: Option<TimeDelta>,
     /// Wakes the removal of expired services.
@@ -39,7 +39,7 @@ impl Job for AdvanceHorizon {
 /// Otherwise the row is not updated. A row that is written four times a second would leave many dead versions while a
 /// report's snapshot is open.
 async fn advance_horizon(
-    pool: &PgPool,
+    pool: &Pool,
     now: DateTime<Utc>,
     started_before: Option<DateTime<Utc>>,
 ) -> Result<bool, sqlx::Error> {

@@ -18,13 +18,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tokio::time::sleep;
 
 use super::error::is_lock_timeout;
 use super::{Store, StoreError};
 use crate::background::{Jobs, Waker};
 use crate::domain::clock::Clock;
+use crate::store::pool::Pool;
 
 use auto_completion::CompleteIdleServices;
 use horizon::AdvanceHorizon;
@@ -61,7 +62,7 @@ pub(super) const BEFORE_ALL: DateTime<Utc> =
 /// Starts the background jobs of lifetimes. Returns the wakers of removal and of purges.
 pub(super) fn start_jobs(
     jobs: &Jobs,
-    pool: &PgPool,
+    pool: &Pool,
     clock: &Arc<dyn Clock>,
     LifetimeSettings { service_ttl, auto_complete_after }: LifetimeSettings,
 ) -> (Waker, Waker) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::{counter, describe_counter};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tracing::info;
 
 use super::{Pace, is_lock_timeout, wait_for_events};
@@ -14,6 +14,7 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::PurgeId;
 use crate::domain::purge::{Purge, PurgeOperation, PurgeServices, PurgeState};
 use crate::domain::time::Timestamp;
+use crate::store::pool::Pool;
 use crate::store::{Store, StoreError};
 
 const PURGED: &str = "context_services_purged_total";
@@ -82,7 +83,7 @@ impl Store {
 
 /// Carries out purges.
 pub(super) struct RunPurges {
-    pool: PgPool,
+    pool: Pool,
     clock: Arc<dyn Clock>,
     /// Wakes the removal of purged services.
     removal: Waker,
@@ -91,7 +92,7 @@ pub(super) struct RunPurges {
 }
 
 impl RunPurges {
-    pub(in crate::store) fn new(pool: PgPool, clock: Arc<dyn Clock>, removal: Waker) -> Self {
+    pub(in crate::store) fn new(pool: Pool, clock: Arc<dyn Clock>, removal: Waker) -> Self {
         describe_counter!(PURGED, "Services that were purged.");
         counter!(PURGED).increment(0);
         Self { pool, clock, removal, pace: Pace::new(), logged: Instant::now() }

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{BEFORE_ALL, Pace, is_lock_timeout, limit_the_wait, wait_for_events};
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
+use crate::store::pool::Pool;
 
 const REMOVED: &str = "context_services_removed_rows_total";
 const OVERDUE: &str = "context_services_removal_oldest_due_seconds";
@@ -24,7 +25,7 @@ const MOST_WAITING: i64 = 1000;
 
 /// Removes expired services.
 pub(super) struct RemoveServices {
-    pool: PgPool,
+    pool: Pool,
     pace: Pace,
     cause: Cause,
     /// The position in the current cause's index.
@@ -62,7 +63,7 @@ struct Due {
 
 impl RemoveServices {
     /// Starts with the services that an earlier run on any node left.
-    pub(in crate::store) fn new(pool: PgPool) -> Self {
+    pub(in crate::store) fn new(pool: Pool) -> Self {
         describe_counter!(REMOVED, "Rows of expired services that were removed.");
         counter!(REMOVED).increment(0);
         Self { pool, pace: Pace::new(), cause: Cause::Deleted, after: (BEFORE_ALL, i64::MIN), waiting: 0 }
@@ -203,7 +204,7 @@ async fn remove_services(transaction: &mut PgConnection, services: &[i64]) -> Re
 
 /// Removes ends and extensions of services that were removed before. Returns the number of these services; 0 if an
 /// event takes too long to be written.
-async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
+async fn remove_remains(pool: &Pool) -> Result<i64, sqlx::Error> {
     let services = sqlx::query_scalar!(
         "-- services_with_remains\nselect service_id from deleted_services order by service_id limit $1",
         MOST_WAITING
@@ -238,14 +239,14 @@ async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
 
 /// Measures the delay of removal.
 pub(super) struct MeasureRemoval {
-    pool: PgPool,
+    pool: Pool,
     clock: Arc<dyn Clock>,
     /// The first deleted or purged service that is still on disk, and the time since which it has been the first.
     deleted: Option<(i64, DateTime<Utc>)>,
 }
 
 impl MeasureRemoval {
-    pub(in crate::store) fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
+    pub(in crate::store) fn new(pool: Pool, clock: Arc<dyn Clock>) -> Self {
         describe_gauge!(
             OVERDUE,
             Unit::Seconds,
@@ -280,7 +281,7 @@ impl Job for MeasureRemoval {
 }
 
 /// The expiry time of the oldest service that has not been removed.
-async fn oldest_expired_service(pool: &PgPool) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+async fn oldest_expired_service(pool: &Pool) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"-- oldest_expired_service
         select min(due_at) from (
@@ -301,7 +302,7 @@ async fn oldest_expired_service(pool: &PgPool) -> Result<Option<DateTime<Utc>>, 
 }
 
 /// The first service that was deleted or purged, or of which only ends and extensions are left.
-async fn first_deleted_service(pool: &PgPool) -> Result<Option<i64>, sqlx::Error> {
+async fn first_deleted_service(pool: &Pool) -> Result<Option<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         "-- first_deleted_service
         select least(

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::{Connection, Executor, PgConnection, PgPool};
+use sqlx::{Connection, Executor, PgConnection};
 use tracing::warn;
 
 use crate::domain::refusal::Verdict;
@@ -12,6 +12,7 @@ use crate::store::batch;
 use crate::store::command::Write;
 use crate::store::connection::{ACQUIRE_TIMEOUT, Database, accepts_writes, within};
 use crate::store::error::is_outage;
+use crate::store::pool::Pool;
 
 /// The time after which the progress of a batch is checked.
 const CHECK_AFTER: Duration = Duration::from_millis(400);
@@ -29,7 +30,7 @@ const PLAN_LIMIT: usize = 20_000;
 pub(super) struct WriterConnection {
     database: Arc<Database>,
     /// Connections for checks of this one.
-    control: PgPool,
+    control: Pool,
     connection: Option<Owned>,
 }
 
@@ -65,7 +66,7 @@ impl WriterConnection {
     /// Connects, with generic plans forced. By default PostgreSQL would plan small batches anew each time. That took a
     /// third of the time of a single event's statement, although the plan uses primary keys and does not depend on the
     /// parameters.
-    pub(super) async fn open(database: Arc<Database>, control: PgPool) -> Result<Self, sqlx::Error> {
+    pub(super) async fn open(database: Arc<Database>, control: Pool) -> Result<Self, sqlx::Error> {
         let connection = Some(connect(&database).await?);
         Ok(Self { database, control, connection })
     }
@@ -126,7 +127,7 @@ async fn connect(database: &Database) -> Result<Owned, sqlx::Error> {
 
 /// Returns when the database does not respond, when the backend was idle at two checks in succession although it
 /// should be working, or when the longest time for a batch has passed.
-async fn until_lost(control: &PgPool, backend: i32) {
+async fn until_lost(control: &Pool, backend: i32) {
     let (start, mut idle, mut logged) = (Instant::now(), 0, false);
     while idle < 2 && start.elapsed() < DEADLINE {
         tokio::time::sleep(CHECK_AFTER).await;
@@ -144,7 +145,7 @@ async fn until_lost(control: &PgPool, backend: i32) {
     }
 }
 
-async fn is_working(control: &PgPool, backend: i32) -> Result<bool, sqlx::Error> {
+async fn is_working(control: &Pool, backend: i32) -> Result<bool, sqlx::Error> {
     let working = sqlx::query_scalar!(
         r#"-- is_working
         select exists (select from pg_stat_activity where pid = $1 and state = 'active') as "working!""#,

@@ -13,7 +13,6 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -25,6 +24,7 @@ use super::metrics;
 use crate::background::Jobs;
 use crate::domain::ids::ServiceId;
 use crate::domain::refusal::Verdict;
+use crate::store::pool::Pool;
 use crate::traces::BatchSpan;
 
 use connection::WriterConnection;
@@ -73,7 +73,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Connects and starts the loops. Connecting first means that no event has to wait for a connection.
     pub(super) async fn start(
-        (database, control): (&Arc<Database>, &PgPool),
+        (database, control): (&Arc<Database>, &Pool),
         settings: WriterSettings,
         jobs: &Jobs,
     ) -> Result<Self, sqlx::Error> {
