@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
 
 use super::StoreError;
+use super::availability::Availability;
 use super::error::Load;
 use super::pool::Pool;
 use crate::background::{Failure, Job, Next};
@@ -110,8 +111,7 @@ pub(super) struct Database {
     doubtful: AtomicBool,
     /// The time of the last renewal. Older pooled connections are closed instead of being used.
     renewed: RwLock<Instant>,
-    /// When it last answered.
-    answered: RwLock<Instant>,
+    availability: RwLock<Availability>,
 }
 
 impl Database {
@@ -124,21 +124,25 @@ impl Database {
             current: AtomicUsize::new(0),
             doubtful: AtomicBool::new(false),
             renewed: RwLock::new(Instant::now()),
-            answered: RwLock::new(Instant::now()),
+            availability: RwLock::new(Availability::new(Instant::now())),
         })
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Availability, Instant)) {
+        if let Ok(mut known) = self.availability.write() {
+            change(&mut known, Instant::now());
+        }
     }
 
     /// Notes that the database has answered.
     pub(super) fn note_answer(&self) {
-        if let Ok(mut answered) = self.answered.write() {
-            *answered = Instant::now();
-        }
+        self.note(Availability::answer);
     }
 
-    /// The error of work that took too long since `start`. If the database has answered meanwhile, it is available, and
-    /// there is too much to do.
+    /// The error of work that took too long since `start`. If the database has been available all the time, there is too
+    /// much to do.
     pub(super) fn late(&self, start: Instant, load: Load) -> StoreError {
-        let is_available = self.answered.read().is_ok_and(|answered| *answered > start);
+        let is_available = self.availability.read().is_ok_and(|known| known.is_since(start, Instant::now()));
         if is_available { StoreError::Overloaded(load) } else { StoreError::Unavailable(None) }
     }
 
@@ -316,6 +320,7 @@ impl Job for FollowPrimary {
 
     async fn run(&mut self) -> Result<Next, Failure> {
         let doubtful = self.database.doubtful.swap(false, Ordering::Relaxed);
+        self.database.note(Availability::ask);
         let asked = within(ACQUIRE_TIMEOUT, accepts_writes(&self.pools[0])).await;
         if asked.is_ok() {
             self.database.note_answer();
@@ -328,6 +333,7 @@ impl Job for FollowPrimary {
             self.database.doubtful.store(true, Ordering::Relaxed);
             return Err(Failure::Outage(error.into()));
         }
+        self.database.note_answer();
         // If no pooled connection answered and the host is the same, all may be in use: the pools are left as they are.
         if asked.is_ok() || self.database.current.load(Ordering::Relaxed) != before {
             self.database.renew(&self.pools);

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows HTTP.
 
+mod availability;
 mod batch;
 mod business_attributes;
 mod command;
