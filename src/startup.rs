@@ -16,6 +16,7 @@ use crate::http::{self, AccessSettings, HttpSettings, Tls};
 use crate::listener::{self, Listener};
 use crate::log;
 use crate::postgres::{EmbeddedPostgres, NAME};
+use crate::progress::with_progress;
 use crate::settings::Settings;
 use crate::store::{DatabaseAddress, Store, StoreSettings};
 use crate::traces;
@@ -31,11 +32,19 @@ pub async fn run(settings: Settings) -> Result<()> {
     let http = settings.http(listener.socket.local_addr()?)?;
     let front = Front { listener, http, signals, draining: CancellationToken::new() };
     let jobs = Jobs::new(Arc::new(SystemClock));
-    match settings.external_database().map_err(anyhow::Error::msg)? {
+    let ended = match settings.external_database().map_err(anyhow::Error::msg)? {
         Some(database) => serve(&settings, front, database, &jobs).await,
         None => serve_embedded(&settings, front, &jobs).await,
+    }?;
+    match &ended {
+        Ok(()) => info!("stopped"),
+        Err(_) => warn!("stopped after a failure"),
     }
+    ended
 }
+
+/// How the service has ended after it had started: it was told to, or it failed.
+type Ended = Result<()>;
 
 /// The parts of the service that exist before it has a database.
 struct Front {
@@ -47,7 +56,7 @@ struct Front {
 }
 
 /// Runs the service on the embedded PostgreSQL.
-async fn serve_embedded(settings: &Settings, mut front: Front, jobs: &Jobs) -> Result<()> {
+async fn serve_embedded(settings: &Settings, mut front: Front, jobs: &Jobs) -> Result<Ended> {
     let embedded = EmbeddedPostgres::open(&settings.embedded()).context("cannot start the embedded PostgreSQL")?;
     let embedded = Arc::new(embedded);
     let started = tokio::select! {
@@ -61,11 +70,13 @@ async fn serve_embedded(settings: &Settings, mut front: Front, jobs: &Jobs) -> R
             jobs.start(KeepPostgresRunning { server, stopping, is_down: false });
             serve(settings, front, embedded.connect_options(NAME).into(), jobs).await
         }
-        Ok(false) => Ok(()),
+        Ok(false) => Ok(Ok(())),
         Err(error) => Err(error),
     };
     jobs.stop().await;
-    embedded.stop().await.context("cannot stop the embedded PostgreSQL")?;
+    with_progress("stopping the embedded PostgreSQL", embedded.stop())
+        .await
+        .context("cannot stop the embedded PostgreSQL")?;
     served
 }
 
@@ -109,7 +120,7 @@ impl Job for KeepPostgresRunning {
     }
 }
 
-async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, jobs: &Jobs) -> Result<()> {
+async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, jobs: &Jobs) -> Result<Ended> {
     let Front { listener, mut http, mut signals, draining } = front;
     let replica = settings.read_database().map_err(anyhow::Error::msg)?;
     let database_connections = settings.database_connections(replica.is_some());
@@ -144,14 +155,9 @@ async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, job
     }
     handle.stop(true).await;
     serving.await?.context("the HTTP server failed")?;
-    store.close().await;
+    with_progress("writing the queued events and closing the connections", store.close()).await;
     jobs.stop().await;
-    if stopped.is_ok() {
-        info!("stopped");
-    } else {
-        warn!("stopped after a failure");
-    }
-    stopped
+    Ok(stopped)
 }
 
 fn warn_about_access(access: &AccessSettings, store: &Store) {

@@ -122,8 +122,8 @@ impl EmbeddedPostgres {
         self.server.is_alive()
     }
 
-    /// Cancels running statements, stops the server, and waits until it has stopped, 130 seconds at most. Does nothing
-    /// if the server has ended. From then on, the server cannot be started again.
+    /// Cancels running statements, stops the server, and waits until it has stopped. A server that does not stop in time
+    /// is killed. Does nothing if the server has ended. From then on, the server cannot be started again.
     pub async fn stop(&self) -> Result<(), EmbeddedError> {
         self.server.stop().await
     }

@@ -21,8 +21,12 @@ const POLL: Duration = Duration::from_millis(10);
 /// The time after which an incomplete start is logged, and the time between two such lines.
 const REPORT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 
-/// The longest time for a stop with a checkpoint, and for one without.
-const STOP_LIMIT: (Duration, Duration) = (Duration::from_secs(120), Duration::from_secs(10));
+/// The signals that stop a server, each with the time after which the next is sent. After the first, the server writes a
+/// checkpoint. After the others, which lose nothing either, the next start recovers from the WAL. After the second, the
+/// server kills its own processes that have not ended within five seconds. All of it takes less time than the supervisors
+/// in `deploy` grant.
+const STOP: [(&str, Duration); 3] =
+    [("INT", Duration::from_secs(15)), ("QUIT", Duration::from_secs(7)), ("KILL", Duration::from_secs(2))];
 
 /// The server: where it is, and its process.
 #[derive(Debug)]
@@ -118,22 +122,26 @@ impl Server {
         self.forbid_start();
         let alive = self.process().alive();
         let Some(pid) = alive else { return Ok(()) };
-        self.signal("INT", pid)?;
-        if ended(STOP_LIMIT.0, || !self.is_alive()).await {
-            return Ok(());
+        self.end(pid, || !self.is_alive()).await
+    }
+
+    /// Stops a process of the server.
+    async fn end(&self, pid: u32, has_ended: impl Fn() -> bool) -> Result<(), EmbeddedError> {
+        for (signal, limit) in STOP {
+            self.signal(signal, pid)?;
+            if ended(limit, &has_ended).await {
+                return Ok(());
+            }
+            warn!("PostgreSQL, process {pid}, has not stopped within {limit:?} after SIG{signal}");
         }
-        warn!("PostgreSQL has not stopped within {:?}, and is stopped without a checkpoint", STOP_LIMIT.0);
-        self.signal("QUIT", pid)?;
-        if ended(STOP_LIMIT.1, || !self.is_alive()).await { Ok(()) } else { Err(EmbeddedError::DoesNotStop(pid)) }
+        Err(EmbeddedError::DoesNotStop(pid))
     }
 
     /// Stops a server that an earlier process left running.
     async fn stop_left_behind(&self) -> Result<(), EmbeddedError> {
         let Some(pid) = self.left_behind().await? else { return Ok(()) };
         warn!("stopping the PostgreSQL that an earlier process left running, process {pid}");
-        self.signal("INT", pid)?;
-        let stopped = ended(STOP_LIMIT.0, || !lock_file::is_alive(pid)).await;
-        if stopped { Ok(()) } else { Err(EmbeddedError::DoesNotStop(pid)) }
+        self.end(pid, || !lock_file::is_alive(pid)).await
     }
 
     /// The process of a server on this directory that is not a child of this process. The process ID in a lock file may

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 
 use context_services::postgres::NAME;
 use serde_json::json;
@@ -70,4 +71,23 @@ async fn a_read_is_finished_although_the_thread_that_opened_its_connection_has_e
     let answer = rest(&mut second);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(program.end().0.success());
+}
+
+#[tokio::test]
+async fn an_embedded_server_that_hangs_is_killed_and_stopped_is_said_last() {
+    let directory = open_directory();
+    let mut program = Program::start(directory.path());
+    let task = program.journey().await;
+    let pid_file = fs::read_to_string(directory.path().join("postgres/data/postmaster.pid")).unwrap();
+    assert!(Command::new("kill").args(["-STOP", pid_file.lines().next().unwrap()]).status().unwrap().success());
+    program.signal("TERM");
+    program.line_with("stopping the embedded PostgreSQL");
+    let (status, lines) = program.end();
+    assert!(status.success(), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("has not stopped within")), "{lines:#?}");
+    assert!(lines.last().unwrap().ends_with(" stopped"), "{lines:#?}");
+
+    let program = Program::start(directory.path());
+    assert_eq!(program.get(&task).await.0, 200);
+    program.stop();
 }
