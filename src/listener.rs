@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 
 use listenfd::ListenFd;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::net::TcpSocket;
 
 /// The listen backlog: the number of connections that may wait to be accepted. The kernel drops further ones, and their
@@ -24,7 +26,8 @@ pub enum ListenError {
     },
     /// systemd has passed something other than a single listening TCP socket.
     #[error(
-        "cannot use the socket of the service manager: the socket unit must have one `ListenStream=` with a TCP port"
+        "cannot use the socket of the service manager: the socket unit must have one `ListenStream=` with a TCP port, and \
+         no `Accept=yes`"
     )]
     Passed(#[source] io::Error),
 }
@@ -70,8 +73,23 @@ fn passed() -> io::Result<Option<TcpListener>> {
     }
     // The copy is closed in child processes, unlike the original.
     let listener = sockets.take_tcp_listener(0)?.map(|listener| listener.try_clone()).transpose()?;
-    listener.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
+    listener.iter().try_for_each(|listener| {
+        check_that_it_listens(listener)?;
+        listener.set_nonblocking(true)
+    })?;
     Ok(listener)
+}
+
+/// Without this check, a socket that does not listen would be served in silence.
+fn check_that_it_listens(listener: &TcpListener) -> io::Result<()> {
+    if TcpStream::from(OwnedFd::from(listener.try_clone()?)).peer_addr().is_ok() {
+        return Err(io::Error::other("it is a connection"));
+    }
+    // The kernel says of a TCP socket that neither listens nor is connected that it was hung up.
+    let mut sockets = [PollFd::new(listener.as_fd(), PollFlags::empty())];
+    poll(&mut sockets, PollTimeout::ZERO)?;
+    let is_idle = sockets[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP));
+    if is_idle { Err(io::Error::other("it is bound, but does not listen")) } else { Ok(()) }
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +14,7 @@ use context_services::postgres::NAME;
 use futures::future::{join_all, select_all};
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
+use tokio::net::TcpSocket;
 
 use crate::support::postgres::open_directory;
 use crate::support::program::{Program, command, example, output};
@@ -328,10 +329,20 @@ fn no_connection_breaks_while_a_service_behind_a_socket_of_the_service_manager_r
 fn a_socket_of_another_kind_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let refused = with_socket(&listener, &[]).stdin(OwnedFd::from(datagrams)).output().unwrap();
-    let text = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(1), "{text}");
-    assert!(text.contains("the socket unit must have one `ListenStream=`") && text.lines().count() == 1, "{text}");
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    for (socket, fault) in [
+        (OwnedFd::from(datagrams), ""),
+        (bound.as_fd().try_clone_to_owned().unwrap(), "it is bound, but does not listen"),
+        (OwnedFd::from(connection), "it is a connection"),
+    ] {
+        let refused = with_socket(&listener, &[]).stdin(socket).output().unwrap();
+        let text = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{text}");
+        assert!(text.contains("the socket unit must have one `ListenStream=`") && text.contains(fault), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
 }
 
 #[test]
