@@ -6,10 +6,11 @@ mod tls;
 use std::fmt;
 use std::path::Path;
 
+use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::files::{self, FileError};
-use crate::store::DatabaseAddress;
+use crate::store::{DatabaseAddress, is_own_setting};
 
 use tls::TlsParameters;
 
@@ -149,6 +150,12 @@ impl From<&str> for Fault {
 
 /// Parses a URL. An error says what is wrong with the URL, and never repeats a value.
 pub(crate) fn parse(url: &str) -> Result<DatabaseAddress, Fault> {
+    if url.trim() != url {
+        return Err("it begins or ends with a blank: remove the blank".into());
+    }
+    if url.starts_with(['"', '\'']) {
+        return Err("it begins with a quotation mark: remove the quotation marks".into());
+    }
     let (scheme, rest) = url.split_once("://").ok_or(FORM)?;
     if !matches!(scheme, "postgres" | "postgresql") {
         return Err(FORM.into());
@@ -164,8 +171,9 @@ pub(crate) fn parse(url: &str) -> Result<DatabaseAddress, Fault> {
     check_login(login)?;
     let at = if authority.contains('@') { "@" } else { "" };
     let tls = TlsParameters::of(&parameters);
+    let is_list = hosts.contains(',');
     let hosts = hosts.split(',').map(|host| {
-        check_host(host)?;
+        check_host(host, is_list)?;
         let url = format!("postgres://{login}{at}{host}{path}?{parameters}");
         without_traps(url.parse().map_err(|_| FORM)?, &tls)
     });
@@ -194,13 +202,39 @@ fn parameters(query: &str) -> Result<String, String> {
             "hostaddr" if value.parse::<std::net::IpAddr>().is_err() => {
                 return Err("hostaddr must be an IP address".to_owned());
             }
-            _ if PARAMETERS.contains(&name) || name.starts_with("options[") => kept.push(pair),
+            "statement-cache-capacity" if value.parse::<usize>().is_err() => {
+                return Err("statement-cache-capacity must be a number".to_owned());
+            }
+            _ if PARAMETERS.contains(&name) || name.starts_with("options[") => {
+                check_options(name, value)?;
+                kept.push(pair);
+            }
             _ if WITHOUT_EFFECT.contains(&name) => {}
             _ if NOT_SUPPORTED.contains(&name) => return Err(format!("the parameter {name} is not supported")),
             _ => return Err(format!("it has an unknown parameter after `?`; {ESCAPES}")),
         }
     }
     Ok(kept.join("&"))
+}
+
+/// Refuses settings in `options` that the service sets itself. They would be in force until it does, and could keep it
+/// from doing so.
+fn check_options(name: &str, value: &str) -> Result<(), String> {
+    let text = value.replace('+', " ");
+    let text = percent_decode_str(&text).decode_utf8_lossy();
+    let named: Vec<&str> = match name.strip_prefix("options[") {
+        Some(name) => vec![name.trim_end_matches(']')],
+        None if name == "options" => text.split_whitespace().collect(),
+        None => return Ok(()),
+    };
+    let setting = |word: &str| {
+        let word = word.strip_prefix("--").or(word.strip_prefix("-c")).unwrap_or(word);
+        word.split('=').next().unwrap_or_default().replace('-', "_").to_ascii_lowercase()
+    };
+    match named.into_iter().map(setting).find(|name| is_own_setting(name)) {
+        Some(name) => Err(format!("options sets {name}, which the service sets itself: remove it from the options")),
+        None => Ok(()),
+    }
 }
 
 fn check_login(login: &str) -> Result<(), String> {
@@ -211,7 +245,13 @@ fn check_login(login: &str) -> Result<(), String> {
     if broken { Err(format!("a `%` is not followed by two hexadecimal digits: {ESCAPES}")) } else { Ok(()) }
 }
 
-fn check_host(host: &str) -> Result<(), String> {
+fn check_host(host: &str, is_in_list: bool) -> Result<(), String> {
+    if is_in_list && host.split(':').next().is_some_and(str::is_empty) {
+        return Err("a host in the list is empty: remove a comma, or name the host".to_owned());
+    }
+    if host.contains(char::is_whitespace) {
+        return Err("a host contains a blank: remove the blank".to_owned());
+    }
     let after_address = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
     match after_address.split_once(':') {
         Some((_, port)) if !port.is_empty() && port.parse::<u16>().is_err() => {
@@ -304,6 +344,24 @@ mod tests {
                 "postgres://app:hunter2@db/x?sslrootcert=/etc/hostname",
                 "sslrootcert /etc/hostname: it has no certificate",
             ),
+            (
+                "postgres://app:hunter2@db/x?sslrootcert=system",
+                "sslrootcert=system is not supported: use sslmode=verify-full",
+            ),
+            ("postgres://app:hunter2@db/x?sslrootcert=", "sslrootcert is empty: name a file, or leave it out"),
+            ("postgres://app:hunter2@db/x?sslcert=&sslkey=", "sslcert is empty: name a file, or leave it out"),
+            ("postgres://app:hunter2@a,,b/x", "a host in the list is empty"),
+            ("postgres://app:hunter2@a,b,/x", "a host in the list is empty"),
+            ("postgres://app:hunter2@a,:5433/x", "a host in the list is empty"),
+            ("postgres://app:hunter2@a, b/x", "a host contains a blank"),
+            (" postgres://app:hunter2@db/x", "it begins or ends with a blank"),
+            ("postgres://app:hunter2@db/x\n", "it begins or ends with a blank"),
+            ("\"postgres://app:hunter2@db/x\"", "remove the quotation marks"),
+            ("postgres://app:hunter2@db/x?statement-cache-capacity=ter2", "statement-cache-capacity must be a number"),
+            ("postgres://app:hunter2@db/x?options=-c+statement_timeout%3D1", "options sets statement_timeout"),
+            ("postgres://app:hunter2@db/x?options=-c%20geqo%3Doff%20--Search-Path%3Dx", "options sets search_path"),
+            ("postgres://app:hunter2@db/x?options=-cstatement_timeout=1", "options sets statement_timeout"),
+            ("postgres://app:hunter2@db/x?options[statement_timeout]=1", "options sets statement_timeout"),
             ("postgres://app:hunter2@db/x?host=a,b", "several hosts"),
             ("postgres://app:hunter2@db/x?target_session_attrs=standby", "the service writes"),
         ] {

@@ -43,15 +43,46 @@ pub(crate) fn certified(
     key: PrivateKeyDer<'static>,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, Fault> {
+    let rsa_bits = rsa_bits(&key);
     CertifiedKey::from_der(chain, key, provider).map_err(|error| {
-        Fault::Unusable(match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+        Fault::Unusable(match (error, rsa_bits) {
+            (Error::InconsistentKeys(InconsistentKeys::KeyMismatch), _) => {
                 "the key does not belong to the certificate".to_owned()
             }
-            other => other.to_string(),
+            (Error::General(_), Some(bits @ ..2048 | bits @ 4097..)) => {
+                format!("the RSA key has {bits} bits: create a key of 2048 to 4096 bits, and a certificate for it")
+            }
+            (Error::General(_), _) => {
+                "the key cannot be used: create an RSA key of 2048 to 4096 bits, an ECDSA key on \
+                                       P-256 or P-384, or an Ed25519 key, and a certificate for it"
+                    .to_owned()
+            }
+            (other, _) => other.to_string(),
         })
     })
 }
+
+/// The size of an RSA key. `None` if the key is of another kind.
+fn rsa_bits(key: &PrivateKeyDer<'_>) -> Option<usize> {
+    let key = match key {
+        PrivateKeyDer::Pkcs1(key) => key.secret_pkcs1_der(),
+        PrivateKeyDer::Pkcs8(key) => {
+            let (_version, rest) = element(element(key.secret_pkcs8_der(), SEQUENCE)?.0, INTEGER)?;
+            let (_algorithm, rest) = element(rest, SEQUENCE)?;
+            element(rest, OCTET_STRING)?.0
+        }
+        _ => return None,
+    };
+    let (_version, rest) = element(element(key, SEQUENCE)?.0, INTEGER)?;
+    let modulus = element(rest, INTEGER)?.0;
+    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+    let first = modulus.get(zeros)?;
+    Some((modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
+}
+
+const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
+const SEQUENCE: u8 = 0x30;
 
 /// The sections of a text, each whole.
 fn sections(text: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, Fault> {
@@ -80,13 +111,16 @@ fn has_whole_sections(text: &[u8]) -> bool {
 
 /// Whether a sequence in DER is as long as its first bytes say.
 fn is_whole(der: &[u8]) -> bool {
-    let [0x30, first, rest @ ..] = der else { return false };
-    let (digits, content) = match first {
-        0x81..=0x84 => match rest.split_at_checked(usize::from(first & 0x7f)) {
-            Some(parts) => parts,
-            None => return false,
-        },
+    element(der, SEQUENCE).is_some_and(|(_, rest)| rest.is_empty())
+}
+
+/// The content of the first element in DER, which must have this tag, and what follows it.
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let [found, first, rest @ ..] = der else { return None };
+    let (digits, rest) = match first {
+        0x81..=0x84 => rest.split_at_checked(usize::from(first & 0x7f))?,
         _ => (std::slice::from_ref(first), rest),
     };
-    content.len() == digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit))
+    let length = digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit));
+    rest.split_at_checked(length).filter(|_| *found == tag)
 }

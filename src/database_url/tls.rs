@@ -46,6 +46,10 @@ impl Named {
 
     /// What `read` makes of the PEM, which is the value itself or in the file that it names.
     fn read<T>(&self, read: impl FnOnce(&[u8]) -> Result<T, files::Fault>) -> Result<T, Fault> {
+        if self.value.is_empty() {
+            let remedy = if self.is_variable { "unset it" } else { "leave it out" };
+            return Err(self.fault(format!("{} is empty: name a file, or {remedy}", self.name)));
+        }
         let inline = self.value.trim();
         if inline.starts_with("-----BEGIN") && inline.ends_with("-----") {
             let unusable = |fault| self.fault(FileError::new(&self.name, "", fault).to_string());
@@ -85,6 +89,10 @@ impl TlsParameters {
         let verifies = matches!(mode, PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull);
         let is_off = matches!(mode, PgSslMode::Disable | PgSslMode::Allow);
         if let Some(root) = self.root.as_ref().filter(|root| verifies || !root.is_variable) {
+            if root.value == "system" {
+                let remedy = "use sslmode=verify-full without it, which trusts the certificates of the system";
+                return Err(root.fault(format!("{}=system is not supported: {remedy}", root.name)));
+            }
             root.read(pem::certificates)?;
         }
         let used = |named: &&Named| !is_off || !named.is_variable;

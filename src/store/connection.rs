@@ -65,6 +65,11 @@ from (values
 ) as wanted(name, value)
 where pg_catalog.current_setting(name, true) is not null";
 
+/// Whether the service gives each of its sessions a value of this setting.
+pub fn is_own_setting(name: &str) -> bool {
+    SET_UP_SESSION.contains(&format!("('{name}', "))
+}
+
 /// The address of the database: one host, or several, of which the first that accepts writes is used.
 #[derive(Debug, Clone)]
 pub struct DatabaseAddress(Vec<PgConnectOptions>);

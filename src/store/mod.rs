@@ -50,7 +50,7 @@ use crate::domain::metadata::MetadataSettings;
 use crate::domain::time::Timestamp;
 
 pub use business_attributes::Defined;
-pub use connection::DatabaseAddress;
+pub use connection::{DatabaseAddress, is_own_setting};
 pub use error::{Load, StoreError};
 pub use ids::skip_identifiers;
 pub use inspection::{Finding, FindingError, inspect, inspect_replica};

@@ -15,6 +15,25 @@ MIGjMF8GCSqGSIb3DQEFDTBSMDEGCSqGSIb3DQEFDDAkBBA=
 -----END ENCRYPTED PRIVATE KEY-----
 ";
 
+/// A key that is too short, by `openssl genrsa 1024`.
+const SHORT: &str = "-----BEGIN PRIVATE KEY-----
+MIICeAIBADANBgkqhkiG9w0BAQEFAASCAmIwggJeAgEAAoGBAMm7D8dlIBjZH/od
+vp+DsYyn44grzCaaSMRQjayiyJa51/cwFfE2i3hr4HN1RIdMHC9EtClsyh1mqfhL
+qYsHpfMuuDyBfLdlBpmWb2HP0f+R0cpfDcLzGNltkEXTpa0d2Yipj/rAp77SdXd7
+uW3QR1bVvYxm/5hdomUTFbf970b/AgMBAAECgYEAqISOotgUXw2KS+trIV/nAwQA
+6/ECYsEBxpUwNKXrgRYQllriCZWyHs+nOWwd6hQne0keY3iQwszPci7qm8yw0CBg
+v5PxHuP3ldV8nUaWPIUOjHdoMuFWCYPR6p0h37kK6BwP23dHKEZH1C5PI7KNXkRB
+6Z+y0caGfRe5tKzQlfkCQQDmd8702IyMzjk/t60yZ+sZQv3AS2lxkTFJGLc1Jb4A
+BlGXZh7+G4I8ujjrpbbwFLiXF6/gFgc66gCB34zC73Z1AkEA4BQ/rvNulN+aMy1v
+iNslf++xrn2xxy4dn9QlST0rha1jychy9aZFNc058TTfStgeXZ8KJMwcOSjQ/Dlc
+WZkhIwJBAMdZerpvVaO1/e8PgdDH8qO3PqbGlD6XyHnh1xcxvldnH8xFmSlTwiOl
+MPckMEkao1COPKMoaribEDVGmQtE9sECQC41nshqZRSIZBlHtmeHod0XRhIQ07ea
+l/tc2W+YEMCZeCmlj6d+6Wjl8JwAZkfd960g3guml+9lrmtFPPkxLfcCQQCGHCqF
+FyIF49f+B4zi6zSWztUVwhmOHpskgIHu3EFkDiAreAINcLtrHf85hIvZI6gEmDG0
+gpSPLm6l2K19Zf6s
+-----END PRIVATE KEY-----
+";
+
 /// A certificate and its key in a directory.
 struct Files(tempfile::TempDir);
 
@@ -150,6 +169,7 @@ fn a_key_or_certificate_that_cannot_be_used_is_explained() {
         ("TLS_KEY", certificate.clone(), "it has no private key in PEM"),
         ("TLS_KEY", damaged, "it is damaged"),
         ("TLS_KEY", format!("{key}{key}"), "it has several private keys"),
+        ("TLS_KEY", SHORT.to_owned(), "the RSA key has 1024 bits: create a key of 2048 to 4096 bits"),
         ("TLS_KEY", read(&other.path("tls.key")), "the key does not belong to the certificate"),
         ("TLS_CERTIFICATE", key, "it has no certificate in PEM"),
         ("TLS_CERTIFICATE", "nonsense".to_owned(), "it has no certificate in PEM"),
