@@ -11,6 +11,15 @@ use super::violation::{MOST_LISTED, Place, Violations};
 /// The most characters of a long-or-string value, and of most texts (docs/api.md §1).
 pub const MAX_TEXT: usize = 255;
 
+/// The integers of 64 bits, for the violation of an integer that does not fit.
+pub const LONGS: &str = "an integer from -9223372036854775808 to 9223372036854775807";
+
+/// How violations name 64-bit integers: to a sender of something else, and to a sender of an integer that does not fit.
+const LONG: (&str, &str) = ("a 64-bit integer", LONGS);
+
+/// The same for 32-bit integers.
+const INT: (&str, &str) = ("a 32-bit integer", "an integer from -2147483648 to 2147483647");
+
 /// A reader of the members of one object. `null` counts as absent.
 pub struct ObjectReader<'a, 'j> {
     members: &'a [(std::borrow::Cow<'j, str>, Json<'j>)],
@@ -85,29 +94,27 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
     pub fn long_or_string(&mut self, name: &str) -> Option<LongOrString> {
         match self.take(name)? {
             Json::String(text) => self.of_length(name, text, &(1..=MAX_TEXT)).map(LongOrString::String),
-            Json::Number(digits) if is_integer(digits) => {
-                self.parsed(name, digits, "a 64-bit integer").map(LongOrString::Long)
-            }
+            Json::Number(digits) if is_integer(digits) => self.parsed_long(name, digits).map(LongOrString::Long),
             other => self.expected(name, "a 64-bit integer or a string", other),
         }
     }
 
     /// Takes a 64-bit integer. A number with a zero fraction and a decimal string count as integers.
     pub fn long(&mut self, name: &str) -> Option<i64> {
-        self.integer(name, "a 64-bit integer")
+        self.integer(name, LONG)
     }
 
     /// Takes a 64-bit integer that must be written as one.
     pub fn plain_long(&mut self, name: &str) -> Option<i64> {
         match self.take(name)? {
-            Json::Number(digits) => self.parsed(name, digits, "a 64-bit integer"),
-            other => self.expected(name, "a 64-bit integer", other),
+            Json::Number(digits) if is_integer(digits) => self.parsed_long(name, digits),
+            other => self.expected(name, LONG.0, other),
         }
     }
 
     /// Takes a 32-bit integer, like [`Self::long`].
     pub fn int(&mut self, name: &str) -> Option<i32> {
-        self.integer(name, "a 32-bit integer")
+        self.integer(name, INT)
     }
 
     /// Takes an object, which `read` reads.
@@ -132,7 +139,7 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
 
     /// Takes a number of seconds, 0 or more.
     pub fn seconds(&mut self, name: &str) -> Option<i64> {
-        let seconds: i64 = self.integer(name, "a 64-bit integer")?;
+        let seconds: i64 = self.integer(name, LONG)?;
         if seconds < 0 {
             self.add_violation(name, format!("expected 0 or more, found {seconds}"));
             return None;
@@ -142,7 +149,7 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
 
     /// Takes a number of seconds within limits.
     pub fn seconds_within(&mut self, name: &str, limits: RangeInclusive<i64>) -> Option<i64> {
-        let seconds: i64 = self.integer(name, "a 64-bit integer")?;
+        let seconds: i64 = self.integer(name, LONG)?;
         if limits.contains(&seconds) {
             return Some(seconds);
         }
@@ -167,23 +174,24 @@ impl<'a, 'j> ObjectReader<'a, 'j> {
 
     /// Takes an integer, also if it is written as a double or as text: many clients send every number as a double, or
     /// every identifier as text.
-    fn integer<T: TryFrom<i64>>(&mut self, name: &str, what: &str) -> Option<T> {
+    fn integer<T: TryFrom<i64>>(&mut self, name: &str, (kind, range): (&str, &str)) -> Option<T> {
         let value = self.take(name)?;
-        let integer = match value {
-            Json::Number(number) => whole(number),
-            Json::String(text) if is_decimal(text) => text.parse().ok(),
-            _ => None,
+        let (integer, is_integral) = match value {
+            Json::Number(number) => (whole(number), is_integer(number)),
+            Json::String(text) if is_decimal(text) => (text.parse().ok(), true),
+            _ => (None, false),
         };
+        let what = if is_integral || integer.is_some() { range } else { kind };
         match integer.and_then(|integer| T::try_from(integer).ok()) {
             None => self.expected(name, what, value),
             integer => integer,
         }
     }
 
-    fn parsed<T: std::str::FromStr>(&mut self, name: &str, digits: &str, what: &str) -> Option<T> {
+    fn parsed_long(&mut self, name: &str, digits: &str) -> Option<i64> {
         let parsed = digits.parse().ok();
         if parsed.is_none() {
-            self.add_violation(name, format!("expected {what}, found {}", Json::Number(digits).found()));
+            self.add_violation(name, format!("expected {LONGS}, found {}", Json::Number(digits).found()));
         }
         parsed
     }

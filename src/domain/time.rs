@@ -34,14 +34,18 @@ impl Timestamp {
     /// seconds or their fraction, an offset such as `+0000` or `+00`, and a zone name in brackets at the end
     /// (`Z[UTC]`). `None` if the text is anything else.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::of_any_year(text).filter(|moment| (0..=9999).contains(&moment.0.year()))
+    }
+
+    /// Parses a text whose moment may, because of its offset, lie in the year before 0000 or after 9999.
+    fn of_any_year(text: &str) -> Option<Self> {
         // The parser also accepts a Unicode minus sign.
         if !text.is_ascii() {
             return None;
         }
         let moment =
             DateTime::parse_from_rfc3339(text).ok().or_else(|| DateTime::parse_from_rfc3339(&completed(text)?).ok())?;
-        let cut = Self::cut(moment.to_utc());
-        (0..=9999).contains(&cut.0.year()).then_some(cut)
+        Some(Self::cut(moment.to_utc()))
     }
 
     /// The milliseconds since the Unix epoch.
@@ -83,14 +87,17 @@ impl Serialize for Timestamp {
 pub const MOMENT: &str = "a date and time with an offset, such as 2026-02-05T09:11:00.000Z";
 
 /// Describes a text that is not a moment, for a violation.
-pub fn found(text: &str) -> &'static str {
-    if lacks_offset(text) { "one whose offset is missing" } else { "a different string" }
+pub fn found(text: &str) -> String {
+    fault(text).map_or_else(|| "a different string".to_owned(), |fault| format!("one {fault}"))
 }
 
-/// Whether a text would be a moment if it had an offset.
-pub fn lacks_offset(text: &str) -> bool {
+/// The fault of a text that is almost a moment.
+pub fn fault(text: &str) -> Option<&'static str> {
     let local = text.split('[').next().unwrap_or_default();
-    Timestamp::parse(&format!("{local}Z")).is_some()
+    if Timestamp::parse(&format!("{local}Z")).is_some() {
+        return Some("whose offset is missing");
+    }
+    Timestamp::of_any_year(text).map(|_| "outside the years 0000 to 9999 in UTC")
 }
 
 /// Completes an ASCII text to RFC 3339: adds missing seconds, missing minutes of the offset, or the colon before these,
@@ -176,7 +183,6 @@ mod tests {
             "2026-02-05Z",
             "2026-02-30T00:00:00Z",
             "5",
-            "9999-12-31T23:59:59-01:00",
             "2026-02-05T09Z",
             "2026-02-05T09:11:00Z[",
             "2026-02-05T09:11:00Z[]",
@@ -190,9 +196,11 @@ mod tests {
             assert_eq!(found(text), "a different string", "{text:?}");
         }
         for text in ["2026-02-05T09:11:00", "2026-02-05T09:11", "2026-02-05 09:11:00.5", "2026-02-05T09:11:00[UTC]"] {
-            assert_eq!((read(text), found(text)), (None, "one whose offset is missing"), "{text:?}");
+            assert_eq!((read(text), &*found(text)), (None, "one whose offset is missing"), "{text:?}");
         }
-        assert_eq!(read("0000-01-01T00:00:00+01:00"), None);
+        for text in ["9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00", "9999-12-31T23:59-00:01[Etc/GMT+0]"] {
+            assert_eq!((read(text), &*found(text)), (None, "one outside the years 0000 to 9999 in UTC"), "{text:?}");
+        }
         assert_eq!(read("2026-02-05T09:11:00−05:00"), None);
     }
 

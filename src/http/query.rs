@@ -15,7 +15,7 @@ use super::problem::{Code, Problem};
 use crate::domain::field::Field;
 use crate::domain::ids::{Element, StateId};
 use crate::domain::query::{Cursor, Filter, Nested, Page, Span, View};
-use crate::domain::time::{MOMENT, Timestamp, lacks_offset};
+use crate::domain::time::{MOMENT, Timestamp, fault};
 
 /// Default length of a list.
 const DEFAULT_LIMIT: u32 = 1000;
@@ -187,10 +187,13 @@ impl Parameters {
     pub(super) fn timestamp(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.one(name)? else { return Ok(None) };
         // In a query string `+` means a blank, and many clients do not encode the `+` of an offset.
-        let with_plus = || text.rsplit_once(' ').map(|(moment, offset)| format!("{moment}+{offset}"));
-        let timestamp = Timestamp::parse(&text).or_else(|| Timestamp::parse(&with_plus()?));
-        let lack = || if lacks_offset(&text) { ", whose offset is missing" } else { "" };
-        let detail = || format!("expected {MOMENT}, found {:?}{}", shown(&text), lack());
+        let with_plus = text.rsplit_once(' ').map(|(moment, offset)| format!("{moment}+{offset}"));
+        let texts = || std::iter::once(&text).chain(&with_plus);
+        let detail = || {
+            let fault = texts().find_map(|text| fault(text)).map(|fault| format!(", {fault}")).unwrap_or_default();
+            format!("expected {MOMENT}, found {:?}{fault}", shown(&text))
+        };
+        let timestamp = texts().find_map(|text| Timestamp::parse(text));
         timestamp.map(Some).ok_or_else(|| Problem::invalid_query(name, detail()))
     }
 

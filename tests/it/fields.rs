@@ -313,6 +313,43 @@ async fn a_time_without_an_offset_is_refused_in_words_that_say_so() {
 }
 
 #[tokio::test]
+async fn a_time_outside_the_years_of_utc_and_an_integer_that_does_not_fit_are_refused_in_words_that_say_so() {
+    let world = World::new().await;
+    let attributes = json!([{"name": "at", "type": "datetime"}, {"name": "number", "type": "integer"}]);
+    world.app.a_schema(&json!({"name": "Own", "type": "single-valued", "attributes": attributes})).await;
+    let late = "expected a date and time with an offset, such as 2026-02-05T09:11:00.000Z, \
+                found one outside the years 0000 to 9999 in UTC";
+    let long = "expected an integer from -9223372036854775808 to 9223372036854775807, found 99999999999999999999";
+    let int = "expected an integer from -2147483648 to 2147483647, found 99999999999";
+    let body = r#"{"timestamp": "9999-12-31T23:59:59-01:00", "application_id": 99999999999999999999,
+        "task_type": 99999999999999999999, "state_id": 99999999999,
+        "Own": {"at": "0000-01-01T00:00:00+00:01", "number": 99999999999999999999}}"#;
+    let path = format!("/services/{}/tasks/start", world.service);
+    let answer = world.app.post_text(&path, "application/json", body).await.refused(400, "invalid_event");
+    let mut found: Vec<_> = answer.body["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| (error["pointer"].as_str().unwrap(), error["detail"].as_str().unwrap()))
+        .collect();
+    found.sort_unstable();
+    let expected = [
+        ("/Own/at", late),
+        ("/Own/number", long),
+        ("/application_id", long),
+        ("/state_id", int),
+        ("/task_type", long),
+        ("/timestamp", late),
+    ];
+    assert_eq!(found, expected);
+    for time in ["9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00"] {
+        let answer = world.app.get(&format!("/customers/c/services?started_from={time}")).await;
+        let detail = answer.refused(400, "invalid_query").body["errors"][0]["detail"].clone();
+        assert!(detail.as_str().unwrap().ends_with(", outside the years 0000 to 9999 in UTC"), "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn all_violations_come_at_once_in_the_form_that_is_documented() {
     let world = World::new().await;
     world.app.reference_schemas().await;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::json::{Json, write_string};
-use crate::domain::reader::{is_integer, length_violation};
+use crate::domain::reader::{LONGS, is_integer, length_violation};
 use crate::domain::time::{MOMENT, Timestamp, found, has_year_zero, is_date};
 
 /// The type of an attribute.
@@ -64,7 +64,7 @@ pub(super) fn write_value(
         (AttributeType::Boolean, _) => return expected("`true` or `false`"),
         (AttributeType::Integer, Json::Number(digits)) if is_integer(digits) => match digits.parse::<i64>() {
             Ok(number) => out.push_str(&number.to_string()),
-            Err(_) => return expected("a 64-bit integer"),
+            Err(_) => return expected(LONGS),
         },
         (AttributeType::Integer, _) => return expected("an integer"),
         (AttributeType::Float, Json::Number(number)) => out.push_str(number),
