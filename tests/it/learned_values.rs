@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use context_services::store::StoreSettings;
+use futures::future::join_all;
 use serde_json::json;
-use sqlx::Executor;
+use sqlx::{Connection, Executor};
 
 use crate::support::postgres::{Database, settings};
+use crate::support::proxy::Proxy;
 use crate::support::{TestApp, until};
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -84,6 +86,45 @@ async fn a_known_value_is_found_without_reading_all_others() {
     let read = "select seq_tup_read from pg_stat_user_tables where relname = 'business_attribute_values'";
     let read: i64 = sqlx::query_scalar(read).fetch_one(&mut connection).await.unwrap();
     assert!(read < 200_000, "200 look-ups read {read} rows");
+}
+
+#[tokio::test]
+async fn events_with_known_values_are_written_while_many_events_take_turns_to_learn_new_ones() {
+    let database = Arc::new(Database::create().await);
+    let proxy = Proxy::before(&database.options).await;
+    let settings = settings(proxy.options(&database.options));
+    let turns = i64::from(settings.pool_size);
+    let app = TestApp::with_settings(database, settings).await;
+    let event = |kind: String| json!({"customer_id": "00K7", "service_type": kind});
+    let known = event("known".to_owned());
+    app.post("/services/start", &known).await.is(201);
+    let (mut connection, mut observer) = (app.sql().await, app.sql().await);
+    let mut lock = connection.begin().await.unwrap();
+    // A value can still be looked for, and only learning it has to wait.
+    lock.execute("select from business_attributes where name = 'Service.service_type' for update").await.unwrap();
+    let before = proxy.statements();
+    let bodies: Vec<_> = (0..200).map(|at| event(format!("new {at}"))).collect();
+    let many = join_all(bodies.iter().map(|body| app.post("/services/start", body)));
+    let honest = async {
+        let learning = "select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock' and query like '%learn_value%'";
+        until("every turn is taken", async || {
+            sqlx::query_scalar::<_, i64>(learning).fetch_one(&mut observer).await.unwrap() == turns
+        })
+        .await;
+        for _ in 0..20 {
+            app.post("/services/start", &known).await.is(201);
+        }
+    };
+    let (refused, ()) = tokio::join!(many, honest);
+    for answer in refused {
+        answer.refused(503, "overloaded");
+    }
+    // An event has its turn until it has looked for its value and learned it, so the others have not asked for theirs.
+    let statements = proxy.statements() - before;
+    assert!(statements < 100, "{statements} statements for 200 events with new values and 20 with a known one");
+    lock.rollback().await.unwrap();
+    until("values are learned again", async || app.post("/services/start", &bodies[0]).await.status == 201).await;
 }
 
 #[tokio::test]
