@@ -9,6 +9,12 @@ pub const MOST_SERVICES: i64 = 20_000;
 /// The most states, and the most tasks, that a journey has of each service after the first.
 pub const STEPS: i64 = 40;
 
+/// The largest difference between clocks, in milliseconds. A time further in the future cannot be right.
+pub const TOLERANCE: i64 = 1000;
+
+/// The most states, and the most tasks, in which trouble is looked for: those of the services that started last.
+pub const SEARCHED: i64 = 20_000;
+
 /// The criteria of a journey. Services that match any of them belong to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Search {
@@ -38,4 +44,7 @@ pub struct Journey {
     pub total: i64,
     /// The number of open services among them.
     pub open: i64,
+    /// The service in which something went wrong last, with nothing but the state or task in which it did, if it was in
+    /// one.
+    pub trouble: Option<Service>,
 }

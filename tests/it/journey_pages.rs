@@ -241,3 +241,35 @@ async fn an_idle_page_with_an_open_service_needs_little_in_an_hour() {
     let again = app.send_with(reqwest::Method::GET, "/journey?q=00K7", &[("if-none-match", &tag)], None).await;
     assert_eq!(again.status, 200, "a change is sent at once");
 }
+
+#[tokio::test]
+async fn what_went_wrong_last_is_of_all_services_of_the_customer() {
+    let app = TestApp::spawn().await;
+    let outcome = json!({"cv_attributes": ["Task.disposition"], "values": [{"name": "declined", "tone": "bad"}]});
+    app.put("/metadata/business-attributes/Outcome", &outcome).await.is(201);
+    let start = json!({"customer_id": "c", "service_type": "book a hotel"});
+    let old = app.start("/services/start", &start).await;
+    let task = a_task(&app, old, &json!({"task_type": "card"})).await;
+    app.clock.advance(60_000);
+    app.post(&format!("/services/{old}/tasks/{task}/end"), &json!({"disposition": "declined"})).await.is(204);
+    app.post(&format!("/services/{old}/end"), &json!({})).await.is(204);
+    for _ in 0..25 {
+        app.clock.advance(1000);
+        app.start("/services/start", &json!({"customer_id": "c", "service_type": "complain"})).await;
+    }
+    let says = async |path: &str, sentence: &str| {
+        let text = text(&page(&app, path).await);
+        assert!(text.contains(sentence), "{sentence}: {text}");
+    };
+    let declined = "What went wrong last: card in book a hotel ended with ✗ declined, 5 Feb 2026, 09:12:00.";
+    says("/journey?q=c", declined).await;
+    says("/journey?q=c&page=2", declined).await;
+    assert!(!page(&app, "/journey?by=service&q=2").await.contains("What went wrong last"), "of this service, nothing");
+    // What is still wrong comes before what was.
+    let late =
+        json!({"customer_id": "c", "service_type": "refund", "est_duration": 1, "timestamp": "2026-02-05T08:00:00Z"});
+    let late = app.start("/services/start", &late).await;
+    says("/journey?q=c", "What went wrong last: refund is 1 h 12 min over its estimate.").await;
+    app.post(&format!("/services/{late}/end"), &json!({"timestamp": "2026-02-05T08:00:01Z"})).await.is(204);
+    says("/journey?q=c", declined).await;
+}

@@ -77,13 +77,14 @@ pub(in crate::http) async fn get_journey_page(
     let (title, now) = (format!("Journey of {}", asked.text), store.now());
     layout::answer_tagged(title, menu, move || {
         let of_services: Vec<_> = found.services.iter().map(|service| Steps::of(service, now)).collect();
+        let trouble = found.trouble.as_ref().map(|service| Steps::of(service, now));
         let owners: Vec<_> =
             found.services.iter().map(|service| (&service.customer_id, &service.contact_key)).collect();
-        let content = (owners, &asked.text, asked.by, asked.page, &asked.chosen, found.total, found.open);
+        let content = (owners, &asked.text, asked.by, asked.page, &asked.chosen, found.total, found.open, &trouble);
         let tag = refresh::tag(&content, &of_services, now);
         let main = html! {
             (form(&asked))
-            @if of_services.is_empty() { (nothing(&asked)) } @else { (journey(&asked, &found, &of_services, now)) }
+            @if of_services.is_empty() { (nothing(&asked)) } @else { (journey(&asked, &found, (&of_services, trouble.as_ref()), now)) }
         };
         (main, tag)
     })
@@ -106,7 +107,7 @@ async fn find(store: &Store, asked: &mut JourneyInQuery) -> Result<Journey, Prob
         }
     }
     asked.text = trimmed;
-    Ok(Journey { services: Vec::new(), total: 0, open: 0 })
+    Ok(Journey { services: Vec::new(), total: 0, open: 0, trouble: None })
 }
 
 fn form(search: &JourneyInQuery) -> Markup {
@@ -177,7 +178,13 @@ fn nothing(search: &JourneyInQuery) -> Markup {
     }
 }
 
-fn journey(asked: &JourneyInQuery, found: &Journey, of_services: &[Steps], now: Timestamp) -> Markup {
+/// The services of the page, below where the first stands and what went wrong last.
+fn journey(
+    asked: &JourneyInQuery,
+    found: &Journey,
+    (of_services, trouble): (&[Steps], Option<&Steps>),
+    now: Timestamp,
+) -> Markup {
     html! {
         section id="journey" data-live data-now=(now.millis()) {
             header class="headline" {
@@ -188,7 +195,7 @@ fn journey(asked: &JourneyInQuery, found: &Journey, of_services: &[Steps], now: 
                     noscript { ", " a href=(links::search(asked.by, &asked.text, asked.page)) { "refresh the page" } }
                 }
                 @if asked.page == 1 { (standing::sentence(&of_services[0], now)) }
-                (standing::trouble(of_services, now))
+                @if let Some(trouble) = trouble { (standing::trouble(trouble, now)) }
             }
             (pages(asked, found))
             (service_rows::services(of_services, &asked.chosen, now))

@@ -64,17 +64,12 @@ fn last(steps: &Steps) -> Option<&Step> {
         .max_by_key(|row| (row.end, row.id))
 }
 
-/// The last thing that went wrong in the services of the page: a step that ended badly, was completed automatically,
-/// took longer than estimated, or has times that cannot be right.
-pub(super) fn trouble(of_services: &[Steps], now: Timestamp) -> Markup {
-    let all = of_services
-        .iter()
-        .flat_map(|steps| std::iter::once(&steps.itself).chain(&steps.rows).map(move |row| (steps, row)));
-    let wrong = all.filter_map(|(steps, row)| Some((steps, row, what(row, now)?)));
-    let latest =
-        wrong.max_by_key(|(_, row, _)| (row.fault.is_none(), row.end.unwrap_or(now), row.element as u8, row.id));
+/// What went wrong last in any service of the journey: a step that ended badly, was completed automatically, took longer
+/// than estimated, or has times that cannot be right. `steps` has the service, and no other step than that one.
+pub(super) fn trouble(steps: &Steps, now: Timestamp) -> Markup {
+    let row = steps.rows.first().unwrap_or(&steps.itself);
     html! {
-        @if let Some((steps, row, what)) = latest {
+        @if let Some(what) = what(row, now) {
             p class="trouble" {
                 span aria-hidden="true" { "⚠ " } "What went wrong last: "
                 a href=(row.href) { (name(&row.kind)) }

@@ -9,10 +9,8 @@ use super::format::{self, Outcome};
 use super::links;
 use crate::domain::element::{ByStatus, Lifecycle, Service};
 use crate::domain::ids::{Element, ServiceId};
+use crate::domain::journey::TOLERANCE;
 use crate::domain::time::Timestamp;
-
-/// The largest difference between clocks, in milliseconds. A time beyond it is marked as one that cannot be right.
-const TOLERANCE: i64 = 1000;
 
 /// The shortest wait that is labelled, in milliseconds, and as a fraction (1 / `LEAST_PART`) of the service's duration.
 const SHORTEST_WAIT: i64 = 1000;
