@@ -8,6 +8,27 @@ use super::tone::Tone;
 /// The most services that an overview considers: the last to start in its period.
 pub const CONSIDERED: i64 = 20_000;
 
+/// The condition on a value that may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// Any value, or none.
+    #[default]
+    Anything,
+    /// No value.
+    Nothing,
+    /// This value.
+    Value(String),
+}
+
+/// What started last in a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    /// Neither a state nor a task has started.
+    Nothing,
+    /// `State` or `Task`.
+    Step(Element),
+}
+
 /// The services to list. Values are compared with the names in the `reporting` views.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -18,13 +39,15 @@ pub struct Selection {
     /// The period in which the service, or the element that `part` selects, ended.
     pub completed: Span,
     /// The type of the service.
-    pub service_type: Option<String>,
+    pub service_type: Wanted,
     /// The media type of the start of the service.
     pub channel: Option<String>,
+    /// What started last in the service. `None`: anything, or nothing.
+    pub last: Option<Last>,
     /// The type of the step that started last, or of the element that `part` selects.
-    pub step: Option<String>,
-    /// The disposition of the service, or of the element that `part` selects.
-    pub disposition: Option<String>,
+    pub step: Wanted,
+    /// The disposition of the service, or of the element that `part` selects. Only what has ended has none.
+    pub disposition: Wanted,
     /// `State` or `Task`: only services with such an element that has this step, disposition, start and end.
     pub part: Option<Element>,
     /// The period of the start of the element that `part` selects.

@@ -177,6 +177,78 @@ async fn the_rows_of_the_dashboard_lead_to_the_services_behind_them() {
     }
 }
 
+/// Services with and without types, steps and outcomes. None has two states, or two tasks, of one type.
+async fn services_that_lack_something(app: &TestApp) {
+    let typed = |name: &str, kind: Option<&str>| kind.map_or_else(|| json!({}), |kind| json!({name: kind}));
+    for (kind, steps, end) in [
+        (None, vec![], None),
+        (None, vec![("state", None)], Some(None)),
+        (Some("hotel"), vec![("state", Some("payment")), ("task", None)], Some(Some("booked"))),
+        (Some("hotel"), vec![("task", Some("payment"))], Some(None)),
+        (Some("hotel"), vec![("task", None), ("state", Some("payment"))], None),
+        (Some("hotel"), vec![("state", None), ("task", Some("payment"))], None),
+        (Some("hotel"), vec![], Some(None)),
+        (Some("flight"), vec![], None),
+    ] {
+        let mut start = typed("service_type", kind);
+        start["customer_id"] = json!("c");
+        let path = format!("/services/{}", app.start("/services/start", &start).await);
+        for (number, (element, kind)) in steps.into_iter().enumerate() {
+            app.clock.advance(1000);
+            let start = typed(&format!("{element}_type"), kind);
+            let step = app.start(&format!("{path}/{element}s/start"), &start).await;
+            let end = typed("disposition", (number == 0).then_some("ok"));
+            app.post(&format!("{path}/{element}s/{step}/end"), &end).await.is(204);
+        }
+        if let Some(disposition) = end {
+            app.post(&format!("{path}/end"), &typed("disposition", disposition)).await.is(204);
+        }
+        app.clock.advance(1000);
+    }
+}
+
+/// The addresses of lists in rows of the dashboard, with the last number of each row.
+fn figures(html: &str) -> Vec<(String, usize)> {
+    let panels = ["outcomes", "funnels", "stops"].map(|id| {
+        let panel = html.split(&format!("aria-labelledby=\"{id}\"")).nth(1).unwrap();
+        panel.split("</section>").next().unwrap().replace("<li id=", "<tr>")
+    });
+    let mut figures = Vec::new();
+    for row in panels.iter().flat_map(|panel| panel.split("<tr>").skip(1)) {
+        let Some((_, rest)) = row.split_once("href=\"/list?") else { continue };
+        let (_, number) = row.rsplit_once("class=\"number\">").unwrap();
+        let address = rest[..rest.find('"').unwrap()].replace("&amp;", "&");
+        figures.push((address, number[..number.find('<').unwrap()].parse().unwrap()));
+    }
+    figures
+}
+
+#[tokio::test]
+async fn figures_of_services_without_a_type_a_step_or_an_outcome_lead_to_exactly_these() {
+    let app = TestApp::spawn().await;
+    services_that_lack_something(&app).await;
+    let figures = figures(&page(&app, "/dashboard").await);
+    for (address, number) in &figures {
+        let table = page(&app, &format!("/list?format=csv&{address}")).await;
+        assert_eq!(table.lines().count() - 1, *number, "{address}: {table}");
+    }
+    for of in ["no_type=true", "no_step_type=true", "no_disposition=true", "last=none", "last=state", "last=task"] {
+        assert!(figures.iter().any(|(address, _)| address.contains(of)), "{of} is not in {figures:?}");
+    }
+    let counted = async |query: &str| shown(&page(&app, &format!("/list?status=all&{query}")).await).len();
+    assert_eq!(counted("no_disposition=true").await, 3, "open services have no outcome yet");
+    assert_eq!(counted("last=none").await, 3);
+    assert_eq!(counted("last=none&no_type=true").await, 1);
+    assert_eq!(counted("last=task&step=payment").await, 2);
+    assert_eq!(counted("part=task&no_disposition=true&no_step_type=true").await, 1);
+    assert_eq!(counted("last=none&step=payment").await, 0);
+    for query in ["type=hotel&no_type=true", "no_disposition=1", "last=service"] {
+        app.get(&format!("/list?{query}")).await.is(400);
+    }
+    let filtered = page(&app, "/list?no_type=true&last=none").await;
+    assert!(filtered.contains("without a type: <b><bdi>true</bdi></b>"), "{filtered}");
+}
+
 #[tokio::test]
 async fn services_are_listed_by_the_start_of_a_state_or_task_of_theirs() {
     let app = TestApp::spawn().await;

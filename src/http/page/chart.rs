@@ -32,7 +32,7 @@ pub(super) struct Row {
     /// The name.
     pub(super) label: String,
     /// The services behind the bar.
-    pub(super) href: Option<String>,
+    pub(super) href: String,
     /// A remark after the name.
     pub(super) note: String,
     /// The parts of the bar, from left to right.
@@ -76,7 +76,9 @@ pub(super) fn bars(rows: &[Row], limit: usize) -> Markup {
         ul class="rows" {
             @for row in rows.iter().take(limit) {
                 li id=(row.id) {
-                    span class="name" { (linked(row.href.as_deref(), &row.label)) " " span class="quiet" { (row.note) } (signs(row)) }
+                    span class="name" {
+                        (linked(Some(&row.href), &row.label)) " " span class="quiet" { (row.note) } (signs(row))
+                    }
                     (bar(row, largest))
                     span class="number" { (number(total(row))) }
                 }
@@ -142,7 +144,7 @@ fn omitted(rows: usize, limit: usize) -> Markup {
 
 /// A chart of the duration percentiles of the first `limit` rows, on a logarithmic scale.
 /// `of` says what is measured, and `link` is the address of the services behind a row.
-pub(super) fn ranges(rows: &[SpanRow], of: &str, limit: usize, link: impl Fn(&SpanRow) -> Option<String>) -> Markup {
+pub(super) fn ranges(rows: &[SpanRow], of: &str, limit: usize, link: impl Fn(&SpanRow) -> String) -> Markup {
     let shown = &rows[..rows.len().min(limit)];
     let lowest = shown.iter().map(|row| doublings(row.p50_ms)).min().unwrap_or_default();
     let highest = shown.iter().map(|row| doublings(row.p99_ms)).max().unwrap_or_default();
@@ -156,7 +158,7 @@ pub(super) fn ranges(rows: &[SpanRow], of: &str, limit: usize, link: impl Fn(&Sp
             @for row in shown {
                 @let (p50, p90, p99) = (format::brief(row.p50_ms), format::brief(row.p90_ms), format::brief(row.p99_ms));
                 li id=(row_id(&[of, &row.element], row.kind.as_deref())) {
-                    span class="name" { (linked(link(row).as_deref(), row.kind.as_deref().unwrap_or(format::NO_TYPE))) }
+                    span class="name" { (linked(Some(&link(row)), row.kind.as_deref().unwrap_or(format::NO_TYPE))) }
                     svg width="100%" height="20" role="img" aria-label=(format!("p50 {p50}, p90 {p90}, p99 {p99}")) {
                         line class="track" x1="0" x2="100%" y1="10" y2="10" {}
                         line class="to-p99" x1=(share(place(row.p50_ms))) x2=(share(place(row.p99_ms))) y1="10" y2="10" {}

@@ -12,7 +12,7 @@ use super::super::spreadsheet::Cells;
 use super::assets;
 use super::chart::{self, Row, Segment};
 use super::format::{self, Outcome, chip, name};
-use super::list::{Address, Moment};
+use super::list::{Address, Moment, OUTCOME, STEP, TYPE, of_value};
 use crate::domain::buckets::Buckets;
 use crate::domain::funnel::Funnel;
 use crate::domain::report::{ActivityRow, OutcomeRow, Scope, SpanRow, StopRow};
@@ -86,15 +86,13 @@ impl Figures {
         self.ends_now.then(|| kind.map_or_else(|| address.to_string(), |(name, kind)| address.with(name, kind)))
     }
 
-    /// The address of the services behind a row of outcomes, if they can be selected.
-    fn ended(&self, row: &OutcomeRow, disposition: Option<&str>) -> Option<String> {
-        let kind = row.kind.as_deref()?;
-        let of_kind = match row.element.as_str() {
-            "service" => vec![("type", kind)],
-            part => vec![("part", part), ("step", kind)],
+    /// The address of the services with elements of a type that ended in the period; `more` selects among them.
+    pub(super) fn ended(&self, element: &str, kind: Option<&str>, more: &[(&'static str, &str)]) -> String {
+        let of_kind = match element {
+            "service" => vec![of_value(TYPE, kind)],
+            part => vec![("part", part), of_value(STEP, kind)],
         };
-        let selected: Vec<_> = of_kind.into_iter().chain(disposition.map(|name| ("disposition", name))).collect();
-        Some(self.services(Moment::Completed, &selected))
+        self.services(Moment::Completed, &[&of_kind[..], more].concat())
     }
 
     /// The address of a report of the period as CSV.
@@ -237,8 +235,10 @@ pub(super) fn outcomes(figures: &Figures) -> Markup {
             th scope="col" class="number" { "Ended" }
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
+            @let outcome = of_value(OUTCOME, row.disposition.as_deref());
+            @let href = figures.ended(&row.element, row.kind.as_deref(), &[outcome]);
             td { (row.element) } td { (name(type_name(row.kind.as_ref()))) }
-            td { (format::toned(row.tone, &chart::linked(figures.ended(row, row.disposition.as_deref()).as_deref(), outcome_name(row.disposition.as_ref())))) }
+            td { (format::toned(row.tone, &chart::linked(Some(&href), outcome_name(row.disposition.as_ref())))) }
             td class="number" { (row.ended) }
         } } }
         (more(rows.len()))
@@ -268,7 +268,7 @@ fn outcomes_of_type(figures: &Figures, rows: &[OutcomeRow]) -> Row {
         let text = format!("with {} other dispositions", chart::number(left_out(rows.len(), SEGMENTS)));
         segments.push(Segment { text, tone: None, class: format::class(None), count });
     }
-    let href = figures.ended(first, None);
+    let href = figures.ended(&first.element, first.kind.as_deref(), &[]);
     let id = chart::row_id(&["outcomes", &first.element], first.kind.as_deref());
     Row { id, label: type_name(first.kind.as_ref()).to_owned(), href, note: String::new(), segments }
 }
@@ -302,7 +302,7 @@ pub(super) fn stops(figures: &Figures) -> Markup {
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
             td { (row.last.as_deref().unwrap_or("none")) }
             td { @if row.last.is_some() { (name(type_name(row.kind.as_ref()))) } }
-            td { (row.status) } td class="number" { (row.services) }
+            td { (chart::linked(Some(&stopped(figures, row, &[("status", &row.status)])), &row.status)) } td class="number" { (row.services) }
         } } }
         (more(rows.len()))
     };
@@ -313,6 +313,16 @@ pub(super) fn stops(figures: &Figures) -> Markup {
 /// The text and colour of ended services, and of open ones.
 const ENDED: (&str, &str) = ("ended after it", "ended");
 const OPEN: (&str, &str) = ("open at it", "open");
+
+/// The address of the services of the period whose last step is of this kind and type, or that have none; `more` selects
+/// among them.
+fn stopped(figures: &Figures, row: &StopRow, more: &[(&'static str, &str)]) -> String {
+    let at = match &row.last {
+        Some(last) => vec![("last", last.as_str()), of_value(STEP, row.kind.as_deref())],
+        None => vec![("last", "none")],
+    };
+    figures.services(Moment::Started, &[&at[..], more].concat())
+}
 
 fn stops_at(figures: &Figures, place: &[&StopRow]) -> Row {
     let count = |status: &str| place.iter().filter(|row| row.status == status).map(|row| row.services).sum();
@@ -326,7 +336,7 @@ fn stops_at(figures: &Figures, place: &[&StopRow]) -> Row {
     Row {
         id: chart::row_id(&["stops", place[0].last.as_deref().unwrap_or_default()], place[0].kind.as_deref()),
         label: if place[0].last.is_some() { type_name(place[0].kind.as_ref()) } else { "no step" }.to_owned(),
-        href: place[0].kind.as_deref().map(|kind| figures.services(Moment::Started, &[("step", kind)])),
+        href: stopped(figures, place[0], &[]),
         note: place[0].last.clone().unwrap_or_default(),
         segments: segments.into_iter().filter(|(_, count)| *count > 0).map(segment).collect(),
     }

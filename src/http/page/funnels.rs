@@ -11,7 +11,7 @@ use super::figures::{
     CHART_ROWS, Figures, SEGMENTS, TABLE_ROWS, more, nothing, outcome_name, panel, too_long, type_name,
 };
 use super::format::{self, Outcome, chip, name, toned};
-use super::list::{Address, Moment};
+use super::list::{Address, Moment, STEP, TYPE, of_value};
 use crate::domain::funnel::{Funnel, Left, Stage};
 use crate::domain::report::Scope;
 use crate::domain::tone::Tone;
@@ -70,13 +70,13 @@ fn row(scope: &Scope, funnel: &Funnel, stage: &Stage) -> Row {
     }
 }
 
-/// The address of the services that reached a stage, if they can be selected.
-fn href(scope: &Scope, funnel: &Funnel, stage: &Stage) -> Option<String> {
-    let mut selected = vec![("type", funnel.service_type.as_deref()?)];
+/// The address of the services that reached a stage.
+fn href(scope: &Scope, funnel: &Funnel, stage: &Stage) -> String {
+    let mut selected = vec![of_value(TYPE, funnel.service_type.as_deref())];
     if !stage.is_start {
-        selected.extend([("part", "state"), ("step", stage.state_type.as_deref()?)]);
+        selected.extend([("part", "state"), of_value(STEP, stage.state_type.as_deref())]);
     }
-    Some(Address::of_figure(scope, Moment::Started, &selected).to_string())
+    Address::of_figure(scope, Moment::Started, &selected).to_string()
 }
 
 fn note(funnel: &Funnel, stage: &Stage) -> String {

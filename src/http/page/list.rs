@@ -10,7 +10,7 @@ use super::super::spreadsheet::{Cells, Form, text};
 use super::layout::{self, Menu};
 use super::{chart, format, refresh, standings};
 use crate::domain::ids::Element;
-use crate::domain::overview::{CONSIDERED, Overview, Selection, Share, Standing};
+use crate::domain::overview::{CONSIDERED, Last, Overview, Selection, Share, Standing, Wanted};
 use crate::domain::query::{Span, Status};
 use crate::domain::report::Scope;
 use crate::domain::time::Timestamp;
@@ -23,15 +23,19 @@ pub(super) const PAGE: i64 = 100;
 const FILE: i64 = 10_000;
 
 /// The parameters of the selection, in the order in which they are shown, with their labels.
-const PARAMETERS: [(&str, &str); 14] = [
+const PARAMETERS: [(&str, &str); 18] = [
     ("status", "status:"),
     ("type", "type:"),
+    ("no_type", "without a type:"),
     ("part", "with a"),
+    ("last", "last step:"),
     ("step", "step:"),
+    ("no_step_type", "step without a type:"),
     ("part_started_from", "which started from"),
     ("part_started_to", "which started before"),
     ("channel", "channel:"),
     ("disposition", "outcome:"),
+    ("no_disposition", "no outcome:"),
     ("tone", "outcome is"),
     ("overdue", "past the estimate:"),
     ("started_from", "started from"),
@@ -39,6 +43,23 @@ const PARAMETERS: [(&str, &str); 14] = [
     ("completed_from", "ended from"),
     ("completed_to", "ended before"),
 ];
+
+/// A parameter that selects a value, and the one that selects the absence of any.
+type Either = (&'static str, &'static str);
+
+/// The type of services.
+pub(super) const TYPE: Either = ("type", "no_type");
+
+/// The type of a step.
+pub(super) const STEP: Either = ("step", "no_step_type");
+
+/// The disposition.
+pub(super) const OUTCOME: Either = ("disposition", "no_disposition");
+
+/// The parameter that selects a value, or its absence.
+pub(super) fn of_value<'a>((name, none): Either, value: Option<&'a str>) -> (&'static str, &'a str) {
+    value.map_or((none, "true"), |value| (name, value))
+}
 
 /// The parameters of a list, as its addresses have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,8 +110,11 @@ impl Address {
         changed.to_string()
     }
 
+    /// The same without a parameter, and without the one that contradicts it.
     fn without(&self, name: &str) -> Self {
-        Self(self.0.iter().filter(|(known, _)| *known != name).cloned().collect())
+        let either = [TYPE, STEP, OUTCOME].into_iter().find(|(of, none)| *of == name || *none == name);
+        let is_it = |known: &str| known == name || either.is_some_and(|(of, none)| known == of || known == none);
+        Self(self.0.iter().filter(|(known, _)| !is_it(known)).cloned().collect())
     }
 
     /// The same without a filter, and without those that need it.
@@ -131,10 +155,11 @@ impl ListInQuery {
             status: one_of(&mut parameters, "status", STATUSES)?.unwrap_or(Some(Status::Active)),
             started: parameters.span("started_from", "started_to")?,
             completed: parameters.span("completed_from", "completed_to")?,
-            service_type: parameters.text("type")?,
+            service_type: wanted(&mut parameters, TYPE)?,
             channel: parameters.text("channel")?,
-            step: parameters.text("step")?,
-            disposition: parameters.text("disposition")?,
+            last: one_of(&mut parameters, "last", LASTS)?,
+            step: wanted(&mut parameters, STEP)?,
+            disposition: wanted(&mut parameters, OUTCOME)?,
             part: one_of(&mut parameters, "part", [("state", Element::State), ("task", Element::Task)])?,
             part_started: parameters.span("part_started_from", "part_started_to")?,
             overdue: parameters.flag("overdue")?,
@@ -155,6 +180,19 @@ from_path!(ListInQuery, request => ListInQuery::read(request));
 
 const STATUSES: [(&str, Option<Status>); 3] =
     [("active", Some(Status::Active)), ("completed", Some(Status::Completed)), ("all", None)];
+
+const LASTS: [(&str, Last); 3] =
+    [("state", Last::Step(Element::State)), ("task", Last::Step(Element::Task)), ("none", Last::Nothing)];
+
+/// The value that a list is to have, or its absence.
+fn wanted(parameters: &mut Parameters, (name, none): Either) -> Result<Wanted, Problem> {
+    match (parameters.text(name)?, parameters.flag(none)?) {
+        (Some(_), true) => Err(Problem::invalid_query(none, format!("expected false, or no {name}"))),
+        (Some(value), false) => Ok(Wanted::Value(value)),
+        (None, true) => Ok(Wanted::Nothing),
+        (None, false) => Ok(Wanted::Anything),
+    }
+}
 
 /// The value of a parameter that has only a few possible values.
 pub(super) fn one_of<T, const N: usize>(

@@ -6,7 +6,7 @@ use super::super::spreadsheet::{Cells, text};
 use super::chart;
 use super::figures::{CHART_ROWS, Figures, TABLE_ROWS, more, nothing, panel, too_long, type_name};
 use super::format;
-use super::list::Moment;
+use super::list::{Moment, STEP, of_value};
 use crate::domain::report::SpanRow;
 
 /// The kinds of elements, with the headings of their rows.
@@ -16,7 +16,7 @@ const ELEMENTS: [(&str, &str); 3] = [("service", "Services"), ("state", "States"
 pub(super) fn durations(figures: &Figures) -> Markup {
     let about = "Services, states and tasks that ended in the period: 50 % took at most p50, 90 % at most p90, 99 % at most p99.";
     let rows = &figures.durations;
-    let link = |row: &SpanRow| ended(figures, row);
+    let link = |row: &SpanRow| figures.ended(&row.element, row.kind.as_deref(), &[]);
     panel(
         &figures.file("durations"),
         ("durations", "Durations", about),
@@ -37,21 +37,12 @@ pub(super) fn waits(figures: &Figures) -> Markup {
 }
 
 /// The address of the services with a state or task of a type that started in the period, after a wait or not.
-fn started(figures: &Figures, row: &SpanRow) -> Option<String> {
-    let selected = [("part", row.element.as_str()), ("step", row.kind.as_deref()?)];
-    Some(figures.services(Moment::PartStarted, &selected))
+fn started(figures: &Figures, row: &SpanRow) -> String {
+    let selected = [("part", row.element.as_str()), of_value(STEP, row.kind.as_deref())];
+    figures.services(Moment::PartStarted, &selected)
 }
 
-/// The address of the services behind a row of durations.
-fn ended(figures: &Figures, row: &SpanRow) -> Option<String> {
-    let kind = row.kind.as_deref()?;
-    Some(match row.element.as_str() {
-        "service" => figures.services(Moment::Completed, &[("type", kind)]),
-        part => figures.services(Moment::Completed, &[("part", part), ("step", kind)]),
-    })
-}
-
-fn plot(rows: &[SpanRow], of: &str, link: impl Fn(&SpanRow) -> Option<String>) -> Markup {
+fn plot(rows: &[SpanRow], of: &str, link: impl Fn(&SpanRow) -> String) -> Markup {
     html! {
         @if rows.is_empty() { (nothing()) } @else {
             @for (element, title) in ELEMENTS {
@@ -66,14 +57,14 @@ fn plot(rows: &[SpanRow], of: &str, link: impl Fn(&SpanRow) -> Option<String>) -
     }
 }
 
-fn table(rows: &[SpanRow], link: impl Fn(&SpanRow) -> Option<String>) -> Markup {
+fn table(rows: &[SpanRow], link: impl Fn(&SpanRow) -> String) -> Markup {
     html! {
         thead { tr {
             th scope="col" { "Element" } th scope="col" { "Type" }
             @for head in ["Number", "p50", "p90", "p99", "Longest"] { th scope="col" class="number" { (head) } }
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
-            td { (row.element) } td { (chart::linked(link(row).as_deref(), type_name(row.kind.as_ref()))) }
+            td { (row.element) } td { (chart::linked(Some(&link(row)), type_name(row.kind.as_ref()))) }
             td class="number" { (chart::number(row.count)) }
             @for millis in [row.p50_ms, row.p90_ms, row.p99_ms, row.longest_ms] {
                 td class="number" { (format::duration(millis)) }

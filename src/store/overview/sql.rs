@@ -3,7 +3,7 @@
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::domain::ids::Element;
-use crate::domain::overview::{CONSIDERED, Selection};
+use crate::domain::overview::{CONSIDERED, Last, Selection, Wanted};
 use crate::domain::query::{Span, Status};
 use crate::domain::time::Timestamp;
 
@@ -66,24 +66,25 @@ pub(super) fn push_chosen(query: &mut QueryBuilder<'_, Postgres>, selection: &Se
         Some(Status::Completed) => query.push(" and s.ended is not null"),
         None => query,
     };
-    push_equal(query, "s.service_type", selection.service_type.as_ref());
-    push_equal(query, "s.channel", selection.channel.as_ref());
+    push_wanted(query, "s.service_type", &selection.service_type);
+    if let Some(channel) = &selection.channel {
+        query.push(" and s.channel = ").push_bind(channel.clone());
+    }
     if selection.overdue {
         query.push(" and s.elapsed_ms > s.expected_ms");
     }
     if selection.badly {
         query.push(" and ").push(ENDED_BADLY);
     }
+    // Without a part, the type of a step is that of the last.
+    let step = if selection.part.is_some() { &Wanted::Anything } else { &selection.step };
+    push_last(query, selection.last, step);
     match selection.part {
         Some(Element::State) => push_part(query, selection, ["states", "state_id", "state_type", "state"]),
         Some(Element::Task) => push_part(query, selection, ["tasks", "task_id", "task_type", "task"]),
         Some(Element::Service) | None => {
             push_span(query, "s.ended", selection.completed);
-            push_equal(query, "s.disposition", selection.disposition.as_ref());
-            if selection.step.is_some() {
-                let of_step = format!("(select step.step from ({}) step)", last_step("s.service_id"));
-                push_equal(query, &of_step, selection.step.as_ref());
-            }
+            push_outcome(query, ["s.ended", "s.disposition"], &selection.disposition);
         }
     }
     query.push(") ");
@@ -100,8 +101,8 @@ fn push_part(query: &mut QueryBuilder<'_, Postgres>, selection: &Selection, name
            left join business_attribute_values o on o.value_id = d.disposition
            where p.service_id = s.service_id"
     ));
-    push_equal(query, "coalesce(k.name, k.dbid::text)", selection.step.as_ref());
-    push_equal(query, "coalesce(o.display_name, o.name, o.dbid::text)", selection.disposition.as_ref());
+    push_wanted(query, "coalesce(k.name, k.dbid::text)", &selection.step);
+    push_outcome(query, ["d.ended_at", "coalesce(o.display_name, o.name, o.dbid::text)"], &selection.disposition);
     push_span(query, "p.started_at", selection.part_started);
     push_span(query, "d.ended_at", selection.completed);
     query.push(")");
@@ -127,10 +128,38 @@ pub(super) fn last_step(service: &str) -> String {
     )
 }
 
-fn push_equal(query: &mut QueryBuilder<'_, Postgres>, column: &str, value: Option<&String>) {
-    if let Some(value) = value {
-        query.push(" and ").push(column).push(" = ").push_bind(value.clone());
+/// Appends the condition that what started last in a service is of this kind and type.
+fn push_last(query: &mut QueryBuilder<'_, Postgres>, last: Option<Last>, step: &Wanted) {
+    if last == Some(Last::Nothing) {
+        for table in ["states", "tasks"] {
+            query.push(format!(" and not exists (select from {table} x where x.service_id = s.service_id)"));
+        }
     }
+    let element = if let Some(Last::Step(element)) = last { Some(element) } else { None };
+    if element.is_some() || *step != Wanted::Anything {
+        query.push(format!(" and exists (select from ({}) step where true", last_step("s.service_id")));
+        if let Some(element) = element {
+            query.push(format!(" and step.element = '{}'", element.singular()));
+        }
+        push_wanted(query, "step.step", step);
+        query.push(")");
+    }
+}
+
+/// Appends the condition on the disposition of something, of which the first column has the end.
+fn push_outcome(query: &mut QueryBuilder<'_, Postgres>, [end, disposition]: [&str; 2], wanted: &Wanted) {
+    if *wanted == Wanted::Nothing {
+        query.push(" and ").push(end).push(" is not null");
+    }
+    push_wanted(query, disposition, wanted);
+}
+
+fn push_wanted(query: &mut QueryBuilder<'_, Postgres>, column: &str, wanted: &Wanted) {
+    match wanted {
+        Wanted::Anything => query,
+        Wanted::Nothing => query.push(" and ").push(column).push(" is null"),
+        Wanted::Value(value) => query.push(" and ").push(column).push(" = ").push_bind(value.clone()),
+    };
 }
 
 fn push_span(query: &mut QueryBuilder<'_, Postgres>, column: &str, span: Span) {
