@@ -5,8 +5,8 @@
 //!
 //! - A run that fails is retried after a second at most. Of consecutive failures only the first is logged; so is the
 //!   recovery.
-//! - A run that panics or exceeds its limit ends the process with an error. So does a job with a deadline that has not
-//!   succeeded for that long although the database is available. [`Jobs::failed`] returns the reason.
+//! - A run that panics or exceeds its limit ends the process with an error. So does a job that has a deadline and goes
+//!   that long without a success while the database is available. [`Jobs::failed`] returns the reason.
 //! - The gauge `context_services_job_last_success_seconds` says when each job last succeeded. An alert compares it with
 //!   the interval.
 

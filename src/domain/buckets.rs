@@ -92,7 +92,8 @@ pub fn activity(buckets: &Buckets, changes: &[Change]) -> Vec<ActivityRow> {
     (0..).zip(buckets.bounds().windows(2)).map(&mut row).collect()
 }
 
-/// Whether buckets begin at certain times on the clocks. Shorter buckets follow one another at equal intervals.
+/// Whether buckets of this length stay aligned with local time when the clocks change. Buckets of an hour or less do not:
+/// they follow one another at equal intervals.
 const fn follows_clocks(step: i64) -> bool {
     step > HOUR
 }

@@ -133,8 +133,8 @@ impl Flow {
         request.conn_data::<Rc<Self>>()
     }
 
-    /// Returns how many bytes may be read now. If none may, the task is woken once more may be read. Fails if the
-    /// connection is to be closed.
+    /// Returns how many bytes may be read now. If none may, the task is woken as soon as reading may continue.
+    /// Fails if the connection is to be closed.
     pub(super) fn poll_readable(self: &Rc<Self>, context: &Context<'_>) -> Poll<io::Result<usize>> {
         if self.is_closed.get() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -145,8 +145,8 @@ impl Flow {
         }
         self.reader.set(Some(context.waker().clone()));
         if self.streams.is_some() && readable == 0 && !self.is_resuming.replace(true) {
-            // actix-http starts requests until nothing is left to read, and runs none of them before that. This task
-            // runs after them.
+            // actix-http creates a task for each request until nothing is left to read. Only then do these tasks run,
+            // and the task below is queued behind them.
             let flow = Rc::clone(self);
             actix_web::rt::spawn(async move {
                 flow.is_resuming.set(false);

@@ -23,7 +23,7 @@ pub enum EmbeddedError {
     NotInstalled,
     /// PostgreSQL's programs are of another major version than the data.
     #[error(
-        "the data in {} are of PostgreSQL {}, and the programs that were found are of PostgreSQL {found}: install \
+        "the data in {} were created by PostgreSQL {}, but the programs that were found belong to PostgreSQL {found}: install \
          PostgreSQL {} too (Debian: apt-get install postgresql-{}) or set POSTGRES_BIN_DIR to its programs; to move the \
          data to PostgreSQL {found}, see \"Backup and restore\" in docs/operating.md",
         data.data.display(), data.version, data.version, data.version

@@ -105,7 +105,8 @@ impl Block {
     }
 }
 
-/// Guard of drawing. Those who wait are woken even if it fails or is abandoned: one of them then draws.
+/// A guard that is held while identifiers are drawn. When it is dropped, even because drawing failed or was abandoned,
+/// all waiting callers are woken, and one of them draws.
 struct Drawing<'a> {
     turn: Option<MutexGuard<'a, ()>>,
     drawn: &'a Notify,

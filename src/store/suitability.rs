@@ -264,7 +264,7 @@ async fn unsafe_settings(pool: &Pool) -> Result<Vec<String>, sqlx::Error> {
     .await
 }
 
-/// When readiness was found last, and what it was; none if the database did not answer.
+/// The time and the result of the last check of readiness. The result is `None` if the database did not answer.
 #[derive(Default)]
 pub(super) struct LastReadiness(Mutex<Option<(Instant, Option<Readiness>)>>);
 

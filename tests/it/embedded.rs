@@ -362,7 +362,10 @@ async fn data_of_another_version_are_refused_and_the_sentence_says_what_to_insta
     fs::write(data(&data_dir).join("PG_VERSION"), "99\n").unwrap();
     let with_other = [settings(&data_dir)[0], ("POSTGRES_BIN_DIR", programs.to_str().unwrap())];
     let said = refusal(&with_other);
-    assert!(said.contains("are of PostgreSQL 99, and the programs that were found are of PostgreSQL 98"), "{said}");
+    assert!(
+        said.contains("were created by PostgreSQL 99, but the programs that were found belong to PostgreSQL 98"),
+        "{said}"
+    );
     let said = refusal(&settings(&data_dir));
     assert!(said.contains("apt-get install postgresql-99"), "{said}");
 }

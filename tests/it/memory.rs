@@ -94,7 +94,7 @@ async fn heads_that_do_not_end_are_cut_off_when_they_take_too_much_memory_togeth
     program.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_nobody_reads_takes_the_memory_of_another_large_one() {
     // The answers of all requests may take four mebibytes.
     let app = TestApp::spawn().await;

@@ -21,8 +21,8 @@ use crate::store::pool::Pool;
 
 const COMPLETED: &str = "context_services_auto_completed_total";
 
-/// How far before the present the pass ([`Entering`]) begins after a restart with the same setting. Until shortly
-/// before, nodes that run without the setting may have started services.
+/// How far before the present the pass ([`Entering`]) begins after a restart with the same setting. Nodes without the
+/// setting may have started services until shortly before the restart.
 const RECENT: TimeDelta = TimeDelta::days(1);
 
 /// Ends idle services.
