@@ -83,6 +83,9 @@ pub struct Standing {
     pub tone: Option<Tone>,
     /// The state or task that started last in it.
     pub step: Option<Step>,
+    /// The moment since which nothing has happened in it: the last start or end of a state or task, or else its own
+    /// start. Times in the future cannot be right, and do not count.
+    pub waiting_since: Timestamp,
     /// The resource that took part in the start of that step, or else of the service.
     pub agent: Option<String>,
     /// The time that it took, or has taken so far, in milliseconds.
@@ -97,13 +100,6 @@ impl Standing {
     /// The time beyond the expected time, in milliseconds. `None` if there is none.
     pub fn overrun_ms(&self) -> Option<i64> {
         self.expected_ms.map(|expected| self.elapsed_ms - expected).filter(|overrun| *overrun > 0)
-    }
-
-    /// The moment since which nothing has happened: the end or else the start of the last step, or the start of a
-    /// service without steps. If a step ends before it starts, its start counts, since its end cannot be right.
-    pub fn waiting_since(&self) -> Timestamp {
-        let last = |step: &Step| step.ended.map_or(step.started, |ended| ended.max(step.started));
-        self.step.as_ref().map_or(self.started, last)
     }
 }
 

@@ -49,13 +49,13 @@ async fn one_sentence_says_where_the_customer_stands() {
         assert!(text.contains(sentence), "{sentence}: {text}");
     };
     says("1 service, 1 open.").await;
-    says("book a hotel is open: no step has started, for 0 ms.").await;
+    says("book a hotel is open: no step has started, waiting for 0 ms.").await;
     let state = a_state(&app, service, "payment").await;
     let task = a_task(&app, service, &json!({"state_id": state, "task_type": "card", "est_duration": 30})).await;
     app.clock.advance(20_000);
-    says("book a hotel is open, in payment: card has been active for 20 s.").await;
+    says("book a hotel is open, in payment: card is active, waiting for 20 s.").await;
     app.clock.advance(25_000);
-    says("card has been active for 45 s, 15 s over the estimate.").await;
+    says("card is active, 15 s over the estimate, waiting for 45 s.").await;
     says("What went wrong last: card in book a hotel is 15 s over its estimate").await;
     let path = format!("/services/{service}");
     app.post(&format!("{path}/tasks/{task}/end"), &json!({"disposition": "declined"})).await.is(204);
@@ -131,6 +131,57 @@ async fn steps_are_listed_below_their_state_with_waits_overruns_and_parallel_tas
     assert!(text.contains("call 10 s over the estimate after 1 min 30 s of waiting parallel to 1 task"), "{text}");
     assert!(text.contains("form parallel to 1 task") && html.contains("url(#hatch)") && html.contains("class=\"due\""));
     assert!(text.contains("5 Feb 2026"), "the year is shown: {text}");
+}
+
+#[tokio::test]
+async fn waits_between_states_are_labelled_also_where_there_are_tasks() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let path = format!("/services/{service}");
+    for kind in ["offer", "payment"] {
+        let state = a_state(&app, service, kind).await;
+        let task = a_task(&app, service, &json!({"task_type": format!("{kind} call"), "state_id": state})).await;
+        app.clock.advance(10_000);
+        app.post(&format!("{path}/tasks/{task}/end"), &json!({})).await.is(204);
+        app.clock.advance(20_000);
+        app.post(&format!("{path}/states/{state}/end"), &json!({})).await.is(204);
+        app.clock.advance(60_000);
+    }
+    let text = text(&page(&app, "/journey?q=00K7").await);
+    assert!(text.contains("payment after 1 min of waiting"), "since the state before: {text}");
+    assert!(text.contains("payment call after 1 min 20 s of waiting"), "since the task before: {text}");
+}
+
+#[tokio::test]
+async fn the_journey_and_the_list_say_alike_since_when_nothing_has_happened() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let path = format!("/services/{service}");
+    let same = async |seconds: i64, since: &str| {
+        app.clock.advance(seconds * 1000);
+        let journey = page(&app, "/journey?q=00K7").await;
+        assert!(text(&journey).contains(&format!("waiting for {seconds} s")), "{seconds}: {journey}");
+        let table = page_of_list(&app).await;
+        assert!(table.contains(&format!("2026-02-05T09:{since}.000Z")), "{since}: {table}");
+    };
+    same(10, "11:00").await;
+    let long = a_task(&app, service, &json!({})).await;
+    same(1, "11:10").await;
+    let short = a_task(&app, service, &json!({})).await;
+    app.clock.advance(1_000);
+    app.post(&format!("{path}/tasks/{short}/end"), &json!({})).await.is(204);
+    same(2, "11:12").await;
+    // The one that started first ends last.
+    app.post(&format!("{path}/tasks/{long}/end"), &json!({})).await.is(204);
+    same(3, "11:14").await;
+    a_state(&app, service, "payment").await;
+    same(4, "11:17").await;
+}
+
+/// The list of open services as CSV, without their starts.
+async fn page_of_list(app: &TestApp) -> String {
+    let table = app.get("/list?format=csv").await.is(200).body.as_str().unwrap().to_owned();
+    table.replacen("2026-02-05T09:11:00.000Z,", "", 1)
 }
 
 #[tokio::test]

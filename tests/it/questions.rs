@@ -38,7 +38,7 @@ async fn where_does_this_customer_stand() {
     browser.find("#q").await.send_keys("00 k7" + Key::Enter).await.unwrap();
     browser.follow("00K7").await;
     let standing = browser.text(".standing").await;
-    assert!(standing.starts_with("book a hotel is open, in payment: card has been active for 25"), "{standing}");
+    assert!(standing.starts_with("book a hotel is open, in payment: card is active, waiting for 25"), "{standing}");
     browser.close_quietly(&app.url).await;
 }
 

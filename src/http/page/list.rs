@@ -325,7 +325,7 @@ impl Cells for Standing {
             text(self.channel.as_ref()),
             text(self.agent.as_ref()),
             self.started.to_string(),
-            self.waiting_since().to_string(),
+            self.waiting_since.to_string(),
             self.ended.map(|ended| ended.to_string()).unwrap_or_default(),
             text(self.disposition.as_ref()),
             self.elapsed_ms.to_string(),

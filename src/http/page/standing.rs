@@ -39,20 +39,19 @@ fn where_it_is(steps: &Steps, now: Timestamp) -> Markup {
     let state = steps.rows.iter().filter(is_open_state).max_by_key(|row| (row.from, row.id));
     html! {
         @if let Some(state) = state { ", in " b { (name(&state.kind)) } }
-        @match (steps.current(), steps.waiting) {
-            (_, Some(since)) => {
+        @match steps.current() {
+            _ if steps.is_idle() => {
                 ": nothing is active"
                 @if let Some(last) = last(steps) { ", after " b { (name(&last.kind)) } " (" (named(&last.outcome)) ")" }
-                ", waiting for " (format::elapsed(since, now))
             }
-            (Some(step), None) => {
+            Some(step) => {
                 ": "
-                @if step.element == Element::Task { b { (name(&step.kind)) } " has been active" } @else { "it has lasted" }
-                " for " (format::elapsed(step.from, now))
+                @if step.element == Element::Task { b { (name(&step.kind)) } " is active" } @else { "it is active" }
                 @if let Some(over) = step.overrun(now) { ", " b class="late" { (over_estimate(step, over, now)) " over the estimate" } }
             }
-            (None, None) => { ": no step has started, for " (format::elapsed(steps.itself.from, now)) }
+            None => { ": no step has started" }
         }
+        ", waiting for " (format::elapsed(steps.waiting_since, now))
     }
 }
 

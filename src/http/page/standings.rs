@@ -78,7 +78,7 @@ fn step(step: &Step, address: &Address) -> Markup {
 }
 
 fn waiting(row: &Standing, now: Timestamp) -> Markup {
-    let since = row.waiting_since();
+    let since = row.waiting_since;
     html! {
         @if let Some(ended) = row.ended {
             span class="quiet" { "ended " (format::moment(ended)) }

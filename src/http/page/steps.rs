@@ -119,8 +119,9 @@ pub(super) struct Steps {
     pub(super) itself: Step,
     /// States, each followed by its tasks, and the tasks that have no state; ordered by start.
     pub(super) rows: Vec<Step>,
-    /// The time since which nothing has happened in a service that is open.
-    pub(super) waiting: Option<Timestamp>,
+    /// The moment since which nothing has happened, as in the list of services: the last start or end of a row, or else
+    /// the start of the service.
+    pub(super) waiting_since: Timestamp,
     /// The numbers of older states and tasks that are left out.
     pub(super) omitted: (u64, u64),
 }
@@ -136,7 +137,9 @@ impl Steps {
             Step { state: task.state_id.map(|state| state.0.into()), ..step }
         });
         let omitted = (service.states.omitted, service.tasks.omitted);
-        let mut steps = Self { service: of, itself, rows: tree(states, tasks), waiting: None, omitted };
+        let rows = tree(states, tasks);
+        let waiting_since = last_moment(&rows, now).unwrap_or(itself.from);
+        let mut steps = Self { service: of, itself, rows, waiting_since, omitted };
         steps.mark_parallel(now);
         steps.mark_waits(now);
         steps
@@ -165,6 +168,12 @@ impl Steps {
             self.rows_of(kind).filter(|row| row.is_open() && row.fault.is_none()).max_by_key(|row| (row.from, row.id))
         };
         open(Element::Task).or_else(|| open(Element::State))
+    }
+
+    /// Whether nothing of the finest kind is active in an open service that has had steps.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_open = |row: &Step| row.element == self.finest() && row.fault.is_none() && row.is_open();
+        self.itself.is_open() && !self.rows.is_empty() && !self.rows.iter().any(is_open)
     }
 
     /// The axis of this service alone. Times that cannot be right are left out, since they would flatten it.
@@ -196,23 +205,35 @@ impl Steps {
         }
     }
 
+    /// Marks the waits before tasks, since the last task ended, and those before states, since the last state, or task
+    /// outside of states, ended.
     fn mark_waits(&mut self, now: Timestamp) {
-        let (finest, open) = (self.finest(), self.itself.is_open());
-        if finest == Element::Service || self.itself.fault.is_some() {
+        if self.itself.fault.is_some() {
             return;
         }
         let shortest = SHORTEST_WAIT.max(self.itself.duration(now) / LEAST_PART);
-        let mut until = self.itself.from;
-        let mut rows: Vec<_> =
-            self.rows.iter_mut().filter(|row| row.element == finest && row.fault.is_none()).collect();
-        rows.sort_by_key(|row| row.from);
-        for row in &mut rows {
-            row.wait = Some(row.from.millis() - until.millis()).filter(|wait| *wait >= shortest);
-            until = until.max(row.to(now));
+        let of_states = |row: &Step| !row.is_nested;
+        let of_tasks = |row: &Step| row.element == Element::Task;
+        let kinds: [(Element, fn(&Step) -> bool); 2] = [(Element::State, of_states), (Element::Task, of_tasks)];
+        for (element, counts) in kinds {
+            let sane = self.rows.iter_mut().filter(|row| row.fault.is_none() && counts(row));
+            let mut rows: Vec<_> = sane.collect();
+            rows.sort_by_key(|row| row.from);
+            let mut until = self.itself.from;
+            for row in rows {
+                if row.element == element {
+                    row.wait = Some(row.from.millis() - until.millis()).filter(|wait| *wait >= shortest);
+                }
+                until = until.max(row.to(now));
+            }
         }
-        let idle = rows.iter().all(|row| !row.is_open());
-        self.waiting = (open && idle && !rows.is_empty()).then_some(until);
     }
+}
+
+/// The last start or end of steps. Times in the future cannot be right.
+fn last_moment(rows: &[Step], now: Timestamp) -> Option<Timestamp> {
+    let moments = rows.iter().flat_map(|row| [Some(row.from), row.end]).flatten();
+    moments.filter(|at| at.millis() <= now.millis().saturating_add(TOLERANCE)).max()
 }
 
 fn both<T>(elements: &ByStatus<T>) -> impl Iterator<Item = &T> {

@@ -72,11 +72,9 @@ impl Store {
     pub async fn list_standings(&self, services: &[ServiceId]) -> Result<Vec<Standing>, StoreError> {
         let mut query = QueryBuilder::new("-- list_standings\n");
         sql::push_given(&mut query, services.iter().map(|service| service.0).collect(), self.now());
-        query
-            .push("select c.*, 0::bigint as total, ")
-            .push(rows::STEP_COLUMNS)
-            .push(" from measured c left join lateral (");
-        query.push(sql::last_step("c.service_id")).push(") step on true ").push(sql::ORDER);
+        query.push("select c.*, 0::bigint as total, ").push(rows::STEP_COLUMNS).push(" from measured c");
+        sql::push_steps(&mut query, self.now());
+        query.push(sql::ORDER);
         let rows: Vec<StandingRow> = self.read_overview(async |snapshot| fetch_all(snapshot, query).await).await?;
         Ok(rows.into_iter().map(Standing::from).collect())
     }
@@ -107,8 +105,9 @@ async fn overview(
         .push("select c.*, ")
         .push(rows::STEP_COLUMNS)
         .push(" from (select *, count(*) over () as total from chosen c ");
-    query.push(sql::ORDER).push(" limit ").push_bind(limit).push(") c left join lateral (");
-    query.push(sql::last_step("c.service_id")).push(") step on true ").push(sql::ORDER);
+    query.push(sql::ORDER).push(" limit ").push_bind(limit).push(") c");
+    sql::push_steps(&mut query, now);
+    query.push(sql::ORDER);
     let rows: Vec<StandingRow> = fetch_all(snapshot, query).await?;
     let total = rows.first().map_or(0, |row| row.total);
     Ok(Overview { rows: rows.into_iter().map(Standing::from).collect(), total })

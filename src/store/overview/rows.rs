@@ -10,9 +10,10 @@ use crate::domain::overview::{Match, Share, Standing, Step, Totals};
 use crate::domain::time::Timestamp;
 use crate::domain::tone::Tone;
 
-/// The columns of the last step of a service.
+/// The columns of the last step of a service, and of the moment since which nothing has happened.
 pub(super) const STEP_COLUMNS: &str = "step.element as step_element, step.step as step_type, step.started_at as step_started, \
-                                       step.ended_at as step_ended, step.agent as step_agent";
+                                       step.ended_at as step_ended, step.agent as step_agent, \
+                                       coalesce(happened.last, c.started) as waiting_since";
 
 #[derive(FromRow)]
 pub(super) struct StandingRow {
@@ -35,6 +36,7 @@ pub(super) struct StandingRow {
     step_started: Option<DateTime<Utc>>,
     step_ended: Option<DateTime<Utc>>,
     step_agent: Option<String>,
+    waiting_since: DateTime<Utc>,
     pub(super) total: i64,
 }
 
@@ -58,6 +60,7 @@ impl From<StandingRow> for Standing {
             disposition_desc: row.disposition_desc,
             tone: row.tone.map(Tone::from),
             step,
+            waiting_since: Timestamp::cut(row.waiting_since),
             agent: row.step_agent.or(row.service_agent),
             elapsed_ms: row.elapsed_ms,
             expected_ms: row.expected_ms,

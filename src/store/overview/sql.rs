@@ -3,6 +3,7 @@
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::domain::ids::Element;
+use crate::domain::journey::TOLERANCE;
 use crate::domain::overview::{CONSIDERED, Last, Selection, Wanted};
 use crate::domain::query::{Span, Status};
 use crate::domain::time::Timestamp;
@@ -109,7 +110,7 @@ fn push_part(query: &mut QueryBuilder<'_, Postgres>, selection: &Selection, name
 }
 
 /// The state or task of a service that started last; if two started at the same time, the task, as in `report_stops`.
-pub(super) fn last_step(service: &str) -> String {
+fn last_step(service: &str) -> String {
     format!(
         "select x.element, coalesce(v.name, v.dbid::text) as step, x.started_at, d.ended_at,
            nullif(concat_ws(' ', coalesce(r.name, r.dbid::text), x.resource_id), '') as agent
@@ -160,6 +161,17 @@ fn push_wanted(query: &mut QueryBuilder<'_, Postgres>, column: &str, wanted: &Wa
         Wanted::Nothing => query.push(" and ").push(column).push(" is null"),
         Wanted::Value(value) => query.push(" and ").push(column).push(" = ").push_bind(value.clone()),
     };
+}
+
+/// Appends joins of services `c` with their last step, and with the last start or end of a state or task.
+pub(super) fn push_steps(query: &mut QueryBuilder<'_, Postgres>, now: Timestamp) {
+    query.push(" left join lateral (").push(last_step("c.service_id"));
+    query.push(") step on true left join lateral (select max(at) as last from (select started_at as at from states");
+    query.push(
+        " where service_id = c.service_id union all select started_at from tasks where service_id = c.service_id",
+    );
+    query.push(" union all select ended_at from dispositions where service_id = c.service_id and element <> 'service'");
+    query.push(") moments where at <= ").push_bind(now.minus(-TOLERANCE).to_datetime()).push(") happened on true ");
 }
 
 fn push_span(query: &mut QueryBuilder<'_, Postgres>, column: &str, span: Span) {
