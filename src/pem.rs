@@ -49,7 +49,7 @@ pub(crate) fn certified(
             (Error::InconsistentKeys(InconsistentKeys::KeyMismatch), _) => {
                 "the key does not belong to the certificate".to_owned()
             }
-            (Error::General(_), Some(bits @ ..2048 | bits @ 4097..)) => {
+            (Error::General(_), Some(bits @ (..2048 | 4097..))) => {
                 format!("the RSA key has {bits} bits: create a key of 2048 to 4096 bits, and a certificate for it")
             }
             (Error::General(_), _) => {

@@ -36,9 +36,10 @@ pub async fn run(settings: Settings) -> Result<()> {
         Some(database) => serve(&settings, front, database, &jobs).await,
         None => serve_embedded(&settings, front, &jobs).await,
     }?;
-    match &ended {
-        Ok(()) => info!("stopped"),
-        Err(_) => warn!("stopped after a failure"),
+    if ended.is_ok() {
+        info!("stopped");
+    } else {
+        warn!("stopped after a failure");
     }
     ended
 }

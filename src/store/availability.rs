@@ -67,11 +67,12 @@ mod tests {
         let mut known = Availability::new(outage);
         known.ask(outage);
         known.ask(outage + SECOND);
+        let begun = outage + SECOND / 2 + PROMPT;
         let back = outage + SECOND + PROMPT / 2;
         known.answer(back);
-        assert!(!known.is_since(back - PROMPT, back + SECOND));
+        assert!(!known.is_since(begun, back + SECOND));
         known.answer(back + SECOND);
-        assert!(!known.is_since(back - PROMPT, back + SECOND));
+        assert!(!known.is_since(begun, back + SECOND));
         assert!(known.is_since(back, back + SECOND), "it began after the outage");
     }
 

@@ -69,7 +69,7 @@ impl Pool {
     }
 }
 
-impl<'p> Executor<'p> for &'_ Pool {
+impl Executor<'_> for &Pool {
     type Database = Postgres;
 
     fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, Error>>

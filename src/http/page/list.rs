@@ -57,7 +57,7 @@ pub(super) const STEP: Either = ("step", "no_step_type");
 pub(super) const OUTCOME: Either = ("disposition", "no_disposition");
 
 /// The parameter that selects a value, or its absence.
-pub(super) fn of_value<'a>((name, none): Either, value: Option<&'a str>) -> (&'static str, &'a str) {
+pub(super) fn of_value((name, none): Either, value: Option<&str>) -> (&'static str, &str) {
     value.map_or((none, "true"), |value| (name, value))
 }
 

@@ -212,11 +212,10 @@ impl Steps {
             return;
         }
         let shortest = SHORTEST_WAIT.max(self.itself.duration(now) / LEAST_PART);
-        let of_states = |row: &Step| !row.is_nested;
-        let of_tasks = |row: &Step| row.element == Element::Task;
-        let kinds: [(Element, fn(&Step) -> bool); 2] = [(Element::State, of_states), (Element::Task, of_tasks)];
-        for (element, counts) in kinds {
-            let sane = self.rows.iter_mut().filter(|row| row.fault.is_none() && counts(row));
+        let counts =
+            |element, row: &Step| if element == Element::Task { row.element == element } else { !row.is_nested };
+        for element in [Element::State, Element::Task] {
+            let sane = self.rows.iter_mut().filter(|row| row.fault.is_none() && counts(element, row));
             let mut rows: Vec<_> = sane.collect();
             rows.sort_by_key(|row| row.from);
             let mut until = self.itself.from;
