@@ -206,6 +206,36 @@ async fn clocks_that_cannot_be_right_are_marked_and_do_not_flatten_the_axis() {
 }
 
 #[tokio::test]
+async fn a_step_that_never_ended_ends_with_its_service_on_the_axis() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let path = format!("/services/{service}");
+    let state = a_state(&app, service, "payment").await;
+    a_task(&app, service, &json!({"task_type": "card", "state_id": state, "est_duration": 1})).await;
+    app.clock.advance(60_000);
+    app.post(&format!("{path}/end"), &json!({})).await.is(204);
+    app.clock.advance(3 * 24 * 3_600_000);
+    let html = page(&app, "/journey?q=00K7").await;
+    let shown = text(&html);
+    let never_ended = "<bdi>never ended</bdi></span></span><span class=\"took\">?</span>";
+    assert_eq!(html.matches(never_ended).count(), 2, "{html}");
+    assert!(shown.contains("09:11:10"), "the axis is that of the service's minute: {shown}");
+    assert_eq!(
+        html.matches("width=\"98.800%\"").count(),
+        4,
+        "service and state in its row, state and task below: {html}"
+    );
+    assert!(!shown.contains("What went wrong last") && !html.contains("url(#hatch)"), "nobody knows how long: {shown}");
+    // A clock that is wrong does not stretch it either.
+    let other = app.start("/services/start", &json!({"customer_id": "other"})).await;
+    a_task(&app, other, &json!({"task_type": "card"})).await;
+    app.post(&format!("/services/{other}/end"), &json!({"timestamp": "2126-02-05T09:11:00Z"})).await.is(204);
+    let html = page(&app, "/journey?q=other").await;
+    let waterfall = html.split("class=\"scale\"").nth(1).unwrap();
+    assert!(waterfall.contains(never_ended) && !waterfall.contains("2126"), "{html}");
+}
+
+#[tokio::test]
 async fn very_many_rows_are_grouped_by_type_and_loaded_when_a_group_is_opened() {
     let app = TestApp::spawn().await;
     let service = app.a_service().await;

@@ -60,7 +60,8 @@ fn group(track: &Track<'_>, rows: &[&Step], chosen: &Chosen) -> Markup {
     let part = format!("of-{anchor}");
     let is_chosen = chosen.rows.as_ref() == Some(&key);
     let word = rows[0].element;
-    let mut durations: Vec<_> = rows.iter().filter(|row| !row.is_open()).map(|row| row.duration(track.now)).collect();
+    let mut durations: Vec<_> =
+        rows.iter().filter(|row| row.end.is_some()).map(|row| row.duration(track.now)).collect();
     durations.sort_unstable();
     let open = rows.iter().filter(|row| row.is_open()).count();
     let size = number(i64::try_from(rows.len()).unwrap_or(i64::MAX));

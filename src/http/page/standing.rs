@@ -59,7 +59,7 @@ fn where_it_is(steps: &Steps, now: Timestamp) -> Markup {
 fn last(steps: &Steps) -> Option<&Step> {
     steps
         .rows_of(steps.finest())
-        .filter(|row| !row.is_open() && row.fault.is_none())
+        .filter(|row| row.end.is_some() && row.fault.is_none())
         .max_by_key(|row| (row.end, row.id))
 }
 

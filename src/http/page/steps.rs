@@ -27,6 +27,8 @@ pub(super) struct Step {
     pub(super) description: Option<String>,
     pub(super) from: Timestamp,
     pub(super) end: Option<Timestamp>,
+    /// The end of its service, in place of its own, if it has not ended although the service has.
+    never_ended: Option<Timestamp>,
     /// The estimated duration in milliseconds.
     pub(super) estimate: Option<i64>,
     pub(super) auto_completed: bool,
@@ -58,6 +60,7 @@ impl Step {
             outcome,
             from,
             end,
+            never_ended: None,
             estimate: lifecycle.est_duration.map(|seconds| seconds.saturating_mul(1000)).filter(|millis| *millis > 0),
             auto_completed: lifecycle.auto_completed,
             fault: fault(from, end, now),
@@ -68,9 +71,9 @@ impl Step {
         }
     }
 
-    /// The end, or the present if it is open; never before the start.
+    /// The end, the end of the service, or the present if it is open; never before the start.
     pub(super) fn to(&self, now: Timestamp) -> Timestamp {
-        self.end.unwrap_or(now).max(self.from)
+        self.end.or(self.never_ended).unwrap_or(now).max(self.from)
     }
 
     /// Milliseconds from start to end.
@@ -79,7 +82,21 @@ impl Step {
     }
 
     pub(super) const fn is_open(&self) -> bool {
-        self.end.is_none()
+        self.end.is_none() && self.never_ended.is_none()
+    }
+
+    /// Whether it has not ended although its service has.
+    pub(super) const fn has_never_ended(&self) -> bool {
+        self.never_ended.is_some()
+    }
+
+    /// The same, unless it has ended, in a service that has.
+    fn within(self, service: &Self) -> Self {
+        let Some(end) = service.end.filter(|_| self.end.is_none()) else { return self };
+        // An end that cannot be right would stretch the axis.
+        let end = if service.fault.is_some() { self.from } else { end };
+        let outcome = Outcome { text: "never ended".to_owned(), ..self.outcome };
+        Self { never_ended: Some(end), outcome, ..self }
     }
 
     /// The time at which it was estimated to end.
@@ -87,10 +104,10 @@ impl Step {
         self.estimate.map(|estimate| Timestamp::from_millis(self.from.millis().saturating_add(estimate)))
     }
 
-    /// The time that it took beyond its estimate, in milliseconds.
+    /// The time that it took beyond its estimate, in milliseconds. Nobody knows it if it has never ended.
     pub(super) fn overrun(&self, now: Timestamp) -> Option<i64> {
         let over = self.duration(now) - self.estimate?;
-        (over > 0 && self.fault.is_none()).then_some(over)
+        (over > 0 && self.fault.is_none() && !self.has_never_ended()).then_some(over)
     }
 
     /// The row's anchor, unique within the page.
@@ -130,11 +147,12 @@ impl Steps {
     pub(super) fn of(service: &Service, now: Timestamp) -> Self {
         let of = service.service_id;
         let itself = Step::of(&service.lifecycle, of, (Element::Service, of.0), now);
-        let states = both(&service.states)
-            .map(|state| Step::of(&state.lifecycle, of, (Element::State, state.state_id.0.into()), now));
+        let states = both(&service.states).map(|state| {
+            Step::of(&state.lifecycle, of, (Element::State, state.state_id.0.into()), now).within(&itself)
+        });
         let tasks = both(&service.tasks).map(|task| {
             let step = Step::of(&task.lifecycle, of, (Element::Task, task.task_id.0.into()), now);
-            Step { state: task.state_id.map(|state| state.0.into()), ..step }
+            Step { state: task.state_id.map(|state| state.0.into()), ..step.within(&itself) }
         });
         let omitted = (service.states.omitted, service.tasks.omitted);
         let rows = tree(states, tasks);
@@ -183,7 +201,8 @@ impl Steps {
         let (first, last) = (*ends.iter().min()?, *ends.iter().max()?);
         // An estimate may lengthen the axis, but not to more than double its length.
         let furthest = last.millis().saturating_add(last.millis() - first.millis());
-        let due = sane().filter_map(Step::due).filter(|due| due.millis() <= furthest);
+        let due = sane().filter(|step| !step.has_never_ended()).filter_map(Step::due);
+        let due = due.filter(|due| due.millis() <= furthest);
         let finest = self.finest();
         let busy = sane().filter(|step| step.element == finest).map(|step| (step.from, step.to(now)));
         Axis::over(ends.iter().copied().chain(due), busy)

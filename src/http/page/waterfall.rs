@@ -131,10 +131,10 @@ pub(super) fn row(track: &Track<'_>, step: &Step) -> Markup {
     }
 }
 
-/// The duration, which grows while the step is open.
+/// The duration, which grows while the step is open; `?` if nobody knows it.
 pub(super) fn took(step: &Step, now: Timestamp) -> Markup {
     html! {
-        @if step.fault.is_some() { "?" }
+        @if step.fault.is_some() || step.has_never_ended() { "?" }
         @else if step.is_open() { (format::elapsed(step.from, now)) }
         @else { (format::duration(step.duration(now))) }
     }
@@ -168,7 +168,7 @@ pub(super) fn bar(track: &Track<'_>, step: &Step) -> Markup {
     let Some(axis) = track.axis else { return html! { span {} } };
     let start = axis.at(step.from);
     let end = if step.fault.is_some() { start } else { axis.at(step.to(track.now)) }.max(start + MIN_WIDTH);
-    let due = step.due().filter(|_| step.fault.is_none()).map(|due| axis.at(due).max(start));
+    let due = step.due().filter(|_| step.fault.is_none() && !step.has_never_ended()).map(|due| axis.at(due).max(start));
     let of_wait = step.wait.map(|wait| axis.at(step.from.minus(wait)));
     let fault = if step.fault.is_some() { " wrong" } else { "" };
     html! {
