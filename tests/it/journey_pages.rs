@@ -354,3 +354,31 @@ async fn what_went_wrong_last_is_of_all_services_of_the_customer() {
     app.post(&format!("/services/{late}/end"), &json!({"timestamp": "2026-02-05T08:00:01Z"})).await.is(204);
     says("/journey?q=c", declined).await;
 }
+
+#[tokio::test]
+async fn the_page_of_a_young_journey_stays_the_same_while_nothing_but_its_durations_grows() {
+    let app = TestApp::spawn().await;
+    let service = app.a_service().await;
+    let state = a_state(&app, service, "payment").await;
+    a_task(&app, service, &json!({"task_type": "card", "state_id": state})).await;
+    let changes = async |path: &str, polls: usize| {
+        let (mut tag, mut changes) = (app.get(path).await.is(200).header("etag").unwrap().to_owned(), 0);
+        for _ in 0..polls {
+            app.clock.advance(2_000);
+            let answer = app.send_with(reqwest::Method::GET, path, &[("if-none-match", &tag)], None).await;
+            changes += usize::from(answer.status == 200);
+            tag = answer.header("etag").unwrap().to_owned();
+        }
+        changes
+    };
+    app.clock.advance(7_000);
+    // The axis has other ticks after 12 s, 30 s and 60 s.
+    let of_journey = changes("/journey?q=00K7", 26).await;
+    assert!(of_journey <= 3, "{of_journey} changes in the first minute");
+    let quiet = changes(&format!("/journey/services/{service}/tasks/1"), 30).await;
+    assert_eq!(quiet, 0, "the page of an element has no time line");
+    // The last step moves to the left while the next is awaited, but not at every moment.
+    app.post(&format!("/services/{service}/tasks/1/end"), &json!({})).await.is(204);
+    let waiting = changes("/journey?q=00K7", 30).await;
+    assert!((1..=8).contains(&waiting), "{waiting} changes");
+}

@@ -17,6 +17,9 @@ const MAX_CUTS: usize = 24;
 /// The number of tick intervals that an axis without cuts aims for.
 const TICKS: i64 = 6;
 
+/// The number of parts of the axis by which a position must move before the axis counts as changed.
+const PARTS: i64 = 12;
+
 /// The minimum distance between ticks, so that their labels do not overlap.
 const TICK_DISTANCE: i64 = 15_000;
 
@@ -48,6 +51,17 @@ pub(super) struct Cut {
     pub(super) end: i64,
     /// The length of the interval, in milliseconds.
     pub(super) millis: i64,
+}
+
+/// The shape of an axis, roughly, so that it stays the same while the axis grows only a little. What is on the axis moves
+/// at most as far as the last moment on it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    step: i64,
+    /// The starts of cuts; `None` for a segment to scale.
+    cuts: Vec<Option<i64>>,
+    last: Option<i64>,
+    now: i64,
 }
 
 /// A time axis on which long idle intervals are cut short, because they would dwarf everything else.
@@ -88,6 +102,20 @@ impl Axis {
         })
     }
 
+    /// What a reader sees of the axis with these moments on it, and the present.
+    pub(super) fn shape(&self, moments: impl Iterator<Item = Timestamp>, now: Timestamp) -> Shape {
+        let part = |moment: Timestamp| self.at(moment) * PARTS / WHOLE;
+        let cuts = self.segments.iter().map(|segment| segment.cut.then_some(segment.from)).collect();
+        let last = moments.filter(|moment| self.covers(*moment)).max();
+        Shape { step: self.step, cuts, last: last.map(part), now: part(now) }
+    }
+
+    /// Whether a moment is on the axis.
+    pub(super) fn covers(&self, moment: Timestamp) -> bool {
+        let (first, last) = (self.segments.first(), self.segments.last());
+        first.zip(last).is_some_and(|(first, last)| (first.from..=last.to).contains(&moment.millis()))
+    }
+
     /// The interval between ticks, in milliseconds.
     pub(super) const fn step(&self) -> i64 {
         self.step
@@ -111,6 +139,11 @@ impl Axis {
             }
         }
         ticks
+    }
+
+    /// Whether the axis ends with a cut.
+    pub(super) fn ends_idle(&self) -> bool {
+        self.segments.last().is_some_and(|segment| segment.cut)
     }
 
     /// The cuts, from left to right.

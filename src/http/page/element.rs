@@ -119,10 +119,9 @@ async fn page(shown: Shown, menu: Menu) -> Result<HttpResponse, Problem> {
     let title = format!("{}, {word} {}", format::kind(&shown.lifecycle, word), shown.id);
     layout::answer_tagged(title, menu.at(Here::Journey), move || {
         let lifecycle = &shown.lifecycle;
-        let open_for = shown.now.millis() - lifecycle.started.timestamp.millis();
         let own: Vec<_> = shown.own.iter().map(|(name, text)| (name, &text.0)).collect();
         let content = (&shown.json, lifecycle, own, &shown.schemas);
-        let tag = refresh::tag_of_element(&content, lifecycle.completed.is_none().then_some(open_for));
+        let tag = refresh::tag_of_element(&content);
         (article(&shown), tag)
     })
     .await

@@ -80,8 +80,8 @@ pub(in crate::http) async fn get_journey_page(
         let trouble = found.trouble.as_ref().map(|service| Steps::of(service, now));
         let owners: Vec<_> =
             found.services.iter().map(|service| (&service.customer_id, &service.contact_key)).collect();
-        let content = (owners, &asked.text, asked.by, asked.page, &asked.chosen, found.total, found.open, &trouble);
-        let tag = refresh::tag(&content, &of_services, now);
+        let content = (owners, &asked.text, asked.by, asked.page, &asked.chosen, found.total, found.open);
+        let tag = refresh::tag(&content, &of_services, trouble.as_ref(), now);
         let main = html! {
             (form(&asked))
             @if of_services.is_empty() { (nothing(&asked)) } @else { (journey(&asked, &found, (&of_services, trouble.as_ref()), now)) }
@@ -190,9 +190,8 @@ fn journey(
             header class="headline" {
                 h1 { (heading(asked, &found.services)) }
                 p class="quiet" {
-                    (standing::totals(found)) ". "
-                    "As of " (format::moment(now)) " UTC"
-                    noscript { ", " a href=(links::search(asked.by, &asked.text, asked.page)) { "refresh the page" } }
+                    (standing::totals(found)) "."
+                    noscript { " As of " (format::moment(now)) " UTC, " a href=(links::search(asked.by, &asked.text, asked.page)) { "refresh the page" } }
                 }
                 @if asked.page == 1 { (standing::sentence(&of_services[0], now)) }
                 @if let Some(trouble) = trouble { (standing::trouble(trouble, now)) }

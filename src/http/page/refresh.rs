@@ -5,33 +5,29 @@ use std::fmt::Debug;
 use actix_web::http::header::EntityTag;
 
 use super::super::etag::tag_of;
-use super::assets;
-use super::steps::{Step, Steps};
+use super::steps::Steps;
+use super::{assets, standing};
 use crate::domain::overview::Standing;
 use crate::domain::time::Timestamp;
 
-/// The page is sent again when an open bar has grown by about one eighth (1 / `GROWTH`) of its length. Until then the
-/// script advances the durations.
-const GROWTH: i64 = 8;
-
-/// The tag of the page of a journey. It changes with the recorded data, when a step exceeds its estimate, and when an
-/// open bar has grown by a fraction of its length.
-pub(super) fn tag(content: &impl Debug, of_services: &[Steps], now: Timestamp) -> EntityTag {
+/// The tag of the page of a journey. It changes with the recorded data, when a step exceeds its estimate, and when a
+/// time line has moved visibly. The script advances the durations.
+pub(super) fn tag(content: &impl Debug, of_services: &[Steps], trouble: Option<&Steps>, now: Timestamp) -> EntityTag {
     let of_service = |steps: &Steps| {
         let all = std::iter::once(&steps.itself).chain(&steps.rows);
-        let late: Vec<_> = all.clone().map(|step| step.overrun(now).is_some()).collect();
-        (growth(all.filter(|step| step.is_open()), now), late)
+        let late: Vec<_> = all.map(|step| step.overrun(now).is_some()).collect();
+        (late, steps.axis(now).map(|axis| axis.shape(steps.moments(), now)))
     };
-    let growth: Vec<_> = of_services.iter().map(of_service).collect();
+    let shown: Vec<_> = of_services.iter().map(of_service).collect();
+    let trouble = trouble.map(|steps| standing::facts(steps, now));
     let version = (assets::version(), env!("CARGO_PKG_VERSION"));
-    tag_of(format!("{:?}", (version, content, of_services, growth)).as_bytes())
+    tag_of(format!("{:?}", (version, content, of_services, shown, trouble)).as_bytes())
 }
 
-/// The tag of the page of an element. It changes with the recorded data, and when the time for which the element has
-/// been open has grown by a fraction.
-pub(super) fn tag_of_element(content: &impl Debug, open_for: Option<i64>) -> EntityTag {
+/// The tag of the page of an element, which changes only with the recorded data. The script advances the duration.
+pub(super) fn tag_of_element(content: &impl Debug) -> EntityTag {
     let version = (assets::version(), env!("CARGO_PKG_VERSION"));
-    tag_of(format!("{:?}", (version, content, open_for.map(steps_of_growth))).as_bytes())
+    tag_of(format!("{:?}", (version, content)).as_bytes())
 }
 
 /// The tag of a page of services. It changes with their progress, and when one exceeds its expected duration. The
@@ -44,16 +40,4 @@ pub(super) fn tag_of_standings(content: &impl Debug, rows: &[Standing]) -> Entit
     let rows: Vec<_> = rows.iter().map(recorded).collect();
     let version = (assets::version(), env!("CARGO_PKG_VERSION"));
     tag_of(format!("{:?}", (version, content, rows)).as_bytes())
-}
-
-/// A number that changes when the longest of open steps has grown enough.
-fn growth<'a>(open: impl Iterator<Item = &'a Step>, now: Timestamp) -> i64 {
-    steps_of_growth(open.map(|step| step.duration(now)).max().unwrap_or_default())
-}
-
-fn steps_of_growth(longest: i64) -> i64 {
-    // Powers of two, so that the boundaries do not depend on the time of the request.
-    let step = (longest / GROWTH).max(1);
-    let step = 1_i64 << step.ilog2();
-    longest / step * step
 }

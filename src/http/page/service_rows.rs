@@ -99,7 +99,9 @@ fn body(track: &Track<'_>, steps: &Steps, chosen: &Chosen) -> Markup {
                 @let cut = axis.cuts().map(|cut| cut.millis).sum();
                 @if cut > 0 {
                     p class="quiet legend-line" {
-                        span class="sample gap" {} "pauses that are drawn shorter, in all " (format::duration(cut))
+                        span class="sample gap" {} "pauses that are drawn shorter, in all "
+                        @if axis.ends_idle() && steps.itself.is_open() { (format::elapsed(track.now.minus(cut), track.now)) }
+                        @else { (format::duration(cut)) }
                     }
                 }
             }

@@ -1,5 +1,7 @@
 //! A sentence that says where a customer stands, and what went wrong last.
 
+use std::fmt::Debug;
+
 use maud::{Markup, html};
 
 use super::format::{self, Outcome, name};
@@ -79,6 +81,21 @@ pub(super) fn trouble(steps: &Steps, now: Timestamp) -> Markup {
             }
         }
     }
+}
+
+/// What [`trouble`] shows, apart from the time by which something is late.
+pub(super) fn facts(steps: &Steps, now: Timestamp) -> impl Debug {
+    let row = steps.rows.first().unwrap_or(&steps.itself);
+    (
+        &steps.itself.kind,
+        &row.kind,
+        &row.href,
+        &row.outcome,
+        row.end,
+        row.auto_completed,
+        row.fault,
+        row.overrun(now).is_some(),
+    )
 }
 
 fn named(outcome: &Outcome) -> Markup {

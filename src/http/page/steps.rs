@@ -208,6 +208,12 @@ impl Steps {
         Axis::over(ends.iter().copied().chain(due), busy)
     }
 
+    /// The moments of the time line that do not depend on the present.
+    pub(super) fn moments(&self) -> impl Iterator<Item = Timestamp> {
+        let sane = std::iter::once(&self.itself).chain(&self.rows).filter(|step| step.fault.is_none());
+        sane.flat_map(|step| [Some(step.from), step.end, step.due().filter(|_| !step.has_never_ended())]).flatten()
+    }
+
     fn mark_parallel(&mut self, now: Timestamp) {
         let sane = |row: &&Step| row.element == Element::Task && row.fault.is_none();
         let mut starts: Vec<_> = self.rows.iter().filter(sane).map(|row| row.from).collect();
