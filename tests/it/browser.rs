@@ -29,7 +29,7 @@ async fn a_person_finds_a_journey_and_reads_what_came_of_it() {
     browser.driver.goto(format!("{}/journey", app.url)).await.unwrap();
     browser.find("#q").await.send_keys("00K7" + Key::Enter).await.unwrap();
     assert_eq!(browser.text("h1").await, "Customer 00K7");
-    assert!(browser.text(".standing").await.contains("after survey (SUCCESS (10))"));
+    assert!(browser.text(".standing").await.contains("after task survey (SUCCESS (10))"));
     let row = browser.text("#task-1-1 > summary").await;
     assert!(row.contains("survey") && row.contains("SUCCESS (10)") && row.contains("47.7 s"), "{row}");
 

@@ -49,24 +49,43 @@ async fn one_sentence_says_where_the_customer_stands() {
         assert!(text.contains(sentence), "{sentence}: {text}");
     };
     says("1 service, 1 open.").await;
-    says("book a hotel is open: no step has started, waiting for 0 ms.").await;
+    says("The service book a hotel is open, without a step: waiting for 0 ms.").await;
     let state = a_state(&app, service, "payment").await;
     let task = a_task(&app, service, &json!({"state_id": state, "task_type": "card", "est_duration": 30})).await;
     app.clock.advance(20_000);
-    says("book a hotel is open, in payment: card is active, waiting for 20 s.").await;
+    says("The service book a hotel is open, in state payment, task card: waiting for 20 s.").await;
     app.clock.advance(25_000);
-    says("card is active, 15 s over the estimate, waiting for 45 s.").await;
-    says("What went wrong last: card in book a hotel is 15 s over its estimate").await;
+    says("is open, in state payment, task card (15 s over its estimate): waiting for 45 s.").await;
+    says("What went wrong last: task card in service book a hotel is 15 s over its estimate").await;
     let path = format!("/services/{service}");
     app.post(&format!("{path}/tasks/{task}/end"), &json!({"disposition": "declined"})).await.is(204);
     app.clock.advance(60_000);
-    says("book a hotel is open, in payment: nothing is active, after card (declined), waiting for 1 min.").await;
-    says("What went wrong last: card in book a hotel took 15 s longer than estimated").await;
+    says("The service book a hotel is open, in state payment, after task card (declined): waiting for 1 min.").await;
+    says("What went wrong last: task card in service book a hotel took 15 s longer than estimated").await;
     app.post(&format!("{path}/states/{state}/end"), &json!({})).await.is(204);
     app.post(&format!("{path}/end"), &json!({"disposition": "gave up"})).await.is(204);
     app.clock.advance(3_600_000);
     says("1 service, 0 open.").await;
-    says("book a hotel ended 1 h ago: gave up, after card.").await;
+    says("The service book a hotel ended 1 h ago: gave up, after task card (declined).").await;
+}
+
+#[tokio::test]
+async fn the_sentence_names_the_kind_of_every_element_also_without_a_type_and_a_task() {
+    let app = TestApp::spawn().await;
+    let service = app.start("/services/start", &json!({"customer_id": "c", "est_duration": 60})).await;
+    let path = format!("/services/{service}");
+    let says = async |sentence: &str| {
+        let text = text(&page(&app, "/journey?q=c").await);
+        assert!(text.contains(sentence), "{sentence}: {text}");
+    };
+    let state = a_state(&app, service, "offer").await;
+    app.clock.advance(80_000);
+    says("The service without a type (20 s over its estimate) is open, in state offer: waiting for 1 min 20 s.").await;
+    app.post(&format!("{path}/states/{state}/end"), &json!({"disposition": "sent"})).await.is(204);
+    says("The service without a type (20 s over its estimate) is open, after state offer (sent): waiting for 0 ms.")
+        .await;
+    app.start(&format!("{path}/states/start"), &json!({})).await;
+    says("is open, in state without a type, after state offer (sent): waiting for 0 ms.").await;
 }
 
 #[tokio::test]
@@ -342,7 +361,8 @@ async fn what_went_wrong_last_is_of_all_services_of_the_customer() {
         let text = text(&page(&app, path).await);
         assert!(text.contains(sentence), "{sentence}: {text}");
     };
-    let declined = "What went wrong last: card in book a hotel ended with ✗ declined, 5 Feb 2026, 09:12:00.";
+    let declined =
+        "What went wrong last: task card in service book a hotel ended with ✗ declined, 5 Feb 2026, 09:12:00.";
     says("/journey?q=c", declined).await;
     says("/journey?q=c&page=2", declined).await;
     assert!(!page(&app, "/journey?by=service&q=2").await.contains("What went wrong last"), "of this service, nothing");
@@ -350,7 +370,7 @@ async fn what_went_wrong_last_is_of_all_services_of_the_customer() {
     let late =
         json!({"customer_id": "c", "service_type": "refund", "est_duration": 1, "timestamp": "2026-02-05T08:00:00Z"});
     let late = app.start("/services/start", &late).await;
-    says("/journey?q=c", "What went wrong last: refund is 1 h 12 min over its estimate.").await;
+    says("/journey?q=c", "What went wrong last: service refund is 1 h 12 min over its estimate.").await;
     app.post(&format!("/services/{late}/end"), &json!({"timestamp": "2026-02-05T08:00:01Z"})).await.is(204);
     says("/journey?q=c", declined).await;
 }

@@ -38,7 +38,10 @@ async fn where_does_this_customer_stand() {
     browser.find("#q").await.send_keys("00 k7" + Key::Enter).await.unwrap();
     browser.follow("00K7").await;
     let standing = browser.text(".standing").await;
-    assert!(standing.starts_with("book a hotel is open, in payment: card is active, waiting for 25"), "{standing}");
+    assert!(
+        standing.starts_with("The service book a hotel is open, in state payment, task card: waiting for 25"),
+        "{standing}"
+    );
     browser.close_quietly(&app.url).await;
 }
 
@@ -80,7 +83,7 @@ async fn what_failed_in_the_last_hour() {
     assert!(!table.contains("#1") && !table.contains("#3"), "only the one of the last hour that failed: {table}");
     browser.follow("#2").await;
     let trouble = browser.text(".trouble").await;
-    assert!(trouble.contains("card in book a hotel ended with ✗ declined"), "{trouble}");
+    assert!(trouble.contains("task card in service book a hotel ended with ✗ declined"), "{trouble}");
     browser.close_quietly(&app.url).await;
 }
 

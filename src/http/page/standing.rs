@@ -19,42 +19,56 @@ pub(super) fn totals(journey: &Journey) -> Markup {
     html! { (more) (format::count(total, "service", "services")) ", " (journey.open) " open" }
 }
 
-/// The sentence about the service that is listed first, which is open if any service is.
+/// The sentence about the service that is listed first, which is open if any service is. It names every level: the
+/// service, the state and the task in which it is, or else the step that ended last, and then the time of waiting.
 pub(super) fn sentence(first: &Steps, now: Timestamp) -> Markup {
     let service = &first.itself;
     html! {
         p class="standing" {
-            b { (name(&service.kind)) }
+            "The " (level(service))
             @match service.end {
-                Some(end) => {
-                    " ended " (ago(end, now)) ": " b { (named(&service.outcome)) }
-                    @if let Some(last) = last(first) { ", after " b { (name(&last.kind)) } } "."
+                Some(end) => { " ended " (ago(end, now)) ": " b { (named(&service.outcome)) } (after(first)) "." }
+                None => {
+                    (late(service, now)) " is open" (where_it_is(first, now))
+                    ": waiting for " (format::elapsed(first.waiting_since, now)) "."
                 }
-                None => { " is open" (where_it_is(first, now)) "." }
             }
         }
     }
 }
 
 fn where_it_is(steps: &Steps, now: Timestamp) -> Markup {
-    let is_open_state = |row: &&Step| row.is_open() && row.element == Element::State && row.fault.is_none();
-    let state = steps.rows.iter().filter(is_open_state).max_by_key(|row| (row.from, row.id));
+    let [state, task] = [Element::State, Element::Task].map(|element| steps.current(element));
     html! {
-        @if let Some(state) = state { ", in " b { (name(&state.kind)) } }
-        @match steps.current() {
-            _ if steps.is_idle() => {
-                ": nothing is active"
-                @if let Some(last) = last(steps) { ", after " b { (name(&last.kind)) } " (" (named(&last.outcome)) ")" }
-            }
-            Some(step) => {
-                ": "
-                @if step.element == Element::Task { b { (name(&step.kind)) } " is active" } @else { "it is active" }
-                @if let Some(over) = step.overrun(now) { ", " b class="late" { (over_estimate(step, over, now)) " over the estimate" } }
-            }
-            None => { ": no step has started" }
+        @for (place, step) in state.iter().chain(&task).enumerate() {
+            @if place == 0 { ", in " } @else { ", " }
+            (level(step)) (late(step, now))
         }
-        ", waiting for " (format::elapsed(steps.waiting_since, now))
+        @if steps.rows.is_empty() { ", without a step" }
+        @if task.is_none() { (after(steps)) }
     }
+}
+
+/// An element with the word for its kind.
+fn level(step: &Step) -> Markup {
+    let word = step.element.singular();
+    html! {
+        // The name of an element without a type begins with the word.
+        @if !step.kind.starts_with(word) || !step.kind.ends_with(format::NO_TYPE) { (word) " " }
+        b { (name(&step.kind)) }
+    }
+}
+
+fn late(step: &Step, now: Timestamp) -> Markup {
+    html! {
+        @if let Some(over) = step.overrun(now) {
+            " (" b class="late" { (over_estimate(step, over, now)) " over its estimate" } ")"
+        }
+    }
+}
+
+fn after(steps: &Steps) -> Markup {
+    html! { @if let Some(last) = last(steps) { ", after " (level(last)) " (" (named(&last.outcome)) ")" } }
 }
 
 /// The step that ended last, of the finest kind.
@@ -73,8 +87,8 @@ pub(super) fn trouble(steps: &Steps, now: Timestamp) -> Markup {
         @if let Some(what) = what(row, now) {
             p class="trouble" {
                 span aria-hidden="true" { "⚠ " } "What went wrong last: "
-                a href=(row.href) { (name(&row.kind)) }
-                @if row.element != Element::Service { " in " (name(&steps.itself.kind)) }
+                a href=(row.href) { (level(row)) }
+                @if row.element != Element::Service { " in " (level(&steps.itself)) }
                 " " (what)
                 @if let Some(end) = row.end { ", " (format::moment(end)) }
                 "."

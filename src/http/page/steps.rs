@@ -180,12 +180,9 @@ impl Steps {
         self.rows_of(kind)
     }
 
-    /// The open step that started last; a task is preferred to a state.
-    pub(super) fn current(&self) -> Option<&Step> {
-        let open = |kind| {
-            self.rows_of(kind).filter(|row| row.is_open() && row.fault.is_none()).max_by_key(|row| (row.from, row.id))
-        };
-        open(Element::Task).or_else(|| open(Element::State))
+    /// The open row of one kind that started last.
+    pub(super) fn current(&self, element: Element) -> Option<&Step> {
+        self.rows_of(element).filter(|row| row.is_open() && row.fault.is_none()).max_by_key(|row| (row.from, row.id))
     }
 
     /// Whether nothing of the finest kind is active in an open service that has had steps.
