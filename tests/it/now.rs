@@ -95,6 +95,7 @@ async fn a_person_is_found_by_whatever_is_at_hand() {
     let one = app.start("/services/start", &both).await;
     let two = app.start("/services/start", &json!({"contact_key": "MÜLLER@Example.com"})).await;
     let three = app.start("/services/start", &json!({"customer_id": "00k7"})).await;
+    let four = app.start("/services/start", &json!({"customer_id": "Чайковский, Пётр"})).await;
     for (text, expected) in [
         ("00K7", vec![one, three]),
         ("00k7", vec![three, one]),
@@ -103,6 +104,10 @@ async fn a_person_is_found_by_whatever_is_at_hand() {
         ("4930123456", vec![one]),
         ("+49 30 12 34 56", vec![one]),
         ("mÜller@example.com", vec![two]),
+        ("müller@example.com", vec![two]),
+        ("Müller@Example.com", vec![two]),
+        ("ЧАЙКОВСКИЙ, пётр", vec![four]),
+        ("чайковский, пётр", vec![four]),
         (" MÜLLER@Example.com ", vec![two]),
         ("I-1", vec![one]),
         ("S-1", vec![one]),
@@ -122,7 +127,10 @@ async fn a_person_is_found_by_whatever_is_at_hand() {
         wanted.sort_unstable();
         assert_eq!(found, wanted, "{text}");
         assert_eq!(html.contains("Nothing found"), expected.is_empty(), "{text}");
-        let similar = ["00-K7", "4930123456", "+49 30 12 34 56", "mÜller@example.com"].contains(&text);
+        let similar = ["00-K7", "4930123456", "+49 30 12 34 56"].contains(&text)
+            || (expected == [two] && text.ends_with("ller@example.com"))
+            || text == "Müller@Example.com"
+            || expected == [four];
         assert_eq!(html.contains("These are similar"), similar, "{text}");
     }
     app.get("/?q=1&q=2").await.is(400);
