@@ -204,6 +204,32 @@ async fn page_of_list(app: &TestApp) -> String {
 }
 
 #[tokio::test]
+async fn the_estimate_of_a_service_is_marked_in_its_row() {
+    let app = TestApp::spawn().await;
+    let start = json!({"customer_id": "c", "service_type": "book a hotel", "est_duration": 30});
+    let service = app.start("/services/start", &start).await;
+    a_state(&app, service, "payment").await;
+    app.clock.advance(20_000);
+    let strip = async || {
+        let html = page(&app, "/journey?q=c").await;
+        html.split("<svg class=\"strip\"").nth(1).unwrap().split("</svg>").next().unwrap().to_owned()
+    };
+    let in_time = strip().await;
+    assert!(in_time.contains("class=\"due\"") && in_time.contains("estimated to take 30 s"), "{in_time}");
+    assert!(!in_time.contains("url(#hatch)"), "{in_time}");
+    app.clock.advance(40_000);
+    let late = strip().await;
+    // The second half of a minute, within the margins of the axis.
+    let hatched = "<rect fill=\"url(#hatch)\" x=\"50.000%\" width=\"49.400%\"";
+    assert!(late.contains(hatched) && late.contains("class=\"due\" x1=\"50.000%\""), "{late}");
+    // A tick that is not on the axis is not drawn at its end.
+    let far = json!({"customer_id": "far", "est_duration": 1_000_000});
+    app.start("/services/start", &far).await;
+    app.clock.advance(1000);
+    assert!(!page(&app, "/journey?q=far").await.contains("class=\"due\""));
+}
+
+#[tokio::test]
 async fn clocks_that_cannot_be_right_are_marked_and_do_not_flatten_the_axis() {
     let app = TestApp::spawn().await;
     let service = app.a_service().await;

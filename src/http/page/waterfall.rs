@@ -168,7 +168,7 @@ pub(super) fn bar(track: &Track<'_>, step: &Step) -> Markup {
     let Some(axis) = track.axis else { return html! { span {} } };
     let start = axis.at(step.from);
     let end = if step.fault.is_some() { start } else { axis.at(step.to(track.now)) }.max(start + MIN_WIDTH);
-    let due = step.due().filter(|_| step.fault.is_none() && !step.has_never_ended()).map(|due| axis.at(due).max(start));
+    let due = due(axis, step);
     let of_wait = step.wait.map(|wait| axis.at(step.from.minus(wait)));
     let fault = if step.fault.is_some() { " wrong" } else { "" };
     html! {
@@ -177,14 +177,25 @@ pub(super) fn bar(track: &Track<'_>, step: &Step) -> Markup {
             @if let Some(from) = of_wait { (waited(from, start)) }
             rect class={ "bar " (step.element.singular()) " " (step.outcome.class) (fault) } x=(percent(start))
                 width=(share(length(end - start))) y="4" height="14" rx="3" {}
-            @if let Some(due) = due.filter(|due| *due < end) {
-                rect fill="url(#hatch)" x=(percent(due)) width=(share(length(end - due))) y="4" height="14" {}
-            }
-            @if let (Some(due), Some(at)) = (due, step.estimate) {
-                line class="due" x1=(percent(due)) x2=(percent(due)) y1="1" y2="21" {
-                    title { "estimated to take " (format::duration(at)) }
-                }
-            }
+            @if let Some(due) = due { (estimated((step, due), end, [4, 18])) }
+        }
+    }
+}
+
+/// The place of the estimated end of a step, if the axis has it.
+fn due(axis: &Axis, step: &Step) -> Option<i64> {
+    let due = step.due().filter(|due| step.fault.is_none() && !step.has_never_ended() && axis.covers(*due));
+    due.map(|due| axis.at(due))
+}
+
+/// The tick at the estimated end of a step, and the time beyond it, on a bar between two heights.
+fn estimated((step, due): (&Step, i64), end: i64, [top, bottom]: [i64; 2]) -> Markup {
+    html! {
+        @if due < end {
+            rect fill="url(#hatch)" x=(percent(due)) width=(share(length(end - due))) y=(top) height=(bottom - top) {}
+        }
+        line class="due" x1=(percent(due)) x2=(percent(due)) y1=(top - 3) y2=(bottom + 3) {
+            title { "estimated to take " (format::duration(step.estimate.unwrap_or_default())) }
         }
     }
 }
@@ -212,7 +223,7 @@ pub(super) fn waiting(track: &Track<'_>, since: Timestamp) -> Markup {
     }
 }
 
-/// A service at a glance: its length as a line, and its steps on it.
+/// A service at a glance: its length as a line, its steps on it, its estimate, and the time beyond its estimate.
 pub(super) fn strip(steps: &Steps, axis: Option<&Axis>, now: Timestamp) -> Markup {
     let Some(axis) = axis else { return html! { span {} } };
     let place = |step: &Step| {
@@ -221,12 +232,13 @@ pub(super) fn strip(steps: &Steps, axis: Option<&Axis>, now: Timestamp) -> Marku
     };
     let (from, to) = place(&steps.itself);
     html! {
-        svg class="strip" width="100%" height="16" aria-hidden="true" {
-            rect class={ "line " (steps.itself.outcome.class) } x=(percent(from)) width=(share(length(to - from))) y="6" height="4" {}
+        svg class="strip" width="100%" height="22" aria-hidden="true" {
+            rect class={ "line " (steps.itself.outcome.class) } x=(percent(from)) width=(share(length(to - from))) y="9" height="4" {}
             @for step in steps.coarse().filter(|step| step.fault.is_none()) {
                 @let (from, to) = place(step);
-                rect class={ "bar state " (step.outcome.class) } x=(percent(from)) width=(share(length(to - from))) y="2" height="12" rx="2" {}
+                rect class={ "bar state " (step.outcome.class) } x=(percent(from)) width=(share(length(to - from))) y="5" height="12" rx="2" {}
             }
+            @if let Some(due) = due(axis, &steps.itself) { (estimated((&steps.itself, due), to, [5, 17])) }
         }
     }
 }
