@@ -84,8 +84,16 @@ async fn the_sentence_names_the_kind_of_every_element_also_without_a_type_and_a_
     app.post(&format!("{path}/states/{state}/end"), &json!({"disposition": "sent"})).await.is(204);
     says("The service without a type (20 s over its estimate) is open, after state offer (sent): waiting for 0 ms.")
         .await;
-    app.start(&format!("{path}/states/start"), &json!({})).await;
+    let last = app.start(&format!("{path}/states/start"), &json!({})).await;
     says("is open, in state without a type, after state offer (sent): waiting for 0 ms.").await;
+    assert!(!page(&app, "/journey?q=c").await.contains("is active"));
+    app.post(&format!("{path}/states/{last}/end"), &json!({})).await.is(204);
+    let html = page(&app, "/journey?q=c").await;
+    assert!(
+        text(&html).contains("is open, after state without a type: waiting for 0 ms."),
+        "no outcome is not told: {html}"
+    );
+    assert!(html.contains("no state is active"), "{html}");
 }
 
 #[tokio::test]

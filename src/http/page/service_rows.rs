@@ -93,7 +93,7 @@ fn body(track: &Track<'_>, steps: &Steps, chosen: &Chosen) -> Markup {
                 (waterfall::scale(track))
                 @if steps.rows.len() > MOST_ROWS { (groups::groups(track, steps, chosen)) }
                 @else { @for row in &steps.rows { (waterfall::row(track, row)) } }
-                @if steps.is_idle() { (waterfall::waiting(track, steps.waiting_since)) }
+                @if steps.is_idle() { (waterfall::waiting(track, steps)) }
             }
             @if let Some(axis) = track.axis {
                 @let cut = axis.cuts().map(|cut| cut.millis).sum();

@@ -68,7 +68,12 @@ fn late(step: &Step, now: Timestamp) -> Markup {
 }
 
 fn after(steps: &Steps) -> Markup {
-    html! { @if let Some(last) = last(steps) { ", after " (level(last)) " (" (named(&last.outcome)) ")" } }
+    html! {
+        @if let Some(last) = last(steps) {
+            ", after " (level(last))
+            @if last.outcome.text != format::NO_OUTCOME { " (" (named(&last.outcome)) ")" }
+        }
+    }
 }
 
 /// The step that ended last, of the finest kind.

@@ -205,12 +205,13 @@ fn waited(from: i64, to: i64) -> Markup {
 }
 
 /// The row that says since when nothing has happened in an open service.
-pub(super) fn waiting(track: &Track<'_>, since: Timestamp) -> Markup {
+pub(super) fn waiting(track: &Track<'_>, steps: &Steps) -> Markup {
+    let since = steps.waiting_since;
     html! {
         div class="step" id=(format!("waiting-{}", track.service)) {
             div class="summary" {
                 span class="who" { span class="kind" { "waiting for the next step" } }
-                span class="what" { span class="quiet" { "nothing is active" } }
+                span class="what" { span class="quiet" { "no " (steps.finest().singular()) " is active" } }
                 span class="took" { (format::elapsed(since, track.now)) }
                 @if let Some(axis) = track.axis {
                     svg class="track" width="100%" height="22" aria-hidden="true" {
