@@ -130,9 +130,9 @@ pub(crate) fn configured(
 /// What is wrong with an address.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// With what it says.
+    /// In the address itself.
     Address(String),
-    /// With a variable of the environment that applies where the address is silent, which the sentence names.
+    /// In an environment variable that applies because the address does not set the parameter. The message names it.
     Environment(String),
 }
 

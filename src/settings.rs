@@ -138,7 +138,7 @@ pub struct DatabaseArgs {
     /// PATH or under /usr/lib/postgresql/*/bin]
     #[arg(long, env)]
     pub postgres_bin_dir: Option<PathBuf>,
-    /// Maximum number of database connections for metadata, for look-ups of events, and for background jobs. Each
+    /// Maximum number of database connections for metadata, for look-ups that events need, and for background jobs. Each
     /// writer uses an additional connection, and so does each read: see `READ_CONNECTIONS`
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub database_connections: u32,

@@ -63,7 +63,7 @@ async fn add(store: &Store, AddUser { name, role, token, password_stdin }: &AddU
     writeln!(stdout(), "added {} {id} of user {name}, role {}", kind.word(), role.word())?;
     if !password_stdin {
         writeln!(stdout(), "{secret}")?;
-        // It is said for a person, who is not there if this fails.
+        // This note is for a person at a terminal. If writing it fails, nobody is reading.
         drop(writeln!(io::stderr(), "It is shown only once: the service keeps nothing but its hash."));
     }
     Ok(())

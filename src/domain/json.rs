@@ -46,7 +46,7 @@ pub struct JsonError {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// The expected and the found input.
+    /// What was expected, and what was found instead.
     pub problem: String,
 }
 

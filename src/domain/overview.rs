@@ -46,7 +46,7 @@ pub struct Selection {
     pub last: Option<Last>,
     /// The type of the step that started last, or of the element that `part` selects.
     pub step: Wanted,
-    /// The disposition of the service, or of the element that `part` selects. Only what has ended has none.
+    /// The disposition of the service, or of the element that `part` selects. `Wanted::Nothing` matches only what has ended.
     pub disposition: Wanted,
     /// `State` or `Task`: only services with such an element that has this step, disposition, start and end.
     pub part: Option<Element>,

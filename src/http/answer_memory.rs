@@ -1,5 +1,5 @@
 //! The memory of responses: the bytes that all responses together may hold while they wait for their clients, and the
-//! part of a response that is handed at a time to actix-http, which copies it (docs/api.md §1, Errors).
+//! size of the parts in which a response is handed to actix-http, which copies each (docs/api.md §1, Errors).
 
 use std::pin::Pin;
 use std::rc::Rc;

@@ -176,10 +176,15 @@ fn with_canonical_scheme(header: &HeaderValue) -> HeaderValue {
     canonical.unwrap_or_else(|| header.clone())
 }
 
+/// Whether callers must authenticate.
+pub(super) fn is_authentication_required(request: &HttpRequest) -> bool {
+    request.app_data::<web::Data<Gate>>().is_none_or(|gate| gate.settings.authentication)
+}
+
 /// Whether the caller may read the pages for administrators.
 pub(super) fn is_administrator(request: &HttpRequest) -> bool {
-    let is_open = request.app_data::<web::Data<Gate>>().is_some_and(|gate| !gate.settings.authentication);
-    is_open || request.extensions().get::<Caller>().is_some_and(|caller| caller.role >= Role::Administrator)
+    !is_authentication_required(request)
+        || request.extensions().get::<Caller>().is_some_and(|caller| caller.role >= Role::Administrator)
 }
 
 /// Refuses the request unless its caller may send it.

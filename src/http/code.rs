@@ -130,7 +130,7 @@ codes! {
         "wait for `Retry-After`, then repeat unchanged";
     /// There are too many requests of one kind.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service is overloaded",
-        "one of these limits is reached: events in the queue; database look-ups of events; running queries, reports and \
+        "one of these limits is reached: events in the queue; database look-ups made for events; running queries, reports and \
          pages; `MAX_BODY_MEMORY`; `MAX_ANSWER_MEMORY` (responses over 32 KiB); HTTP/2 requests in progress; password \
          checks. Or the metadata changed 32 times while an event was being written. No event was written",
         "wait for `Retry-After`, then repeat unchanged";

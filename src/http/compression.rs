@@ -16,7 +16,7 @@ use flate2::write::GzEncoder;
 use super::body_memory::{BodyMemory, Held, Shared, append, incomplete};
 use super::problem::{Code, Problem};
 
-/// The number of bytes from which a body is compressed. Smaller bodies fit into a packet as they are.
+/// The smallest size, in bytes, at which a body is compressed. Smaller bodies fit into a packet as they are.
 const WORTHWHILE: u64 = 1024;
 
 /// Bytes that are unpacked at a time.

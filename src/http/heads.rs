@@ -192,8 +192,8 @@ impl Frames {
                 if kind != HEADERS {
                     continue;
                 }
-                // A client could withhold the last of several frames of a head, which unpacks to a hundred times its
-                // size.
+                // A head may unpack to a hundred times its size, and a client that splits it into frames could withhold
+                // the last.
                 self.is_refused |= self.left > LARGEST_HEAD || flags & END_OF_HEAD == 0;
                 heads += 1;
                 if heads == HEADS || self.is_refused {
@@ -215,7 +215,7 @@ mod tests {
     const POST: &str = "POST / HTTP/1.1\r\ncontent-LENGTH:  7 \r\nHost: a\r\n\r\n{\n\n\"a\"}";
     const CHUNKED: &str = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{ }\r\n0\r\n\r\n";
 
-    /// The parts in which bytes are passed on that arrive `at_once` at a time.
+    /// The parts in which `bytes` are passed on if they arrive `at_once` at a time.
     fn parts(bytes: &str, at_once: usize) -> Vec<String> {
         let (mut heads, mut held_back, mut passed) = (Heads::Http1(Lines::default()), Vec::new(), Vec::new());
         for chunk in bytes.as_bytes().chunks(at_once) {

@@ -9,7 +9,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::auth::Caller;
+use super::auth::{Caller, is_authentication_required};
 use super::operations::{Operation, Operations};
 use super::path::without_prefix;
 use super::problem::{Code, Problem};
@@ -21,7 +21,7 @@ use crate::store::Store;
 /// The number of requests that are kept.
 const KEPT: usize = 1000;
 
-/// The maximum number of places of a request that are kept.
+/// The maximum number of places (JSON pointers or query parameters) that are kept for a request.
 const PLACES: usize = 10;
 
 /// The maximum number of characters of a place that are kept.
@@ -79,15 +79,15 @@ impl Refused {
         self.started
     }
 
-    /// Keeps the request if it was refused. Requests of callers that were not admitted are not kept, since a flood of
-    /// them would displace the others.
+    /// Keeps the request if it was refused. A request that was refused before its caller was known is not kept, since a
+    /// flood of them would displace the others.
     pub(super) fn note<B>(response: &ServiceResponse<B>, operation: Option<&Operation>, request_id: &str) {
         let Some(problem) = Problem::of(response) else { return };
         let request = response.request();
         let caller = request.extensions().get::<Caller>().map(|caller| caller.name.clone());
         let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let of_stranger = matches!(problem.kind(), Code::Unauthenticated | Code::RateLimited)
-            || (problem.kind() == Code::Forbidden && caller.is_none());
+        let of_stranger = problem.kind() == Code::RateLimited
+            || (caller.is_none() && (problem.kind() == Code::Forbidden || is_authentication_required(request)));
         if !is_change || of_stranger || !response.status().is_client_error() {
             return;
         }

@@ -97,8 +97,8 @@ impl Server {
         let mut command = Command::new("sh");
         command.args(["-c", r#"umask 077; exec "$0" -D data >>server.log 2>&1"#]).arg(self.binaries.path("postgres"));
         self.account.prepare(&mut command).current_dir(self.home.path());
-        // PostgreSQL refuses to start if the process that an old lock file names exists. That process is no server of
-        // this directory. PostgreSQL ignores the process that this variable names; `pg_ctl` sets it, too.
+        // PostgreSQL refuses to start if a process with the id in an old lock file exists. By now that process is known
+        // not to be a server on this directory, so PostgreSQL is told to ignore it. `pg_ctl` sets this variable, too.
         let stale = LockFile::read(&self.home.pid_file()).pid().or(LockFile::read(&self.home.socket_lock()).pid());
         command.envs(stale.map(|pid| ("PG_GRANDPARENT_PID", pid.to_string())));
         let mut process = self.process();

@@ -17,7 +17,7 @@ use crate::background::{Failure, Job, Next};
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Every setting that can change the meaning of a statement, with the value that the statements are written for. A
-/// role, a database or a server may have another default. The settings are made after connecting, since a pooler such
+/// role, a database or a server may have another default. The settings are applied after connecting, since a pooler such
 /// as `PgBouncer` refuses most of them at the start of a session. Settings that a version of PostgreSQL does not know
 /// are left out.
 const SET_UP_SESSION: &str = "-- set_up_session
@@ -144,8 +144,8 @@ impl Database {
         self.note(Availability::answer);
     }
 
-    /// The error of work that took too long since `start`. If the database has been available all the time, there is too
-    /// much to do.
+    /// The error for work that began at `start` and took too long: overload if the database has been available ever
+    /// since, otherwise unavailability.
     pub(super) fn late(&self, start: Instant, load: Load) -> StoreError {
         let is_available = self.availability.read().is_ok_and(|known| known.is_since(start, Instant::now()));
         if is_available { StoreError::Overloaded(load) } else { StoreError::Unavailable(None) }
@@ -200,9 +200,9 @@ impl Database {
         Err(found)
     }
 
-    /// Opens a pool of connections to the host in use. All of them are opened soon, and kept. Otherwise they would be opened
-    /// when the database is busiest: callers who give up leave connections behind that it still has to accept, and in the
-    /// end it accepts none (`EAGAIN`).
+    /// Opens a pool of connections to the host in use. All of them are opened soon, and kept. If they were opened on demand,
+    /// that would happen when the database is busiest: callers that give up leave behind connections that the database
+    /// still has to accept, until it accepts none (`EAGAIN`).
     pub(super) async fn open_pool(self: &Arc<Self>, size: u32) -> Result<Pool, sqlx::Error> {
         let (options, host) = self.pool(size, String::new())?;
         let pool = Pool::open(options.min_connections(size), host);

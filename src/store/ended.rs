@@ -1,6 +1,6 @@
 //! The parts that reports share: the settings of their reads, and the elements that ended in a period.
 //!
-//! Reports give the same figures as the `reporting` views, which tests check, but do not read the views. A view looks up
+//! Reports give the same figures as the `reporting` views (tests check this), but do not read them. A view looks up
 //! the start of every end one by one, or reads whole tables, and joins six names to every row. Reports select the period
 //! first, through indexes on times, aggregate it, and only then look up names.
 

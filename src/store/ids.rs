@@ -71,8 +71,8 @@ impl Block {
         }
     }
 
-    /// Callers who wait are woken together. To hand a lock from one to the next takes a turn of the scheduler for each of
-    /// them: with thousands, more than a second.
+    /// Callers who wait are woken together. Handing a lock from one to the next would take a turn of the scheduler for
+    /// each: more than a second with thousands of callers.
     async fn wait_or_draw(&self, pool: &Pool, sequence: &str) -> Result<i64, StoreError> {
         loop {
             let mut drawn = pin!(self.drawn.notified());

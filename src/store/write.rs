@@ -1,5 +1,5 @@
 //! The write path of events. An event is interpreted and validated against the metadata, and handed to the writer. If
-//! the metadata change meanwhile, this is repeated.
+//! the metadata has changed in the meantime, this is repeated.
 
 use super::batch::ElementColumn;
 use super::command::{Basis, Command, Write};

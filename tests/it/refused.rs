@@ -130,6 +130,10 @@ async fn strangers_do_not_displace_others_and_only_administrators_look() {
     call("ann", Method::POST, "/services/999/end").await.refused(404, "unknown_service");
     call("ann", Method::DELETE, "/services/999").await.refused(403, "forbidden");
     call("nobody", Method::POST, "/service/1/end").await.refused(401, "unauthenticated");
+    // Judged before the password: a page's form that a browser sends.
+    let form = [("authorization", "Basic bm9ib2R5Ong="), ("sec-ch-ua", "x"), ("content-type", "text/plain")];
+    let answer = app.send_with(Method::POST, "/services/1/end", &form, Some("{}".to_owned())).await;
+    answer.refused(415, "unsupported_media_type");
     call("ann", Method::POST, "/service/1/end").await.refused(403, "forbidden");
     call("ann", Method::POST, "/services/1/tasks/2/ended").await.refused(404, "not_found");
     for path in ["/refused", "/administration/refused", "/administration/schemas", "/administration/users"] {

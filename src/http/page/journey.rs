@@ -51,7 +51,7 @@ impl JourneyInQuery {
         parameters.refuse_rest(Self { by: known.ok_or_else(expected)?, text, page, chosen })
     }
 
-    /// The search term, for a text as it was typed or without outer blanks.
+    /// Builds the search for a text, either as typed or trimmed.
     fn search(&self, text: &str) -> Search {
         // PostgreSQL text cannot contain NUL.
         let of = |by: By| (self.by.covers(by) && !text.contains('\0')).then(|| text.to_owned());
@@ -91,7 +91,7 @@ pub(in crate::http) async fn get_journey_page(
     .await
 }
 
-/// Searches for the text as typed, then, if nothing is found, without outer blanks. Identifiers may begin or end with
+/// Searches for the text as typed and, if nothing is found, for the trimmed text. Identifiers may begin or end with
 /// blanks, but more often the blanks were copied by accident. If the requested page no longer exists, returns the
 /// first.
 async fn find(store: &Store, asked: &mut JourneyInQuery) -> Result<Journey, Problem> {

@@ -87,7 +87,7 @@ pub(super) async fn answer_elsewhere(
     Ok(HttpResponse::Ok().content_type(HTML).body(page))
 }
 
-/// The same for a page that refreshes. Its tag changes whenever its content does, but not merely because time passes.
+/// The same for a page that refreshes. Its tag changes whenever its content does, but not with every second.
 pub(super) async fn answer_tagged(
     title: String,
     menu: Menu,

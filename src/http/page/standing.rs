@@ -12,9 +12,9 @@ use crate::domain::journey::{Journey, MOST_SERVICES};
 use crate::domain::time::Timestamp;
 use crate::domain::tone::Tone;
 
-/// The true number of services, and how many of them are open.
+/// The number of services, counted up to a limit, and how many of them are open.
 pub(super) fn totals(journey: &Journey) -> Markup {
-    let more = if journey.total >= MOST_SERVICES { "more than " } else { "" };
+    let more = if journey.total >= MOST_SERVICES { "at least " } else { "" };
     let total = usize::try_from(journey.total).unwrap_or_default();
     html! { (more) (format::count(total, "service", "services")) ", " (journey.open) " open" }
 }

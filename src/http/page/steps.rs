@@ -1,5 +1,5 @@
-//! The steps of a service (its states and tasks) in the order in which the page lists them, with the remarkable facts
-//! of each.
+//! The steps of a service (its states and tasks) in the order in which the page lists them, with what is worth noting
+//! about each.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -168,7 +168,7 @@ impl Steps {
         self.rows.iter().filter(move |row| row.element == element)
     }
 
-    /// The kind of element that shows best when something happened: tasks, or states if there are no tasks.
+    /// The most detailed kind of element that the service has: tasks, or states if there are no tasks.
     pub(super) fn finest(&self) -> Element {
         let finest = [Element::Task, Element::State].into_iter().find(|kind| self.rows_of(*kind).next().is_some());
         finest.unwrap_or(Element::Service)
@@ -185,7 +185,7 @@ impl Steps {
         self.rows_of(element).filter(|row| row.is_open() && row.fault.is_none()).max_by_key(|row| (row.from, row.id))
     }
 
-    /// Whether nothing of the finest kind is active in an open service that has had steps.
+    /// Whether an open service that has had steps has none active of its most detailed kind (see [`Self::finest`]).
     pub(super) fn is_idle(&self) -> bool {
         let is_open = |row: &Step| row.element == self.finest() && row.fault.is_none() && row.is_open();
         self.itself.is_open() && !self.rows.is_empty() && !self.rows.iter().any(is_open)

@@ -150,7 +150,7 @@ pub(super) fn over_estimate(step: &Step, over: i64, now: Timestamp) -> Markup {
     }
 }
 
-/// The remarkable facts of a step, in words.
+/// What is worth noting about a step, in words.
 pub(super) fn notes(step: &Step, now: Timestamp) -> Markup {
     html! {
         @if let Some(fault) = step.fault { " " span class="note wrong" { "⚠ clock: " (fault) } }

@@ -55,7 +55,7 @@ impl Cause {
     }
 }
 
-/// A service to be removed, with the moment by which its cause orders it.
+/// A service to be removed, with the time by which services of its cause are sorted.
 struct Due {
     service_id: i64,
     at: DateTime<Utc>,
@@ -255,7 +255,7 @@ impl MeasureRemoval {
         Self { pool, clock, deleted: None }
     }
 
-    /// When this node first saw that the current first deleted service was waiting. The time of a deletion is not
+    /// When this node first found this service at the head of the deleted services. The time of a deletion is not
     /// recorded.
     fn deleted_since(&mut self, first: Option<i64>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if self.deleted.map(|(service, _)| service) != first {

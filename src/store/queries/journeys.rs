@@ -112,14 +112,14 @@ async fn find(snapshot: &mut PgConnection, search: &Search, slice: Slice) -> Res
 }
 
 /// Finds the service, state or task in which something went wrong last: it ended badly, was completed automatically, took
-/// longer than estimated, or has times that cannot be right. All of this has the time of its end; what is still open comes
-/// first, and times that cannot be right come last.
+/// longer than estimated, or has times that cannot be right. These are ordered by the time of their end, the latest first.
+/// What is still open comes before them, and times that cannot be right come last.
 async fn find_trouble(
     snapshot: &mut PgConnection,
     search: &Search,
     now: DateTime<Utc>,
 ) -> Result<Option<ElementKey>, sqlx::Error> {
-    // Ends are looked up one by one, since a journey has few of all elements. A step that has not ended although its
+    // Ends are looked up one by one, since a journey has only a small share of all elements. A step that has not ended although its
     // service has is not late, since nobody knows when it ended.
     let found = sqlx::query!(
         r#"-- find_trouble
