@@ -146,8 +146,8 @@ pub struct DatabaseArgs {
     /// Further ones wait for a second and are then answered with 503 (overloaded)
     #[arg(long, env, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub read_connections: u32,
-    /// Maximum time that a query, report or page may run, in seconds; after that it is answered with 503
-    /// (`read_timeout`)
+    /// Maximum time of each database read for a query, report or page, in seconds; a read that takes longer is answered
+    /// with 503 (`read_timeout`)
     #[arg(long, env, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub read_timeout: u64,
 }

@@ -86,6 +86,9 @@ async fn serve_embedded(settings: &Settings, mut front: Front, jobs: &Jobs) -> R
 /// then wait for the next process.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
+/// The longest time for writing queued events, whose callers have gone by then, and for closing connections.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// Starts the embedded PostgreSQL again if it has died. Nothing else would.
 struct KeepPostgresRunning {
     server: Arc<EmbeddedPostgres>,
@@ -156,7 +159,10 @@ async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, job
     }
     handle.stop(true).await;
     serving.await?.context("the HTTP server failed")?;
-    with_progress("writing the queued events and closing the connections", store.close()).await;
+    let closed = tokio::time::timeout(CLOSING, store.close());
+    if with_progress("writing the queued events and closing the connections", closed).await.is_err() {
+        warn!("the database does not answer: its connections are left open");
+    }
     jobs.stop().await;
     Ok(stopped)
 }

@@ -136,7 +136,7 @@ codes! {
         "wait for `Retry-After`, then repeat unchanged";
     /// The read exceeds its time limit.
     ReadTimeout = "read_timeout", SERVICE_UNAVAILABLE, "The query, report or page takes too long",
-        "a query, report or page took longer than `READ_TIMEOUT`",
+        "a database read for a query, report or page took longer than `READ_TIMEOUT`",
         "ask for less, or for a shorter period; otherwise wait for `Retry-After`, then repeat";
     /// A transaction that reads the view of the schema is open, or another view depends on it.
     ViewInUse = "view_in_use", SERVICE_UNAVAILABLE, "The reporting view of the schema is in use",

@@ -32,8 +32,8 @@ impl Store {
 /// A statement over `ended`, the elements that ended in the period of a scope, with the time of their start and with
 /// their type and disposition as values.
 ///
-/// Most of them started in the period or in one of the same length before, so the starts of both are read at once. The
-/// start of any other element is looked up.
+/// Most of them started in the period or in one of the same length before (at most a century, so that the time exists in
+/// SQL), so the starts of both are read at once. The start of any other element is looked up.
 ///
 /// Arguments: name of the statement; further condition on `dispositions d`; the rest of the statement; scope; optionally
 /// a parameter, `$4`.
@@ -43,13 +43,16 @@ macro_rules! query_ended {
             "-- " + $name + "
             with near as (
               select 'service'::element as element, service_id, 0 as element_id, service_type as kind, started_at
-              from services where started_at >= $1::timestamptz - ($2::timestamptz - $1) and started_at < $2
+              from services where started_at >= $1::timestamptz - least($2::timestamptz - $1, interval '100 years')
+                and started_at < $2
               union all
               select 'state', service_id, state_id, state_type, started_at
-              from states where started_at >= $1::timestamptz - ($2::timestamptz - $1) and started_at < $2
+              from states where started_at >= $1::timestamptz - least($2::timestamptz - $1, interval '100 years')
+                and started_at < $2
               union all
               select 'task', service_id, task_id, task_type, started_at
-              from tasks where started_at >= $1::timestamptz - ($2::timestamptz - $1) and started_at < $2
+              from tasks where started_at >= $1::timestamptz - least($2::timestamptz - $1, interval '100 years')
+                and started_at < $2
             ), ended as (
               select d.element, coalesce(n.kind, far.kind) as kind, d.disposition, d.ended_at,
                 coalesce(n.started_at, far.started_at) as started_at

@@ -79,7 +79,10 @@ async fn an_embedded_server_that_hangs_is_killed_and_stopped_is_said_last() {
     let mut program = Program::start(directory.path());
     let task = program.journey().await;
     let pid_file = fs::read_to_string(directory.path().join("postgres/data/postmaster.pid")).unwrap();
-    assert!(Command::new("kill").args(["-STOP", pid_file.lines().next().unwrap()]).status().unwrap().success());
+    let server = pid_file.lines().next().unwrap();
+    let backends = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
+    let stop = Command::new("kill").arg("-STOP").arg(server).args(backends.split_whitespace()).status();
+    assert!(stop.unwrap().success());
     program.signal("TERM");
     program.line_with("stopping the embedded PostgreSQL");
     let (status, lines) = program.end();
