@@ -18,7 +18,7 @@ pub fn without_values(detail: &str) -> &str {
 pub struct Violation {
     /// The RFC 6901 pointer into the body.
     pub pointer: String,
-    /// What was expected and, after [`FOUND`], what was sent.
+    /// What was expected and, after `, found `, what was sent.
     pub detail: String,
 }
 
