@@ -1,6 +1,7 @@
 //! The server's process. It is a child of this one, so its end is noticed at once, and until then its process ID
 //! belongs to no other process. Only a server that an earlier process left behind is found by its lock file or socket.
 
+use std::fs;
 use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,7 +27,10 @@ const REPORT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_sec
 /// server kills its own processes that have not ended within five seconds. All of it takes less time than the supervisors
 /// in `deploy` grant.
 const STOP: [(&str, Duration); 3] =
-    [("INT", Duration::from_secs(15)), ("QUIT", Duration::from_secs(7)), ("KILL", Duration::from_secs(2))];
+    [("INT", Duration::from_secs(15)), ("QUIT", Duration::from_secs(7)), (KILL, Duration::from_secs(2))];
+
+/// The signal that ends a process without its doing.
+const KILL: &str = "KILL";
 
 /// The server: where it is, and its process.
 #[derive(Debug)]
@@ -125,12 +129,15 @@ impl Server {
         self.end(pid, || !self.is_alive()).await
     }
 
-    /// Stops a process of the server.
+    /// Stops a process of the server. If it has to be killed, kills the processes that it started, too: they would keep
+    /// the next server from starting.
     async fn end(&self, pid: u32, has_ended: impl Fn() -> bool) -> Result<(), EmbeddedError> {
         for (signal, limit) in STOP {
+            let started = started_by(pid);
             self.signal(signal, pid)?;
             if ended(limit, &has_ended).await {
-                return Ok(());
+                let mut left = started.into_iter().filter(|pid| signal == KILL && self.works_here(*pid));
+                return left.try_for_each(|pid| self.signal(KILL, pid));
             }
             warn!("PostgreSQL, process {pid}, has not stopped within {limit:?} after SIG{signal}");
         }
@@ -191,6 +198,12 @@ impl Server {
         ran.map_err(|error| file_error("create", &new, error.into()))??;
         self.home.adopt(&new)
     }
+}
+
+/// The processes that a process has started.
+fn started_by(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// Waits until something has ended. Returns false if that takes too long.
