@@ -8,6 +8,9 @@ use super::tone::Tone;
 /// The most services that an overview considers: the last to start in its period.
 pub const CONSIDERED: i64 = 20_000;
 
+/// The most services that a search finds by one kind of identifier.
+pub const MOST_FOUND: i64 = 100;
+
 /// The condition on a value that may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Wanted {
@@ -46,6 +49,10 @@ pub struct Selection {
     pub last: Option<Last>,
     /// The type of the step that started last, or of the element that `part` selects.
     pub step: Wanted,
+    /// The type of the state that started last in the service, whatever its tasks.
+    pub state: Wanted,
+    /// Only services in which no state has started.
+    pub no_state: bool,
     /// The disposition of the service, or of the element that `part` selects. `Wanted::Nothing` matches only what has ended.
     pub disposition: Wanted,
     /// `State` or `Task`: only services with such an element that has this step, disposition, start and end.

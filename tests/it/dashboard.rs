@@ -449,3 +449,28 @@ async fn every_total_is_compared_with_the_period_before() {
         assert!(tasks.contains(&wanted), "{wanted} is not in {tasks}");
     }
 }
+
+/// Follows the links of a panel's table, and compares their texts with the numbers of services that they lead to. Returns
+/// the sum.
+async fn followed(app: &TestApp, panel: &str) -> usize {
+    let html = page(app, &format!("/dashboard?{PERIOD}")).await;
+    let (_, rest) = html.split_once(&format!("aria-label=\"Table: {panel}\"")).unwrap();
+    let (table, _) = rest.split_once("</table>").unwrap();
+    let mut sum = 0;
+    for link in table.split("<a href=\"").skip(1) {
+        let (address, text) = link.split_once("\">").unwrap();
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        let list = page(app, &address.replace("&amp;", "&")).await;
+        assert_eq!(list.matches("id=\"service-").count(), digits.parse::<usize>().unwrap(), "{address}");
+        sum += digits.parse::<usize>().unwrap();
+    }
+    sum
+}
+
+#[tokio::test]
+async fn the_figures_over_time_and_of_funnels_lead_to_exactly_their_services() {
+    let app = TestApp::spawn().await;
+    bookings(&app, 12).await;
+    assert_eq!(followed(&app, "Services over time").await, 12 + 9, "12 started, and 9 of them ended");
+    assert!(followed(&app, "How far services get").await > 24, "each service reached a stage, and stayed at one");
+}

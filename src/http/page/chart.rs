@@ -4,9 +4,10 @@
 use maud::{Markup, html};
 
 use super::super::etag::tag_of;
+use super::figures::Figures;
 use super::format::{self, name, toned, toned_label};
-use crate::domain::buckets::Buckets;
-use crate::domain::report::{ActivityRow, Period, SpanRow};
+use super::list::Moment;
+use crate::domain::report::{ActivityRow, SpanRow};
 use crate::domain::time_zone::TimeZone;
 use crate::domain::tone::Tone;
 
@@ -21,6 +22,9 @@ const LEFT: i64 = 12_000;
 
 /// The position from which a label below a chart would be cut off, in thousandths of a percent.
 const LAST_LABEL: i64 = 80_000;
+
+/// The format of the start of a bucket where it is named.
+const LABEL: &str = "%-d %b %Y %H:%M:%S";
 
 /// The width below which no label fits into a part of a bar, in thousandths of a percent.
 const LABELLED: i64 = 6_000;
@@ -194,19 +198,32 @@ fn doublings(millis: i64) -> i64 {
     whole * 1000 + i64::try_from(i128::from(millis - power) * 1000 / i128::from(power)).unwrap_or(0)
 }
 
+/// A number that leads to what it counts, if there is any.
+pub(super) fn linked_number(count: i64, href: &str) -> Markup {
+    html! { @if count > 0 { a href=(href) { (number(count)) } } @else { (number(count)) } }
+}
+
 /// A chart of services over time: columns of starts and ends, with the columns of the period before as outlines, and an
-/// area of open services below.
-pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Period, buckets: &Buckets) -> Markup {
-    let (step, zone) = (buckets.step(), buckets.zone());
+/// area of open services below. Columns lead to their services.
+pub(super) fn over_time(figures: &Figures) -> Markup {
+    let (rows, before, period) = (&figures.activity, &figures.before, figures.scope.period);
+    let (step, zone) = (figures.buckets.step(), figures.buckets.zone());
     let count = i64::try_from(rows.len()).unwrap_or(1).max(1);
     let width = (100_000 - LEFT) / count;
-    let most = round(rows.iter().chain(before).map(|row| row.started.max(row.ended)).max().unwrap_or_default());
+    let most = round(rows.iter().chain(before.iter()).map(|row| row.started.max(row.ended)).max().unwrap_or_default());
     let most_open = round(rows.iter().map(|row| row.open).max().unwrap_or_default());
     let place = |at: usize| LEFT + i64::try_from(at).unwrap_or(0) * width;
     let (base, open_base) = (10 + COLUMNS, 10 + COLUMNS + 40 + OPEN);
     let column = |x: i64, value: i64, class: &str| {
         let height = value * COLUMNS / most;
         html! { rect class=(class) x=(share(x)) width=(share(width * 4 / 10)) y=(base - height) height=(height) {} }
+    };
+    let linked = |row: &ActivityRow, (moment, count): (Moment, i64), column: Markup| {
+        let what = if moment == Moment::Started { "started" } else { "ended" };
+        let label = || format!("{} {what}, {}", number(count), format::local(row.start, zone, LABEL));
+        html! {
+            @if count > 0 { a href=(figures.of_bucket(row, moment)) aria-label=(label()) { (column) } } @else { (column) }
+        }
     };
     let is_partial = |row: &ActivityRow| row.start < period.from || row.end > period.to;
     let partial = rows.iter().any(is_partial);
@@ -215,18 +232,19 @@ pub(super) fn over_time(rows: &[ActivityRow], before: &[ActivityRow], period: Pe
             li { span class="chip started" { "started (left)" } } li { span class="chip ended" { "ended (right)" } } li { span class="chip open" { "open" } }
             @if partial { li class="quiet" { span class="sample partial" {} "only partly in the period" } }
         }
-        svg class="over-time" width="100%" height=(open_base + 44) role="img" aria-label="Services over time; see the table for the numbers" {
+        svg class="over-time" width="100%" height=(open_base + 44) role="group" aria-label="Services over time; see the table for the numbers" {
             (level(10, most)) (level(base, 0)) (level(open_base - OPEN, most_open)) (level(open_base, 0))
             @for (at, row) in rows.iter().enumerate() {
                 @let open = row.open * OPEN / most_open;
                 @let (left, right) = (place(at) + width / 10, place(at) + width / 2);
                 g class=[is_partial(row).then_some("partial")] {
                     title {
-                        (format::local(row.start, zone, "%-d %b %Y %H:%M:%S")) " " (zone) ": " (row.started) " started, " (row.ended) " ended, " (row.open) " open"
+                        (format::local(row.start, zone, LABEL)) " " (zone) ": " (row.started) " started, " (row.ended) " ended, " (row.open) " open"
                         @if is_partial(row) { "; only partly in the period" }
                     }
                     rect class="hit" x=(share(place(at))) width=(share(width)) y="10" height=(open_base - 10) {}
-                    (column(left, row.started, "segment started")) (column(right, row.ended, "segment ended"))
+                    (linked(row, (Moment::Started, row.started), column(left, row.started, "segment started")))
+                    (linked(row, (Moment::Completed, row.ended), column(right, row.ended, "segment ended")))
                     @if let Some(earlier) = before.get(at) {
                         (column(left, earlier.started, "outline")) (column(right, earlier.ended, "outline"))
                     }

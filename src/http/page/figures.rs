@@ -15,7 +15,7 @@ use super::format::{self, Outcome, chip, name};
 use super::list::{Address, Moment, OUTCOME, STEP, TYPE, of_value};
 use crate::domain::buckets::Buckets;
 use crate::domain::funnel::Funnel;
-use crate::domain::report::{ActivityRow, OutcomeRow, Scope, SpanRow, StopRow};
+use crate::domain::report::{ActivityRow, OutcomeRow, Period, Scope, SpanRow, StopRow};
 use crate::domain::time_zone::TimeZone;
 use crate::domain::tone::Tone;
 
@@ -74,9 +74,23 @@ impl Figures {
 
     /// The address of the services of the period that `more` selects.
     pub(super) fn services(&self, moment: Moment, more: &[(&'static str, &str)]) -> String {
-        let address = Address::of_figure(&self.scope, moment, more);
-        // The list considers the services that started last, of a period that is over those that started before its end.
-        if self.ends_now { address.to_string() } else { address.with("started_to", &self.scope.period.to.to_string()) }
+        self.considered(&Address::of_figure(&self.scope, moment, more))
+    }
+
+    /// The list considers the services that started last, of a period that is over those that started before its end.
+    fn considered(&self, address: &Address) -> String {
+        if self.ends_now || address.has("started_to") {
+            address.to_string()
+        } else {
+            address.with("started_to", &self.scope.period.to.to_string())
+        }
+    }
+
+    /// The address of the services that started or ended in a bucket, as far as it lies in the period.
+    pub(super) fn of_bucket(&self, row: &ActivityRow, moment: Moment) -> String {
+        let Period { from, to } = self.scope.period;
+        let period = Period { from: row.start.max(from), to: row.end.min(to) };
+        self.considered(&Address::of_figure(&Scope { period, ..self.scope.clone() }, moment, &[]))
     }
 
     /// The address of the services that are open at the end of the period, if that is now.
@@ -171,8 +185,7 @@ pub(super) fn activity(figures: &Figures) -> Markup {
     let rows = &figures.activity;
     let (step, zone) = (format::duration(figures.buckets.step()), figures.buckets.zone());
     let quiet = rows.iter().all(|row| row.started == 0 && row.ended == 0 && row.open == 0);
-    let plot =
-        if quiet { nothing() } else { chart::over_time(rows, &figures.before, figures.scope.period, &figures.buckets) };
+    let plot = if quiet { nothing() } else { chart::over_time(figures) };
     let table = html! {
         thead { tr {
             th scope="col" { "From" } th scope="col" class="number" { "Started" } th scope="col" class="number" { "Ended" }
@@ -180,7 +193,9 @@ pub(super) fn activity(figures: &Figures) -> Markup {
         } }
         tbody { @for row in rows.iter().take(TABLE_ROWS) { tr {
             td { (format::local_moment(row.start, zone)) }
-            td class="number" { (row.started) } td class="number" { (row.ended) } td class="number" { (row.open) }
+            td class="number" { (chart::linked_number(row.started, &figures.of_bucket(row, Moment::Started))) }
+            td class="number" { (chart::linked_number(row.ended, &figures.of_bucket(row, Moment::Completed))) }
+            td class="number" { (row.open) }
         } } }
         (more(rows.len()))
     };

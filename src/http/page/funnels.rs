@@ -11,7 +11,7 @@ use super::figures::{
     CHART_ROWS, Figures, SEGMENTS, TABLE_ROWS, more, nothing, outcome_name, panel, too_long, type_name,
 };
 use super::format::{self, Outcome, chip, name, toned};
-use super::list::{Address, Moment, STEP, TYPE, of_value};
+use super::list::{Address, Moment, OUTCOME, STATE, STEP, TYPE, of_value};
 use crate::domain::funnel::{Funnel, Left, Stage};
 use crate::domain::report::Scope;
 use crate::domain::tone::Tone;
@@ -47,7 +47,7 @@ pub(super) fn funnels(figures: &Figures) -> Markup {
     let lines: Vec<_> = lines(funnels).collect();
     let about = "Services that started in the period: the share that reached each type of state, the median wait before it \
                  (since the state before, or the service's start), and where the others left, with their outcome.";
-    panel(&figures.file("funnels"), ("funnels", "How far services get", about), &plot, &table(&lines))
+    panel(&figures.file("funnels"), ("funnels", "How far services get", about), &plot, &table(&figures.scope, &lines))
 }
 
 fn lines(funnels: &[Funnel]) -> impl Iterator<Item = Line<'_>> {
@@ -68,6 +68,13 @@ fn row(scope: &Scope, funnel: &Funnel, stage: &Stage) -> Row {
         note: note(funnel, stage),
         segments: segments(stage),
     }
+}
+
+/// The address of the services of a funnel that went no further than a stage; `more` selects among them.
+fn href_of_stayed(scope: &Scope, (funnel, stage): Line<'_>, more: &[(&'static str, &str)]) -> String {
+    let last = if stage.is_start { ("no_state", "true") } else { of_value(STATE, stage.state_type.as_deref()) };
+    let selected = [&[of_value(TYPE, funnel.service_type.as_deref()), last], more].concat();
+    Address::of_figure(scope, Moment::Started, &selected).to_string()
 }
 
 /// The address of the services that reached a stage.
@@ -126,7 +133,12 @@ fn stage_name(stage: &Stage) -> &str {
     if stage.is_start { START } else { type_name(stage.state_type.as_ref()) }
 }
 
-fn table(lines: &[Line<'_>]) -> Markup {
+fn table(scope: &Scope, lines: &[Line<'_>]) -> Markup {
+    let open = |line| href_of_stayed(scope, line, &[("status", "active")]);
+    let left = |line, left: &Left| {
+        let outcome = of_value(OUTCOME, left.disposition.as_deref());
+        href_of_stayed(scope, line, &[("status", "completed"), outcome])
+    };
     html! {
         thead { tr {
             th scope="col" { "Service type" } th scope="col" { "State" }
@@ -135,13 +147,15 @@ fn table(lines: &[Line<'_>]) -> Markup {
         } }
         tbody { @for (funnel, stage) in lines.iter().take(TABLE_ROWS) { tr {
             td { (name(type_name(funnel.service_type.as_ref()))) } td { (name(stage_name(stage))) }
-            td class="number" { (chart::number(stage.reached)) }
+            td class="number" { (chart::linked_number(stage.reached, &href(scope, funnel, stage))) }
             td class="number" { (percent(stage.reached, funnel.services)) }
             td class="number" { @if let Some(wait) = stage.median_wait_ms { (format::duration(wait)) } }
-            td class="number" { (chart::number(stage.open)) }
-            td { @for (at, left) in stage.left.iter().take(SEGMENTS).enumerate() {
+            td class="number" { (chart::linked_number(stage.open, &open((*funnel, *stage)))) }
+            td { @for (at, of_left) in stage.left.iter().take(SEGMENTS).enumerate() {
                 @if at > 0 { ", " }
-                (chart::number(left.services)) " " (toned(left.tone, &name(outcome_name(left.disposition.as_ref()))))
+                a href=(left((*funnel, *stage), of_left)) {
+                    (chart::number(of_left.services)) " " (toned(of_left.tone, &name(outcome_name(of_left.disposition.as_ref()))))
+                }
             } }
         } } }
         (more(lines.len()))

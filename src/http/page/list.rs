@@ -23,7 +23,7 @@ pub(super) const PAGE: i64 = 100;
 const FILE: i64 = 10_000;
 
 /// The parameters of the selection, in the order in which they are shown, with their labels.
-const PARAMETERS: [(&str, &str); 18] = [
+const PARAMETERS: [(&str, &str); 21] = [
     ("status", "status:"),
     ("type", "type:"),
     ("no_type", "without a type:"),
@@ -31,6 +31,9 @@ const PARAMETERS: [(&str, &str); 18] = [
     ("last", "last step:"),
     ("step", "step:"),
     ("no_step_type", "step without a type:"),
+    ("state", "last state:"),
+    ("no_state_type", "last state without a type:"),
+    ("no_state", "without a state:"),
     ("part_started_from", "which started from"),
     ("part_started_to", "which started before"),
     ("channel", "channel:"),
@@ -52,6 +55,9 @@ pub(super) const TYPE: Either = ("type", "no_type");
 
 /// The type of a step.
 pub(super) const STEP: Either = ("step", "no_step_type");
+
+/// The type of the state that started last.
+pub(super) const STATE: Either = ("state", "no_state_type");
 
 /// The disposition.
 pub(super) const OUTCOME: Either = ("disposition", "no_disposition");
@@ -110,9 +116,14 @@ impl Address {
         changed.to_string()
     }
 
+    /// Whether it has a parameter.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| *known == name)
+    }
+
     /// The same without a parameter, and without the one that contradicts it.
     fn without(&self, name: &str) -> Self {
-        let either = [TYPE, STEP, OUTCOME].into_iter().find(|(of, none)| *of == name || *none == name);
+        let either = [TYPE, STEP, STATE, OUTCOME].into_iter().find(|(of, none)| *of == name || *none == name);
         let is_it = |known: &str| known == name || either.is_some_and(|(of, none)| known == of || known == none);
         Self(self.0.iter().filter(|(known, _)| !is_it(known)).cloned().collect())
     }
@@ -159,6 +170,8 @@ impl ListInQuery {
             channel: parameters.text("channel")?,
             last: one_of(&mut parameters, "last", LASTS)?,
             step: wanted(&mut parameters, STEP)?,
+            state: wanted(&mut parameters, STATE)?,
+            no_state: parameters.flag("no_state")?,
             disposition: wanted(&mut parameters, OUTCOME)?,
             part: one_of(&mut parameters, "part", [("state", Element::State), ("task", Element::Task)])?,
             part_started: parameters.span("part_started_from", "part_started_to")?,

@@ -12,7 +12,7 @@ use super::format::{self, name};
 use super::layout::{self, Here, Menu};
 use super::list::{self, Address};
 use super::{chart, refresh, standings};
-use crate::domain::overview::{CONSIDERED, Match, Selection, Standing, Totals};
+use crate::domain::overview::{CONSIDERED, MOST_FOUND, Match, Selection, Standing, Totals};
 use crate::domain::query::Status;
 use crate::domain::time::{HOUR, Timestamp};
 use crate::store::Store;
@@ -116,6 +116,7 @@ fn found(text: &str, matches: &[Match], rows: &[Standing], now: Timestamp) -> Ma
         .filter(|row| seen.insert((&row.customer_id, row.customer_id.is_none().then_some(&row.contact_key))))
         .collect();
     let open = rows.iter().filter(|row| row.ended.is_none()).count();
+    let is_full = i64::try_from(rows.len()).is_ok_and(|found| found >= MOST_FOUND);
     html! {
         @if rows.is_empty() {
             h1 { "Nothing found" }
@@ -130,7 +131,9 @@ fn found(text: &str, matches: &[Match], rows: &[Standing], now: Timestamp) -> Ma
             (form(text))
             @if similar { p { "No service has exactly this text. These are similar:" } }
             p {
-                (format::count(rows.len(), "service", "services")) ", " (open) " open. Journey of "
+                @if is_full { "At least " }
+                (format::count(rows.len(), "service", "services")) ", " (open) " open. "
+                @if is_full { "A journey has them all: " } @else { "Journey of " }
                 @for (place, row) in people.iter().enumerate() { @if place > 0 { ", " } (standings::named(row)) }
                 ". " span class="quiet" { "Times are in UTC." }
             }

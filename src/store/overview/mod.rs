@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::{Store, StoreError};
 use crate::domain::ids::ServiceId;
-use crate::domain::overview::{Match, Overview, Selection, Share, Standing, Totals};
+use crate::domain::overview::{MOST_FOUND, Match, Overview, Selection, Share, Standing, Totals};
 use crate::domain::time::{DAY, HOUR, Timestamp};
 
 use rows::{ShareRow, StandingRow, TotalsRow};
@@ -20,9 +20,6 @@ const MOST_STARTED: i64 = 100_000;
 
 /// The most values of a property that are returned.
 const MOST_SHARES: i64 = 12;
-
-/// The most services that a search finds by one kind of identifier.
-const MOST_FOUND: i64 = 100;
 
 impl Store {
     /// Lists the services of a selection, at most `limit`: open ones first, beginning with the most overdue.

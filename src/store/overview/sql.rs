@@ -80,6 +80,7 @@ pub(super) fn push_chosen(query: &mut QueryBuilder<'_, Postgres>, selection: &Se
     // Without a part, the type of a step is that of the last.
     let step = if selection.part.is_some() { &Wanted::Anything } else { &selection.step };
     push_last(query, selection.last, step);
+    push_last_state(query, selection);
     match selection.part {
         Some(Element::State) => push_part(query, selection, ["states", "state_id", "state_type", "state"]),
         Some(Element::Task) => push_part(query, selection, ["tasks", "task_id", "task_type", "task"]),
@@ -143,6 +144,24 @@ fn push_last(query: &mut QueryBuilder<'_, Postgres>, last: Option<Last>, step: &
             query.push(format!(" and step.element = '{}'", element.singular()));
         }
         push_wanted(query, "step.step", step);
+        query.push(")");
+    }
+}
+
+/// Appends the condition on the state that started last in a service, as in a funnel.
+fn push_last_state(query: &mut QueryBuilder<'_, Postgres>, selection: &Selection) {
+    if selection.no_state {
+        query.push(" and not exists (select from states x where x.service_id = s.service_id)");
+    }
+    if selection.state != Wanted::Anything {
+        query.push(
+            " and exists (
+               select from (
+                 select state_type from states where service_id = s.service_id
+                 order by started_at desc, state_id desc limit 1
+               ) x left join business_attribute_values k on k.value_id = x.state_type where true",
+        );
+        push_wanted(query, "coalesce(k.name, k.dbid::text)", &selection.state);
         query.push(")");
     }
 }
