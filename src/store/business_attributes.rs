@@ -1,6 +1,6 @@
 //! Business attributes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -134,9 +134,8 @@ async fn update_attribute(
     .map(drop)
 }
 
-/// Retires values that are no longer listed, and inserts new ones. Values without a number get one from the sequence.
-/// One extra number is drawn for each number in use, so that enough of the drawn numbers are free. The number and the
-/// name of a row never change: a value with another number or name gets another row.
+/// Retires values that are no longer listed, and inserts new ones. The number and the name of a row never change: a
+/// value with another number or name gets another row.
 async fn write_values(
     connection: &mut PgConnection,
     attribute_id: i32,
@@ -155,49 +154,94 @@ async fn write_values(
     )
     .execute(&mut *connection)
     .await?;
-    let value_id: Vec<_> = wanted
-        .iter()
-        .map(|wanted| known.iter().find(|value| stays(value, wanted)).map(|value| value.value_id))
-        .collect();
-    let column = |of: fn(&ValueDefinition) -> Option<&str>| wanted.iter().map(of).collect::<Vec<_>>();
+    let row_of = |wanted: &ValueDefinition| known.iter().find(|value| stays(value, wanted)).map(|value| value.value_id);
+    let (kept, new): (Vec<_>, Vec<_>) = wanted.iter().partition(|wanted| row_of(wanted).is_some());
+    update_values(&mut *connection, &kept.iter().filter_map(|kept| row_of(kept)).collect::<Vec<_>>(), &kept).await?;
+    let taken = known.iter().map(|value| value.dbid).chain(wanted.iter().filter_map(|wanted| wanted.dbid)).collect();
+    let numbers = draw_numbers(&mut *connection, new.iter().filter(|new| new.dbid.is_none()).count(), &taken).await?;
+    insert_values(connection, attribute_id, &new, numbers).await
+}
+
+/// Draws this many numbers that are not taken from the sequence. One extra number is drawn for each number in use, so
+/// that enough of the drawn numbers are free.
+async fn draw_numbers(
+    connection: &mut PgConnection,
+    count: usize,
+    taken: &HashSet<i64>,
+) -> Result<Vec<i64>, sqlx::Error> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let drawn = sqlx::query_scalar!(
+        r#"-- draw_numbers
+        select nextval('value_dbid_seq') as "dbid!" from generate_series(1, $1::bigint)"#,
+        i64::try_from(count + taken.len()).unwrap_or(i64::MAX)
+    );
+    let mut drawn = drawn.fetch_all(connection).await?;
+    drawn.retain(|dbid| !taken.contains(dbid));
+    drawn.sort_unstable();
+    drawn.truncate(count);
+    Ok(drawn)
+}
+
+/// Changes what people read of values, in these rows.
+async fn update_values(
+    connection: &mut PgConnection,
+    rows: &[i32],
+    values: &[&ValueDefinition],
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        r#"-- write_values
-        with wanted as (
-          select * from unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::tone[]) with ordinality
-            as g(value_id, dbid, name, display_name, description, tone, n)
-        ), kept as (
-          update business_attribute_values v
-          set display_name = w.display_name, description = w.description, tone = w.tone
-          from wanted w where v.value_id = w.value_id
-        ), taken as (
-          select dbid from wanted where dbid is not null
-          union
-          select dbid from business_attribute_values
-          where attribute_id = $1 and dbid is not null and retired_at is null
-        ), drawn as materialized (
-          select nextval('value_dbid_seq') as dbid from generate_series(1, (
-            select count(*) from wanted where value_id is null and dbid is null) + (select count(*) from taken))
-        ), free as (
-          select dbid, row_number() over (order by dbid) as number from drawn
-          where dbid not in (select dbid from taken where dbid is not null)
-        ), new as (
-          select w.*, case when w.dbid is null then row_number() over (partition by w.dbid is null order by w.n) end as number
-          from wanted w where w.value_id is null
-        )
-        insert into business_attribute_values (attribute_id, dbid, name, display_name, description, tone)
-        select $1, coalesce(new.dbid, free.dbid), new.name, new.display_name, new.description, new.tone
-        from new left join free on free.number = new.number"#,
-        attribute_id,
-        &value_id as _,
-        &wanted.iter().map(|value| value.dbid).collect::<Vec<_>>() as _,
-        &column(|value| Some(&value.name)) as _,
-        &column(|value| value.display_name.as_deref()) as _,
-        &column(|value| value.description.as_deref()) as _,
-        &wanted.iter().map(|value| value.tone.map(ToneColumn::from)).collect::<Vec<_>>() as _,
+        r#"-- update_values
+        update business_attribute_values v
+        set display_name = g.display_name, description = g.description, tone = g.tone
+        from unnest($1::int[], $2::text[], $3::text[], $4::tone[]) as g(value_id, display_name, description, tone)
+        where v.value_id = g.value_id"#,
+        rows,
+        &texts(values, |value| value.display_name.as_deref()) as _,
+        &texts(values, |value| value.description.as_deref()) as _,
+        &tones(values) as _,
     )
     .execute(connection)
     .await
     .map(drop)
+}
+
+/// Inserts values. Those without a number take the next of `numbers`.
+async fn insert_values(
+    connection: &mut PgConnection,
+    attribute_id: i32,
+    values: &[&ValueDefinition],
+    numbers: Vec<i64>,
+) -> Result<(), sqlx::Error> {
+    let mut numbers = numbers.into_iter();
+    let dbid: Vec<_> = values.iter().map(|value| value.dbid.or_else(|| numbers.next())).collect();
+    sqlx::query!(
+        r#"-- insert_values
+        insert into business_attribute_values (attribute_id, dbid, name, display_name, description, tone)
+        select $1::int, g.dbid, g.name, g.display_name, g.description, g.tone
+        from unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::tone[])
+          as g(dbid, name, display_name, description, tone)"#,
+        attribute_id,
+        &dbid as _,
+        &texts(values, |value| Some(&value.name)) as _,
+        &texts(values, |value| value.display_name.as_deref()) as _,
+        &texts(values, |value| value.description.as_deref()) as _,
+        &tones(values) as _,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+fn texts<'a>(
+    values: &[&'a ValueDefinition],
+    of: impl Fn(&'a ValueDefinition) -> Option<&'a str>,
+) -> Vec<Option<&'a str>> {
+    values.iter().map(|value| of(value)).collect()
+}
+
+fn tones(values: &[&ValueDefinition]) -> Vec<Option<ToneColumn>> {
+    values.iter().map(|value| value.tone.map(ToneColumn::from)).collect()
 }
 
 /// All business attributes in force with their values, by name. Values are looked up by attribute, so that learned

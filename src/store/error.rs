@@ -154,7 +154,47 @@ pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     has_code(error, LOCK_NOT_AVAILABLE)
 }
 
+/// PostgreSQL's code of a row that refers to one that does not exist.
+const FOREIGN_KEY_VIOLATION: &str = "23503";
+
+/// Returns whether a row was refused because its service does not exist: no table of events refers to anything else.
+pub(super) fn is_without_service(error: &sqlx::Error) -> bool {
+    has_code(error, FOREIGN_KEY_VIOLATION)
+        && violated_constraint(error).is_none_or(|constraint| constraint.ends_with("_service_fk"))
+}
+
+/// The constraint that a statement violated, as the migrations name it.
+pub(super) fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::constraint).map(without_number)
+}
+
+/// A name without the number that a distributed database appends to it.
+fn without_number(name: &str) -> &str {
+    match name.rsplit_once('_') {
+        Some((own, number)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => own,
+        _ => name,
+    }
+}
+
 /// Returns whether PostgreSQL answered with this code.
 pub(super) fn has_code(error: &sqlx::Error, code: &str) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constraint_is_known_with_and_without_the_number_of_a_part_of_its_table() {
+        for (named, own) in [
+            ("tasks_service_fk", "tasks_service_fk"),
+            ("tasks_service_fk_102016", "tasks_service_fk"),
+            ("tasks_service_fk_", "tasks_service_fk_"),
+            ("tasks_x2", "tasks_x2"),
+            ("tasks", "tasks"),
+        ] {
+            assert_eq!(without_number(named), own);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use sqlx::{Postgres, Transaction};
 
 use super::batch::ElementColumn;
-use super::error::{is_lock_timeout, is_needed};
+use super::error::{is_lock_timeout, is_needed, violated_constraint};
 use super::{Store, StoreError, reporting};
 use crate::domain::extension::{AttributeDefinition, Schema, SchemaDefinition, SchemaId, UniqueDefinition, ValueKind};
 use crate::domain::ids::Element;
@@ -69,7 +69,7 @@ impl Store {
         )
         .fetch_one(&mut *transaction)
         .await
-        .map_err(|error| match error.as_database_error().and_then(|refusal| refusal.constraint()) {
+        .map_err(|error| match violated_constraint(&error) {
             Some("extension_schemas_living_name") => StoreError::SchemaExists,
             _ => error.into(),
         })?;

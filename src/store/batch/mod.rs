@@ -19,6 +19,7 @@ use sqlx::{Acquire, PgConnection};
 use tracing::warn;
 
 use super::command::{Basis, Command, Write};
+use super::error::is_without_service;
 use crate::domain::completion::Complete;
 use crate::domain::extension::ChangeRecords;
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
@@ -107,9 +108,7 @@ fn verdict_of_single(writes: &[Write], error: sqlx::Error) -> Result<Vec<Verdict
     if writes.len() == 1 && matches!(error, sqlx::Error::RowNotFound) {
         return Ok(vec![Verdict::Retry]);
     }
-    let constraint = error.as_database_error().and_then(|refusal| refusal.constraint());
-    let service_is_gone = constraint.is_some_and(|name| name.ends_with("_service_fk"));
-    if writes.len() == 1 && service_is_gone {
+    if writes.len() == 1 && is_without_service(&error) {
         return Ok(vec![Verdict::Refused(Refusal::Unknown(Element::Service))]);
     }
     Err(error)
