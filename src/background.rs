@@ -56,6 +56,17 @@ pub enum Next {
     After(Duration),
 }
 
+impl Next {
+    /// Returns the sooner of two.
+    #[must_use]
+    pub fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::After(one), Self::After(another)) => Self::After(one.min(another)),
+            (Self::Scheduled, after @ Self::After(_)) | (after, Self::Scheduled) => after,
+        }
+    }
+}
+
 /// The reason why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -97,6 +108,17 @@ impl Waker {
     /// Runs the job as soon as possible, or once more if it is running now.
     pub fn wake(&self) {
         self.0.notify_one();
+    }
+}
+
+/// Creates alarms.
+#[derive(Debug, Clone)]
+pub struct Alarms(watch::Sender<Option<Failed>>);
+
+impl Alarms {
+    /// Creates an alarm for a task.
+    pub fn alarm(&self, name: &'static str) -> Alarm {
+        Alarm { name, failed: self.0.clone(), armed: true }
     }
 }
 
@@ -145,7 +167,7 @@ impl Jobs {
             succeeded: Instant::now(),
             is_failing: false,
         };
-        let (stop, failed, alarm) = (self.stop.clone(), self.failed.clone(), self.alarm(J::NAME));
+        let (stop, failed, alarm) = (self.stop.clone(), self.failed.clone(), self.alarms().alarm(J::NAME));
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -156,9 +178,9 @@ impl Jobs {
         Waker(woken)
     }
 
-    /// An alarm for a task that is supervised by other means.
-    pub fn alarm(&self, name: &'static str) -> Alarm {
-        Alarm { name, failed: self.failed.clone(), armed: true }
+    /// Alarms for tasks that are supervised by other means.
+    pub fn alarms(&self) -> Alarms {
+        Alarms(self.failed.clone())
     }
 
     /// Waits until the process cannot continue, and returns the reason.

@@ -46,6 +46,9 @@ pub enum Command {
     /// Add, list and remove the users of the service
     #[command(subcommand)]
     User(UserCommand),
+    /// Add lanes, in which services are stored side by side, and look at them
+    #[command(subcommand)]
+    Lanes(LanesCommand),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -56,6 +59,23 @@ pub enum Command {
         /// Subcommand whose page to print instead
         subcommand: Option<String>,
     },
+}
+
+/// A subcommand of `lanes`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LanesCommand {
+    /// List all lanes: number, lowest and highest identifier of a service, and whether services start in it
+    List,
+    /// Add lanes, as the role that owns the tables, while the service runs. What exists stays where it is
+    ///
+    /// All nodes must run this release. Lanes cannot be removed. See docs/scaling.md.
+    Add {
+        /// How many; 0 opens those that an interrupted `add` has left
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=100))]
+        count: u32,
+    },
+    /// Look whether each lane has what it should have: one line each, and status 1 if one is wrong
+    Check,
 }
 
 /// A subcommand of `user`.
@@ -125,7 +145,9 @@ fn with_own_settings(name: &str, subcommand: Parser) -> Parser {
 fn takes(subcommand: &str, setting: &Arg) -> bool {
     match subcommand {
         "serve" | "check" => true,
-        "migrate" | "after-restore" | "user" => matches!(setting.get_help_heading(), Some("Database" | "Log")),
+        "migrate" | "after-restore" | "lanes" | "user" => {
+            matches!(setting.get_help_heading(), Some("Database" | "Log"))
+        }
         "healthcheck" => matches!(
             setting.get_id().as_str(),
             "bind_address" | "tls_certificate" | "tls_key" | "allowed_hosts" | "request_timeout"

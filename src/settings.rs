@@ -159,12 +159,9 @@ pub struct WriterArgs {
     /// Maximum number of events per transaction
     #[arg(long, env, default_value_t = 128, value_parser = at_least_one)]
     pub write_batch: usize,
-    /// Maximum number of events waiting per writer. Further ones are answered with 503 (overloaded)
+    /// Maximum number of events waiting per lane. Further ones are answered with 503 (overloaded)
     #[arg(long, env, default_value_t = 2048, value_parser = at_least_one)]
     pub write_queue: usize,
-    /// Number of writers, each with its own database connection. All events of a service go through the same writer
-    #[arg(long, env, default_value_t = 1, value_parser = at_least_one)]
-    pub writers: usize,
 }
 
 /// Settings of extensions and business attributes.
@@ -287,7 +284,7 @@ impl Settings {
         // settings.
         match self.command {
             Some(Command::Completions { .. } | Command::Man { .. } | Command::Healthcheck) => Ok(()),
-            Some(Command::Migrate { .. } | Command::AfterRestore { .. } | Command::User(_)) => {
+            Some(Command::Migrate { .. } | Command::AfterRestore { .. } | Command::Lanes(_) | Command::User(_)) => {
                 self.external_database().map(drop)
             }
             None | Some(Command::Serve | Command::Check) => {
@@ -322,11 +319,12 @@ impl Settings {
         Ok(AccessSettings { authentication, hosts, origins, rate_limit: self.access.rate_limit, password_rate_limit })
     }
 
-    /// The maximum number of database connections that the service keeps open.
-    pub fn database_connections(&self, has_replica: bool) -> u64 {
+    /// The maximum number of database connections that the service keeps open. `of_lanes` is the number that its lanes
+    /// use.
+    pub fn database_connections(&self, has_replica: bool, of_lanes: u64) -> u64 {
         let DatabaseArgs { database_connections, read_connections, .. } = self.database;
         let reads = u64::from(read_connections) * if has_replica { 2 } else { 1 };
-        u64::from(database_connections + CONTROL_CONNECTIONS) + reads + self.writer.writers as u64
+        u64::from(database_connections + CONTROL_CONNECTIONS) + reads + of_lanes
     }
 
     /// The address of the external database, if one is configured.
@@ -354,7 +352,7 @@ impl Settings {
 
     /// The store's settings for a database, without a replica.
     pub fn store(&self, database: DatabaseAddress) -> StoreSettings {
-        let WriterArgs { write_batch: batch, write_queue: queue, writers } = self.writer;
+        let WriterArgs { write_batch: batch, write_queue: queue } = self.writer;
         StoreSettings {
             database,
             replica: None,
@@ -370,7 +368,7 @@ impl Settings {
                 service_ttl: self.lifetimes.service_ttl.map(TimeDelta::seconds),
                 auto_complete_after: self.lifetimes.auto_complete_after.map(TimeDelta::seconds),
             },
-            writer: WriterSettings { batch, queue, writers },
+            writer: WriterSettings { batch, queue },
         }
     }
 

@@ -112,13 +112,14 @@ impl Job for KeepPostgresRunning {
 async fn serve(settings: &Settings, front: Front, database: DatabaseAddress, jobs: &Jobs) -> Result<()> {
     let Front { listener, mut http, mut signals, draining } = front;
     let replica = settings.read_database().map_err(anyhow::Error::msg)?;
-    let database_connections = settings.database_connections(replica.is_some());
+    let has_replica = replica.is_some();
     let open = Store::open(StoreSettings { replica, ..settings.store(database) }, Arc::new(SystemClock));
     let store = open.await?;
     let store = web::Data::new(store);
     let Listener { socket, is_held } = listener;
     let address = socket.local_addr()?;
     let limit = descriptors::raise_limit();
+    let database_connections = settings.database_connections(has_replica, store.connections_of_lanes());
     http.max_connections = descriptors::connections_within(limit, http.max_connections, database_connections);
     let (tls, access) = (http.tls.clone(), http.access.clone());
     let server = http::serve(socket, web::Data::clone(&store), http, draining.clone())?;

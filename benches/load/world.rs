@@ -98,7 +98,7 @@ impl World {
     }
 
     async fn fill(&self) -> Result<()> {
-        let writer = WriterSettings { batch: 1, queue: 1, writers: 1 };
+        let writer = WriterSettings { batch: 1, queue: 1 };
         let settings = StoreSettings {
             database: self.options().into(),
             pool_size: 2,

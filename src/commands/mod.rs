@@ -5,6 +5,7 @@ mod check;
 mod database;
 mod documents;
 mod healthcheck;
+mod lanes;
 mod migrate;
 mod user;
 
@@ -42,6 +43,10 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
         Command::Check => {
             let _log = log::start(&settings.log, Output::Stderr)?;
             check::run(&settings).await
+        }
+        Command::Lanes(command) => {
+            let _log = log::start(&settings.log, Output::Stderr)?;
+            lanes::run(&settings, &command).await
         }
         Command::User(command) => {
             let _log = log::start(&settings.log, Output::Stderr)?;

@@ -21,7 +21,7 @@ use super::states::StateBody;
 use super::tasks::TaskBody;
 use crate::domain::element::Service;
 use crate::domain::ids::ServiceId;
-use crate::domain::query::{Filter, Listed, Owner, Status};
+use crate::domain::query::{Filter, Owner, Status};
 use crate::store::Store;
 
 /// Start event of a service. At least one of `customer_id` and `contact_key` is required. Any other member is an extension
@@ -230,8 +230,8 @@ macro_rules! lists_of_services {
                 query: ListInQuery<SERVICE>,
             ) -> Result<HttpResponse, Problem> {
                 let ListInQuery(filter, view) = query;
-                let (of, filter) = (Listed::Services(Owner::$owner(owner.0)), Filter { status: $status, ..filter });
-                listed::<_, ServiceBody>(&request, store.list_services(&of, &filter, &view).await?).await
+                let (of, filter) = (Owner::$owner(owner.0), Filter { status: $status, ..filter });
+                listed::<_, ServiceBody>(&request, store.list_services(of, &filter, &view).await?).await
             }
         )+
     };

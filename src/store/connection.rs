@@ -14,6 +14,9 @@ use crate::background::{Failure, Job, Next};
 /// The longest wait for a connection. After it, the database counts as unavailable.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The search path of sessions that belong to no lane in particular.
+pub(super) const SHARED: &str = "public";
+
 /// Every setting that can change the meaning of a statement, with the value that the statements are written for. A
 /// role, a database or a server may have another default. The settings are made after connecting, since a pooler such
 /// as `PgBouncer` refuses most of them at the start of a session. Settings that a version of PostgreSQL does not know
@@ -157,11 +160,14 @@ impl Database {
         self.hosts.get(self.current.load(Ordering::Relaxed))
     }
 
-    /// Opens a session that accepts writes on the host in use.
-    pub(super) async fn connect_for_writes(&self) -> Result<PgConnection, sqlx::Error> {
+    /// Opens a session with this search path that accepts writes on the host in use.
+    pub(super) async fn connect_for_writes(&self, path: &str) -> Result<PgConnection, sqlx::Error> {
         let host = self.host().ok_or(sqlx::Error::PoolClosed)?;
-        let (connection, accepts_writes) = open(host).await?;
+        let (mut connection, accepts_writes) = open(host).await?;
         if accepts_writes {
+            if path != SHARED {
+                connection.execute(&*set_path(path)).await?;
+            }
             return Ok(connection);
         }
         self.doubtful.store(true, Ordering::Relaxed);
@@ -198,6 +204,12 @@ impl Database {
         let pool = pool.min_connections(size).connect_lazy_with(host);
         pool.acquire().await?;
         Ok(pool)
+    }
+
+    /// A pool of connections with this search path. The pool connects when it is first used.
+    pub(super) fn pool_for_lane(self: &Arc<Self>, size: u32, path: &str) -> Result<PgPool, sqlx::Error> {
+        let (pool, host) = self.pool(size, set_path(path))?;
+        Ok(pool.connect_lazy_with(host))
     }
 
     /// Opens a pool of connections to the host in use, and waits until all are open.
@@ -256,7 +268,7 @@ impl Database {
     }
 
     /// Makes the pools connect to the host in use, and stop using connections older than this call.
-    fn renew(&self, pools: &[PgPool]) {
+    fn renew(&self, pools: Vec<PgPool>) {
         if let Some(host) = self.host() {
             for pool in pools {
                 pool.set_connect_options(host.clone());
@@ -266,6 +278,15 @@ impl Database {
             *renewed = Instant::now();
         }
     }
+}
+
+/// The statement that gives a session a search path. It fails if the first schema does not exist, since PostgreSQL
+/// would pass over it, and what is written would go elsewhere.
+fn set_path(path: &str) -> String {
+    let first = path.split(',').next().unwrap_or_default();
+    format!(
+        "-- set_path\nselect pg_catalog.set_config('search_path', '{path}', false), '{first}'::pg_catalog.regnamespace"
+    )
 }
 
 fn read_only() -> sqlx::Error {
@@ -305,8 +326,10 @@ pub(super) async fn within<T>(
 /// one.
 pub(super) struct FollowPrimary {
     pub(super) database: Arc<Database>,
-    /// The pool for control, the pool for reads, and the general pool.
-    pub(super) pools: [PgPool; 3],
+    /// The pool for control, through which the host in use is asked.
+    pub(super) control: PgPool,
+    /// Returns all pools of the database. Lanes that are added later bring pools of their own.
+    pub(super) pools: Box<dyn Fn() -> Vec<PgPool> + Send>,
 }
 
 impl Job for FollowPrimary {
@@ -315,7 +338,7 @@ impl Job for FollowPrimary {
 
     async fn run(&mut self) -> Result<Next, Failure> {
         let doubtful = self.database.doubtful.swap(false, Ordering::Relaxed);
-        let asked = within(ACQUIRE_TIMEOUT, accepts_writes(&self.pools[0])).await;
+        let asked = within(ACQUIRE_TIMEOUT, accepts_writes(&self.control)).await;
         if asked.is_ok() {
             self.database.note_answer();
         }
@@ -329,7 +352,7 @@ impl Job for FollowPrimary {
         }
         // If no pooled connection answered and the host is the same, all may be in use: the pools are left as they are.
         if asked.is_ok() || self.database.current.load(Ordering::Relaxed) != before {
-            self.database.renew(&self.pools);
+            self.database.renew((self.pools)());
         }
         Ok(Next::Scheduled)
     }

@@ -79,6 +79,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(self.deployment.refresh(&self.pool).await?)
+        self.deployment.refresh(&self.pool).await?;
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tracing::info;
 
 use super::batch::ElementColumn;
+use super::lanes::Lanes;
 use super::lifetimes::Pace;
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
@@ -16,15 +17,15 @@ use crate::domain::clock::Clock;
 /// Removes the records of deleted schemas. The job is woken by every deletion on this node. Its interval covers nodes
 /// that stopped before they had finished.
 pub(super) struct SweepRecords {
-    pool: PgPool,
+    lanes: Arc<Lanes>,
     clock: Arc<dyn Clock>,
     pace: Pace,
     sweep: Option<Sweep>,
 }
 
 impl SweepRecords {
-    pub(super) fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock, pace: Pace::new(), sweep: None }
+    pub(super) fn new(lanes: Arc<Lanes>, clock: Arc<dyn Clock>) -> Self {
+        Self { lanes, clock, pace: Pace::new(), sweep: None }
     }
 }
 
@@ -32,6 +33,8 @@ impl SweepRecords {
 /// written when its schema was deleted may add a record where the first pass has already been.
 struct Sweep {
     schemas: Vec<i32>,
+    /// The lane that the pass is in. It goes through one after the other.
+    lane: usize,
     after: RecordKey,
     passes: u32,
     removed_in_pass: u64,
@@ -50,13 +53,17 @@ impl Job for SweepRecords {
     async fn run(&mut self) -> Result<Next, Failure> {
         let start = Instant::now();
         if self.sweep.is_none() {
-            let schemas = unswept_schemas(&self.pool).await?;
+            let schemas = unswept_schemas(self.lanes.shared()).await?;
             self.sweep = (!schemas.is_empty()).then(|| Sweep::new(schemas));
         }
         let Some(sweep) = &mut self.sweep else { return Ok(Next::Scheduled) };
-        let step = sweep_step(&self.pool, &sweep.schemas, sweep.after, self.pace.size()).await?;
-        if !sweep.go_on(step) {
-            mark_swept(&self.pool, &sweep.schemas, &*self.clock).await?;
+        let lanes = self.lanes.all();
+        let step = match lanes.get(sweep.lane) {
+            Some(lane) => sweep_step(&lane.pool, &sweep.schemas, sweep.after, self.pace.size()).await?,
+            None => None,
+        };
+        if !sweep.go_on(step, lanes.len()) {
+            mark_swept(self.lanes.shared(), &sweep.schemas, &*self.clock).await?;
             info!(removed = sweep.removed, schemas = sweep.schemas.len(), "removed the records of deleted schemas");
             // Another schema may have been deleted during the sweep: the next run looks for it.
             self.sweep = None;
@@ -67,17 +74,22 @@ impl Job for SweepRecords {
 
 impl Sweep {
     const fn new(schemas: Vec<i32>) -> Self {
-        Self { schemas, after: BEFORE_ALL, passes: 0, removed_in_pass: 0, removed: 0 }
+        Self { schemas, lane: 0, after: BEFORE_ALL, passes: 0, removed_in_pass: 0, removed: 0 }
     }
 
     /// Takes the result of a step into account. Returns whether there is another step.
-    fn go_on(&mut self, step: Option<(RecordKey, u64)>) -> bool {
+    fn go_on(&mut self, step: Option<(RecordKey, u64)>, lanes: usize) -> bool {
         if let Some((last, removed)) = step {
             self.after = last;
             self.removed_in_pass += removed;
             return true;
         }
         self.after = BEFORE_ALL;
+        self.lane += 1;
+        if self.lane < lanes {
+            return true;
+        }
+        self.lane = 0;
         self.passes += 1;
         let removed = std::mem::take(&mut self.removed_in_pass);
         self.removed += removed;

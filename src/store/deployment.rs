@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tracing::info;
 
 use super::connection::{ACQUIRE_TIMEOUT, within};
+use super::lanes::Lanes;
 use super::{Store, StoreError, credentials};
 use crate::background::{Failure, Job, Next};
 use crate::domain::access::Credential;
@@ -41,24 +42,29 @@ impl Deployment {
         }
     }
 
-    /// Reads the mode, and the credentials if their version has changed.
-    pub(super) async fn refresh(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
-        let shared = sqlx::query!("-- read_deployment\nselect mode, credentials_version from deployment")
-            .fetch_one(pool)
-            .await?;
+    /// Reads the mode, and the credentials if their version has changed. Returns the numbers of all and of open lanes.
+    pub(super) async fn refresh(&self, pool: &PgPool) -> Result<(i64, i64), sqlx::Error> {
+        let shared = sqlx::query!(
+            r#"-- read_deployment
+            select mode, credentials_version, (select count(*) from lanes) as "lanes!",
+              (select count(*) from lanes where is_open) as "open_lanes!"
+            from deployment"#
+        );
+        let shared = shared.fetch_one(pool).await?;
         self.set_mode(Mode::parse(&shared.mode).unwrap_or_default());
         if self.0.credentials_version.load(Ordering::Relaxed) != shared.credentials_version {
             // The credentials may be newer than the version. They are then read once more by the next refresh.
             self.0.credentials.store(Arc::new(credentials::read(pool).await?));
             self.0.credentials_version.store(shared.credentials_version, Ordering::Relaxed);
         }
-        Ok(())
+        Ok((shared.lanes, shared.open_lanes))
     }
 }
 
-/// Refreshes the mode and the credentials, so that a change is in force on every node within a second.
+/// Refreshes the mode, the credentials and the lanes, so that a change is in force on every node within a second.
 pub(super) struct FollowDeployment {
     pub(super) deployment: Deployment,
+    pub(super) lanes: Arc<Lanes>,
     pub(super) pool: PgPool,
 }
 
@@ -69,7 +75,10 @@ impl Job for FollowDeployment {
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(60));
 
     async fn run(&mut self) -> Result<Next, Failure> {
-        within(ACQUIRE_TIMEOUT, self.deployment.refresh(&self.pool)).await?;
+        let (lanes, open) = within(ACQUIRE_TIMEOUT, self.deployment.refresh(&self.pool)).await?;
+        if !self.lanes.are_current(lanes, open) {
+            self.lanes.refresh(&self.pool).await?;
+        }
         Ok(Next::Scheduled)
     }
 }

@@ -11,11 +11,10 @@ use std::sync::Mutex;
 use sqlx::PgPool;
 use tokio::sync::{MutexGuard, Notify};
 
-use super::connection::{Database, DatabaseAddress};
+use super::StoreError;
+use super::connection::{Database, DatabaseAddress, SHARED};
 use super::rights::SEQUENCES;
 use super::suitability::StartError;
-use super::write::Attempt;
-use super::{Store, StoreError};
 use crate::domain::ids::{ServiceId, StateId, TaskId};
 
 /// Skips this many identifiers of every kind, so that no identifier assigned after a backup is assigned again. 32-bit
@@ -23,11 +22,14 @@ use crate::domain::ids::{ServiceId, StateId, TaskId};
 pub async fn skip_identifiers(database: DatabaseAddress, count: u32) -> Result<(), StartError> {
     let database = Database::new(database);
     database.find_primary().await?;
-    let mut connection = database.connect_for_writes().await.map_err(StartError::Unreachable)?;
+    let mut connection = database.connect_for_writes(SHARED).await.map_err(StartError::Unreachable)?;
     sqlx::query!(
         r#"-- skip_identifiers
         select setval(seqrelid::regclass, (coalesce(pg_sequence_last_value(seqrelid), seqstart) + $2 - 1) % seqmax + 1)
-        from pg_sequence where seqrelid = any($1::text[]::regclass[])"#,
+        from pg_sequence
+        where seqrelid = any($1::text[]::regclass[]) or seqrelid in (
+          select c.oid from pg_class c join lanes l on c.relnamespace = to_regnamespace(lane_schema(l.lane))
+          where c.relname = 'service_id_seq')"#,
         &SEQUENCES.map(str::to_owned),
         i64::from(count)
     )
@@ -43,9 +45,11 @@ const BLOCK: i32 = 1000;
 /// The number of identifiers in use that are drawn for an element before a free one is searched for.
 const TRIED: usize = 3;
 
-/// The blocks in use.
-#[derive(Default)]
+/// The identifiers of a lane: the blocks in use.
 pub(super) struct Ids {
+    /// Connections with the search path of the lane. It finds the lane's own sequence of services, and those of states
+    /// and tasks, which lanes share.
+    pool: PgPool,
     services: Block,
     states: Block,
     tasks: Block,
@@ -128,26 +132,31 @@ async fn draw_ids(pool: &PgPool, sequence: &str) -> Result<Vec<i64>, sqlx::Error
     drawn.fetch_all(pool).await
 }
 
-impl Store {
-    pub(super) async fn draw_service_id(&self, attempt: Attempt<'_>) -> Result<ServiceId, StoreError> {
-        if attempt.taken == TRIED {
+impl Ids {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self { pool, services: Block::default(), states: Block::default(), tasks: Block::default() }
+    }
+
+    /// Draws an identifier for a service. `taken` identifiers that were drawn for it before were in use.
+    pub(super) async fn draw_service_id(&self, taken: usize) -> Result<ServiceId, StoreError> {
+        if taken == TRIED {
             Box::pin(self.skip_taken_service_ids()).await?;
         }
-        self.ids.services.draw(&self.pool, "service_id_seq").await.map(ServiceId)
+        self.services.draw(&self.pool, "service_id_seq").await.map(ServiceId)
     }
 
-    pub(super) async fn draw_state_id(&self, service: ServiceId, attempt: Attempt<'_>) -> Result<StateId, StoreError> {
-        if attempt.taken >= TRIED {
+    pub(super) async fn draw_state_id(&self, service: ServiceId, taken: usize) -> Result<StateId, StoreError> {
+        if taken >= TRIED {
             return Box::pin(self.free_state_id(service)).await;
         }
-        self.ids.states.draw_32(&self.pool, "state_id_seq").await.map(StateId)
+        self.states.draw_32(&self.pool, "state_id_seq").await.map(StateId)
     }
 
-    pub(super) async fn draw_task_id(&self, service: ServiceId, attempt: Attempt<'_>) -> Result<TaskId, StoreError> {
-        if attempt.taken >= TRIED {
+    pub(super) async fn draw_task_id(&self, service: ServiceId, taken: usize) -> Result<TaskId, StoreError> {
+        if taken >= TRIED {
             return Box::pin(self.free_task_id(service)).await;
         }
-        self.ids.tasks.draw_32(&self.pool, "task_id_seq").await.map(TaskId)
+        self.tasks.draw_32(&self.pool, "task_id_seq").await.map(TaskId)
     }
 
     async fn skip_taken_service_ids(&self) -> Result<(), StoreError> {
@@ -158,7 +167,7 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
-        self.ids.services.forget();
+        self.services.forget();
         Ok(())
     }
 

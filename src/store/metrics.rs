@@ -49,9 +49,14 @@ const fn outcome(answer: &Answer) -> &'static str {
     }
 }
 
-/// Sets the gauges of a pool. `serves` says what it is for.
-pub(super) fn measure(pool: &PgPool, serves: &'static str) {
-    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+/// Sets the gauges of pools. `serves` says what they are for.
+pub(super) fn measure<'a>(pools: impl Iterator<Item = &'a PgPool>, serves: &'static str) {
+    let (mut idle, mut used) = (0, 0);
+    for pool in pools {
+        let of_pool = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        idle += of_pool;
+        used += pool.size().saturating_sub(of_pool);
+    }
     gauge!(POOL, "serves" => serves, "state" => "idle").set(idle);
-    gauge!(POOL, "serves" => serves, "state" => "used").set(pool.size().saturating_sub(idle));
+    gauge!(POOL, "serves" => serves, "state" => "used").set(used);
 }

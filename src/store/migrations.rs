@@ -8,7 +8,9 @@ use sqlx::{Executor, PgConnection};
 
 use tracing::warn;
 
-use super::connection::{Database, DatabaseAddress};
+use super::connection::{Database, DatabaseAddress, SHARED};
+use super::error::is_lock_timeout;
+use super::lane_steps::{self, ATTEMPTS, LOCK_TIMEOUT, RETRY_PAUSE};
 use super::suitability::{Facts, MIGRATIONS, StartError, newest_version};
 use crate::progress::with_progress;
 
@@ -17,18 +19,6 @@ const MIGRATIONS_LOCK: i64 = 5330;
 
 /// The pause after which a node that waits for the lock asks again.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
-
-/// The longest wait of a step for a lock. Events wait behind it meanwhile.
-const LOCK_TIMEOUT: &str = "200ms";
-
-/// The pause before a step that could not get a lock is tried again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// The number of attempts, which take about ten minutes.
-const ATTEMPTS: u32 = 500;
-
-/// PostgreSQL's error for a statement that waited for a lock for too long.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// The schema of a database, compared with this program's.
 #[derive(Debug)]
@@ -49,7 +39,7 @@ pub async fn pending_migrations(database: DatabaseAddress) -> Result<Vec<String>
 pub(super) async fn schema_state(database: DatabaseAddress) -> Result<SchemaState, StartError> {
     let database = Database::new(database);
     database.find_primary().await?;
-    let mut connection = database.connect_for_writes().await.map_err(StartError::Unreachable)?;
+    let mut connection = database.connect_for_writes(SHARED).await.map_err(StartError::Unreachable)?;
     let facts = Facts::of(&mut connection).await.map_err(StartError::Unreachable)?;
     compare(&mut connection, &facts).await
 }
@@ -66,7 +56,7 @@ pub async fn migrate(database: DatabaseAddress) -> Result<usize, StartError> {
 /// Brings the schema up to date. Needs no rights for that if the schema is already up to date. Returns the number of
 /// steps that were missing.
 pub(super) async fn bring_up_to_date(database: &Database) -> Result<usize, StartError> {
-    let mut connection = database.connect_for_writes().await.map_err(StartError::Unreachable)?;
+    let mut connection = database.connect_for_writes(SHARED).await.map_err(StartError::Unreachable)?;
     let facts = Facts::of(&mut connection).await.map_err(StartError::Unreachable)?;
     if let Some(objection) = facts.objection() {
         return Err(StartError::Unsuitable(objection));
@@ -76,7 +66,7 @@ pub(super) async fn bring_up_to_date(database: &Database) -> Result<usize, Start
         let own = newest_version();
         warn!("the schema is at version {version}, this program's is {own}: a newer release has migrated the database");
     }
-    if pending.is_empty() {
+    if pending.is_empty() && !lane_steps::are_pending(&mut connection).await.map_err(StartError::Unreachable)? {
         return Ok(0);
     }
     if let Some(objection) = facts.objection_to_migration(newest_version()) {
@@ -90,7 +80,7 @@ pub(super) async fn bring_up_to_date(database: &Database) -> Result<usize, Start
         for step in &*steps {
             apply(&mut connection, step).await?;
         }
-        Ok(())
+        lane_steps::apply(&mut connection).await.map_err(MigrateError::Execute)
     };
     let ran = with_progress("migrating the database", migrating).await;
     ran.map(|()| pending.len()).map_err(|error| facts.explain(error))
@@ -116,15 +106,11 @@ async fn apply(connection: &mut PgConnection, step: &Migration) -> Result<(), Mi
     migrator.run(connection).await
 }
 
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == LOCK_NOT_AVAILABLE)
-}
-
 /// Waits until no other node migrates the database, and keeps others waiting until the connection closes.
 ///
 /// A node must not wait within a statement: the concurrent build of an index on another node waits for all older
 /// statements, and the two nodes would wait for each other.
-async fn lock_migrations(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn lock_migrations(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let lock = || {
         sqlx::query_scalar!(
             r#"-- lock_migrations
@@ -140,7 +126,7 @@ async fn lock_migrations(connection: &mut PgConnection) -> Result<(), sqlx::Erro
 
 /// Compares the schema with this program's. Fails if this program cannot serve on it, or if a step was changed or
 /// interrupted.
-async fn compare(connection: &mut PgConnection, facts: &Facts) -> Result<SchemaState, StartError> {
+pub(super) async fn compare(connection: &mut PgConnection, facts: &Facts) -> Result<SchemaState, StartError> {
     if !facts.has_migrations() {
         return Ok(SchemaState { pending: MIGRATIONS.iter().collect(), newer: None });
     }

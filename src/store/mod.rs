@@ -16,11 +16,14 @@ mod extensions;
 mod idempotency;
 mod ids;
 mod inspection;
+mod lane_steps;
+mod lanes;
 mod lifetimes;
 mod measures;
 mod metadata;
 mod metrics;
 mod migrations;
+mod more_lanes;
 mod outdated_views;
 mod overview;
 mod queries;
@@ -56,6 +59,7 @@ pub use ids::skip_identifiers;
 pub use inspection::{Finding, FindingError, inspect, inspect_replica};
 pub use lifetimes::LifetimeSettings;
 pub use migrations::{migrate, pending_migrations};
+pub use more_lanes::{LaneFinding, LaneState, add_lanes, check_lanes, list_lanes};
 pub use reads::ReadSettings;
 pub use rights::{READ_ONLY, SEQUENCES, TABLES};
 pub use suitability::{Readiness, StartError};
@@ -65,7 +69,7 @@ use connection::{Database, FollowPrimary};
 use deleted_schemas::SweepRecords;
 use deployment::{Deployment, FollowDeployment};
 use idempotency::ExpireKeys;
-use ids::Ids;
+use lanes::{LANE_CONNECTIONS, Lanes};
 use metadata::MetadataCache;
 use outdated_views::ReplaceOutdatedViews;
 use queries::KnownMeanings;
@@ -73,7 +77,6 @@ use reads::Reads;
 use suitability::LastReadiness;
 use unused_values::{MeasureValues, RemoveUnusedValues};
 use values::Values;
-use writer::Writer;
 
 /// Connections for what must not wait for events and reads: readiness, credentials, and looking after the database.
 pub const CONTROL_CONNECTIONS: u32 = 2;
@@ -122,12 +125,11 @@ pub struct Store {
     reads: Reads,
     replica: Option<Reads>,
     clock: Arc<dyn Clock>,
-    ids: Ids,
+    lanes: Arc<Lanes>,
     values: Values,
     meanings: KnownMeanings,
     metadata: MetadataCache,
     deployment: Deployment,
-    writer: Writer,
     jobs: Jobs,
     lifetimes: LifetimeSettings,
     removal: Waker,
@@ -153,24 +155,30 @@ impl Store {
         deployment.refresh(&pool).await.map_err(StartError::Unreachable)?;
         metrics::describe();
         let jobs = Jobs::new(Arc::clone(&clock));
-        let writer =
-            Writer::start((&database, &control), settings.writer, &jobs).await.map_err(StartError::Unreachable)?;
+        let lanes = Lanes::open(&database, (&control, &pool), settings.writer, jobs.alarms());
+        let lanes = lanes.await.map_err(StartError::Unreachable)?;
         let reads = Reads::new(&database, settings.reads).map_err(StartError::Unreachable)?;
         let replica = replica::open(settings.replica, settings.reads, &pool, &jobs).map_err(StartError::Unreachable)?;
-        let pools = [control.clone(), pool.clone(), reads.pool.clone()];
-        jobs.start(FollowPrimary { database: Arc::clone(&database), pools });
-        jobs.start(FollowDeployment { deployment: deployment.clone(), pool: control.clone() });
+        let pools = {
+            let (lanes, others) = (Arc::clone(&lanes), [control.clone(), reads.pool.clone()]);
+            move || lanes.all().iter().map(|lane| lane.pool.clone()).chain(others.clone()).collect()
+        };
+        jobs.start(FollowPrimary { database: Arc::clone(&database), control: control.clone(), pools: Box::new(pools) });
+        jobs.start(FollowDeployment {
+            deployment: deployment.clone(),
+            lanes: Arc::clone(&lanes),
+            pool: control.clone(),
+        });
         jobs.start(ReplaceOutdatedViews { pool: pool.clone() });
         jobs.start(ExpireKeys::new(pool.clone(), Arc::clone(&clock)));
-        let (removal, purges) = lifetimes::start_jobs(&jobs, &pool, &clock, settings.lifetimes);
+        let (removal, purges) = lifetimes::start_jobs(&jobs, &lanes, &clock, settings.lifetimes);
         let limit = settings.max_learned_values;
         jobs.start(MeasureValues { pool: pool.clone(), limit });
-        jobs.start(RemoveUnusedValues::new(pool.clone(), Arc::clone(&clock), limit));
+        jobs.start(RemoveUnusedValues::new(Arc::clone(&lanes), Arc::clone(&clock), limit));
         let store = Self {
-            ids: Ids::default(),
             values: Values::new(limit, settings.pool_size),
             meanings: KnownMeanings::new(settings.map_names),
-            deleted_schemas: jobs.start(SweepRecords::new(pool.clone(), Arc::clone(&clock))),
+            deleted_schemas: jobs.start(SweepRecords::new(Arc::clone(&lanes), Arc::clone(&clock))),
             database,
             control,
             pool,
@@ -180,7 +188,7 @@ impl Store {
             clock,
             metadata,
             deployment,
-            writer,
+            lanes,
             jobs,
             lifetimes: settings.lifetimes,
             removal,
@@ -198,8 +206,14 @@ impl Store {
     /// database were unavailable.
     pub async fn close(&self) {
         self.jobs.stop().await;
-        self.writer.close().await;
-        tokio::join!(self.control.close(), self.pool.close(), self.reads.pool.close());
+        let lanes = self.lanes.all();
+        for lane in &lanes {
+            lane.writer.close().await;
+        }
+        let pools = lanes.iter().map(|lane| &lane.pool).chain([&self.control, &self.reads.pool]);
+        for pool in pools {
+            pool.close().await;
+        }
         if let Some(replica) = &self.replica {
             replica.pool.close().await;
         }
@@ -208,6 +222,13 @@ impl Store {
     /// Waits until a writer or background job has failed for good, which ends the process.
     pub async fn failed(&self) -> Failed {
         self.jobs.failed().await
+    }
+
+    /// The most connections that the lanes which this node knows take for themselves: a writer each, and those of all
+    /// lanes but the first for other work.
+    pub fn connections_of_lanes(&self) -> u64 {
+        let lanes = self.lanes.all().len() as u64;
+        lanes + lanes.saturating_sub(1) * u64::from(LANE_CONNECTIONS)
     }
 
     /// The present moment by the store's clock.
@@ -222,11 +243,14 @@ impl Store {
 
     /// Sets the gauges, which are sampled rather than counted.
     pub fn measure(&self) {
-        self.writer.measure();
-        metrics::measure(&self.pool, "other");
-        metrics::measure(&self.reads.pool, "reads");
+        let lanes = self.lanes.all();
+        for lane in &lanes {
+            lane.writer.measure();
+        }
+        metrics::measure(lanes.iter().map(|lane| &lane.pool), "other");
+        metrics::measure(std::iter::once(&self.reads.pool), "reads");
         if let Some(replica) = &self.replica {
-            metrics::measure(&replica.pool, "replica");
+            metrics::measure(std::iter::once(&replica.pool), "replica");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reads for queries, reports and pages. They have connections of their own, so that they cannot keep events waiting.
 //! Their number and their time are limited.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,9 +9,10 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::sync::Semaphore;
 
-use super::connection::{ACQUIRE_TIMEOUT, Database};
+use super::connection::{ACQUIRE_TIMEOUT, Database, SHARED};
 use super::error::{Load, is_cancelled, is_recovery_conflict};
 use super::{Store, StoreError};
+use crate::domain::ids::ServiceId;
 
 /// Settings of reads.
 #[derive(Debug, Clone, Copy)]
@@ -41,10 +43,12 @@ impl Reads {
         })
     }
 
-    /// Runs a read in a transaction whose statements share one snapshot. Fails with [`StoreError::Overloaded`] if there
-    /// are too many reads, and with [`StoreError::ReadTimeout`] if it takes too long.
+    /// Runs a read with this search path, in a transaction whose statements share one snapshot. Fails with
+    /// [`StoreError::Overloaded`] if there are too many reads, and with [`StoreError::ReadTimeout`] if it takes too
+    /// long.
     async fn run<T>(
         &self,
+        path: &str,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let place = tokio::time::timeout(ACQUIRE_TIMEOUT, self.places.acquire()).await;
@@ -53,7 +57,7 @@ impl Reads {
         let mut reading = Reading(Some(self.connection().await?));
         let Some(connection) = reading.0.as_deref_mut() else { return Err(StoreError::Unavailable(None)) };
         let read = async {
-            let mut snapshot = connection.begin_with("begin isolation level repeatable read read only").await?;
+            let mut snapshot = connection.begin_with(begin(path)).await?;
             work(&mut snapshot).await
         };
         let limit = self.timeout;
@@ -79,6 +83,12 @@ impl Reads {
     }
 }
 
+/// The statements that begin a read, in one round trip.
+fn begin(path: &str) -> Cow<'static, str> {
+    const BEGIN: &str = "begin isolation level repeatable read read only";
+    if path == SHARED { BEGIN.into() } else { format!("{BEGIN}; set local search_path = {path}").into() }
+}
+
 /// A connection that a read uses. If it is dropped before [`Reading::finish`], because the caller has gone or the time
 /// is up, the connection is closed, and PostgreSQL cancels the statement that runs on it.
 struct Reading(Option<PoolConnection<Postgres>>);
@@ -98,20 +108,30 @@ impl Drop for Reading {
 }
 
 impl Store {
-    /// Runs a read that sees every event that was acknowledged before. It runs in one snapshot, with the limits of
-    /// reads.
+    /// Runs a read of all lanes that sees every event that was acknowledged before. It runs in one snapshot, with the
+    /// limits of reads.
     pub(super) async fn read<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.reads.run(work).await
+        self.reads.run(self.lanes.path_of_all(), work).await
     }
 
-    /// Runs a read that need not see the latest events: on the replica, if there is one.
+    /// Runs such a read of the lane of a service.
+    pub(super) async fn read_service<T>(
+        &self,
+        service: ServiceId,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let lane = self.lane_of(service).await?;
+        self.reads.run(&lane.path, work).await
+    }
+
+    /// Runs a read of all lanes that need not see the latest events: on the replica, if there is one.
     pub(super) async fn read_replica<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.replica.as_ref().unwrap_or(&self.reads).run(work).await
+        self.replica.as_ref().unwrap_or(&self.reads).run(self.lanes.path_of_all(), work).await
     }
 }

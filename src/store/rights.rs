@@ -5,11 +5,12 @@ use sqlx::PgPool;
 use super::suitability::StartError;
 
 /// The tables whose rows the service reads and writes.
-pub const TABLES: [&str; 16] = [
+pub const TABLES: [&str; 17] = [
     "auto_completions",
     "business_attribute_values",
     "business_attributes",
     "credentials",
+    "customer_lanes",
     "deleted_services",
     "deployment",
     "dispositions",
@@ -25,9 +26,10 @@ pub const TABLES: [&str; 16] = [
 ];
 
 /// Further relations that the service reads: views, and the table of applied migrations.
-pub const READ_ONLY: [&str; 7] = [
+pub const READ_ONLY: [&str; 8] = [
     "_sqlx_migrations",
     "expired_services",
+    "lanes",
     "reporting.services",
     "reporting.states",
     "reporting.tasks",
@@ -54,22 +56,28 @@ pub(super) async fn missing_rights(pool: &PgPool) -> Result<Vec<String>, sqlx::E
         r#"-- missing_rights
         select privilege || ' on ' || name as "missing!"
         from (
-          select c.oid, relkind, case nspname when 'public' then '' else nspname || '.' end || relname as name
-          from pg_class c join pg_namespace n on n.oid = relnamespace where nspname in ('public', 'reporting')
+          select c.oid, relkind, case nspname when 'public' then '' else nspname || '.' end || relname as name,
+            case when nspname = 'reporting' then nspname || '.' else '' end || relname as like_name,
+            nspname = 'all_lanes' as is_view_of_all
+          from pg_class c join pg_namespace n on n.oid = relnamespace
+          where nspname in ('public', 'reporting', 'all_lanes') or nspname ~ '^lane_[0-9]+$'
         ) as relation
         cross join lateral unnest(case
-          when name = any($1::text[]) then '{select,insert,update,delete}'::text[]
-          when name = any($2::text[]) then '{select}'
-          when name = any($3::text[]) then '{usage,update}'
+          when is_view_of_all then '{select}'::text[]
+          when like_name = any($1::text[]) then '{select,insert,update,delete}'
+          when like_name = any($2::text[]) then '{select}'
+          when like_name = any($3::text[]) then '{usage,update}'
         end) as privilege
         where not case when relkind = 'S' then has_sequence_privilege(oid, privilege)
           else has_table_privilege(oid, privilege) end
         union all
         select 'usage on schema ' || nspname from pg_namespace
-        where nspname in ('public', 'reporting') and not has_schema_privilege(oid, 'usage')
+        where (nspname in ('public', 'reporting', 'all_lanes') or nspname ~ '^lane_[0-9]+$')
+          and not has_schema_privilege(oid, 'usage')
         union all
         select 'execute on function ' || proname from pg_proc
-        where pronamespace = to_regnamespace('public') and proname in ('create_reporting_view', 'drop_reporting_view')
+        where pronamespace = to_regnamespace('public')
+          and proname in ('create_reporting_view', 'drop_reporting_view', 'events_lock')
           and not has_function_privilege(oid, 'execute')
         order by 1"#,
         &TABLES.map(str::to_owned)[..],

@@ -23,7 +23,10 @@ impl Store {
             async |command: Box<StartService>, attempt| {
                 let kind = command.details.service_type.as_ref();
                 let values = self.start_values(attempt.metadata, Element::Service, &command.event, kind).await?;
-                Ok((Command::StartService(self.draw_service_id(attempt).await?, command), values))
+                let owner = command.details.customer_id.as_ref().or(command.details.contact_key.as_ref());
+                let home = self.lanes.home_of(owner.map(String::as_str).unwrap_or_default());
+                let lane = home.ok_or(StoreError::Unavailable(None))?;
+                Ok((Command::StartService(lane.ids.draw_service_id(attempt.taken).await?, command), values))
             },
         );
         started(id.await?)
@@ -40,12 +43,31 @@ impl Store {
             None,
             |context| AssociateService::read(service, customer_id, body, context),
             async |command: Box<AssociateService>, attempt| {
+                self.note_lane_of_customer(service, &command.customer_id).await?;
                 let kind = command.service_type.as_ref();
                 let values = self.start_values(attempt.metadata, Element::Service, &command.event, kind).await?;
                 Ok((Command::AssociateService(command), values))
             },
         );
         written.await.map(drop)
+    }
+
+    /// Notes that a customer may have a service in a lane where none of theirs starts, so that lists look there. It
+    /// does no harm if the association is refused after that.
+    async fn note_lane_of_customer(&self, service: ServiceId, customer: &str) -> Result<(), StoreError> {
+        let lane = self.lane_of(service).await?.number;
+        if self.lanes.homes_of(customer).contains(&lane) {
+            return Ok(());
+        }
+        sqlx::query!(
+            "-- note_lane_of_customer
+            insert into customer_lanes (customer_id, lane) values ($1, $2) on conflict do nothing",
+            customer,
+            lane
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Ends a service, once (docs/api.md §2; §1, Repeated requests).

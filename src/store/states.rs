@@ -23,7 +23,8 @@ impl Store {
             async |command: Box<StartState>, attempt| {
                 let kind = command.details.state_type.as_ref();
                 let values = self.start_values(attempt.metadata, Element::State, &command.event, kind).await?;
-                Ok((Command::StartState(self.draw_state_id(service, attempt).await?, command), values))
+                let lane = self.lane_of(service).await?;
+                Ok((Command::StartState(lane.ids.draw_state_id(service, attempt.taken).await?, command), values))
             },
         );
         started(id.await?)
@@ -52,7 +53,8 @@ impl Store {
             |context| TransitionState::read(service, body, context),
             async |command: Box<TransitionState>, attempt| {
                 let values = self.transition_values(attempt.metadata, &command).await?;
-                Ok((Command::TransitionState(self.draw_state_id(service, attempt).await?, command), values))
+                let lane = self.lane_of(service).await?;
+                Ok((Command::TransitionState(lane.ids.draw_state_id(service, attempt.taken).await?, command), values))
             },
         );
         started(id.await?)

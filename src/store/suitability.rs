@@ -211,6 +211,15 @@ impl Facts {
         ))
     }
 
+    /// The reason why this role cannot change the schema.
+    pub(super) fn objection_to_change(&self) -> Option<String> {
+        let owner = self.owner.as_ref().filter(|_| self.is_owner == Some(false))?;
+        Some(format!(
+            "the role {:?} may not change the schema of the database {:?}: use the role {owner:?}, which owns the tables",
+            self.role, self.database
+        ))
+    }
+
     /// Explains why the schema is not this program's.
     pub(super) fn explain(&self, error: MigrateError) -> StartError {
         match error {
@@ -286,8 +295,11 @@ async fn find_readiness(pool: &PgPool) -> Result<Readiness, sqlx::Error> {
     let state = sqlx::query!(
         r#"-- readiness
             select max(version) as "version!", current_setting('transaction_read_only') = 'on' as "read_only!",
-              pg_is_in_recovery() as "standby!", (select minimum_version from deployment) as "minimum!"
-            from _sqlx_migrations where success"#
+              pg_is_in_recovery() as "standby!", (select minimum_version from deployment) as "minimum!",
+              (select string_agg(lane::text, ', ' order by lane) from lanes
+               where version < $1 and exists (select from lanes where lane > 0)) as behind
+            from _sqlx_migrations where success"#,
+        newest_version()
     )
     .fetch_one(pool)
     .await?;
@@ -304,6 +316,9 @@ async fn find_readiness(pool: &PgPool) -> Result<Readiness, sqlx::Error> {
         return Ok(Readiness::NotReady(format!(
             "the schema needs a program that knows version {minimum}, not {newest}"
         )));
+    }
+    if let Some(lanes) = state.behind {
+        return Ok(Readiness::NotReady(format!("the schema is older than version {newest} in these lanes: {lanes}")));
     }
     let losing = unsafe_settings(pool).await?;
     if !losing.is_empty() {

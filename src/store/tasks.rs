@@ -23,7 +23,8 @@ impl Store {
             async |command: Box<StartTask>, attempt| {
                 let kind = command.details.task_type.as_ref();
                 let values = self.start_values(attempt.metadata, Element::Task, &command.event, kind).await?;
-                Ok((Command::StartTask(self.draw_task_id(service, attempt).await?, command), values))
+                let lane = self.lane_of(service).await?;
+                Ok((Command::StartTask(lane.ids.draw_task_id(service, attempt.taken).await?, command), values))
             },
         );
         started(id.await?)

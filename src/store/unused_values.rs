@@ -22,6 +22,7 @@ use sqlx::PgPool;
 use tracing::info;
 
 use super::batch::ElementColumn;
+use super::lanes::Lanes;
 use super::lifetimes::{Pace, lock_elements};
 use super::{Store, StoreError};
 use crate::background::{Failure, Job, Next};
@@ -46,7 +47,7 @@ const RETIRED_AT_ONCE: usize = 10_000;
 
 /// Retires and removes values.
 pub(super) struct RemoveUnusedValues {
-    pool: PgPool,
+    lanes: Arc<Lanes>,
     clock: Arc<dyn Clock>,
     limit: u32,
     pace: Pace,
@@ -54,10 +55,10 @@ pub(super) struct RemoveUnusedValues {
 }
 
 impl RemoveUnusedValues {
-    pub(super) fn new(pool: PgPool, clock: Arc<dyn Clock>, limit: u32) -> Self {
+    pub(super) fn new(lanes: Arc<Lanes>, clock: Arc<dyn Clock>, limit: u32) -> Self {
         describe_counter!(REMOVED, "Learned values that were removed because no row referred to them.");
         counter!(REMOVED).increment(0);
-        Self { pool, clock, limit, pace: Pace::new(), pass: None }
+        Self { lanes, clock, limit, pace: Pace::new(), pass: None }
     }
 }
 
@@ -68,13 +69,13 @@ impl Job for RemoveUnusedValues {
     async fn run(&mut self) -> Result<Next, Failure> {
         let (start, now) = (Instant::now(), self.clock.now().to_datetime());
         let Some(pass) = &mut self.pass else {
-            if !claim_pass(&self.pool, now, self.limit).await? {
+            if !claim_pass(self.lanes.shared(), now, self.limit).await? {
                 return Ok(Next::Scheduled);
             }
-            self.pass = Some(Pass::begin(&self.pool, now).await?);
+            self.pass = Some(Pass::begin(&self.lanes, now).await?);
             return Ok(Next::After(Duration::ZERO));
         };
-        let step = pass.step(&self.pool, self.pace.size(), now).await;
+        let step = pass.step(&self.lanes, self.pace.size(), now).await;
         // A pass that fails begins anew.
         if !matches!(step, Ok(true)) {
             self.pass = None;
@@ -88,8 +89,8 @@ impl Store {
     /// background job does once a day. Returns how many values it retired and how many it removed.
     pub async fn remove_unused_values(&self) -> Result<(usize, usize), StoreError> {
         let now = self.clock.now().to_datetime();
-        let mut pass = Pass::begin(&self.pool, now).await?;
-        while pass.step(&self.pool, 1000, now).await? {}
+        let mut pass = Pass::begin(&self.lanes, now).await?;
+        while pass.step(&self.lanes, 1000, now).await? {}
         Ok((pass.retired, pass.removed))
     }
 }
@@ -130,14 +131,14 @@ struct Pass {
     unseen: HashSet<i32>,
     /// Retired values that it has not yet found in use.
     unseen_retired: HashSet<i32>,
-    /// The position at which the scan continues; `None` once it is complete.
-    at: Option<(Table, Key)>,
+    /// The position at which the scan continues: the lane, the table and the row; `None` once it is complete.
+    at: Option<(usize, Table, Key)>,
     retired: usize,
     removed: usize,
 }
 
 impl Pass {
-    async fn begin(pool: &PgPool, now: DateTime<Utc>) -> Result<Self, sqlx::Error> {
+    async fn begin(lanes: &Lanes, now: DateTime<Utc>) -> Result<Self, sqlx::Error> {
         let values = sqlx::query!(
             r#"-- values_to_look_for
             select v.value_id, v.retired_at is not null as "retired!"
@@ -145,34 +146,39 @@ impl Pass {
             where a.learned and (v.retired_at is null or v.retired_at <= $1)"#,
             now - RETIRED_FOR
         );
-        let values = values.fetch_all(pool).await?;
+        let values = values.fetch_all(lanes.shared()).await?;
         let of = |retired| values.iter().filter(move |value| value.retired == retired).map(|value| value.value_id);
         let mut unseen_retired: HashSet<_> = of(true).collect();
-        if !unseen_retired.is_empty() && !wait_for_events(pool).await? {
+        if !unseen_retired.is_empty() && !wait_for_events(lanes).await? {
             // Retired values are left to a later pass.
             unseen_retired.clear();
         }
         let unseen = of(false).collect();
-        Ok(Self { unseen, unseen_retired, at: Some((Table::Services, BEFORE_ALL)), retired: 0, removed: 0 })
+        Ok(Self { unseen, unseen_retired, at: Some((0, Table::Services, BEFORE_ALL)), retired: 0, removed: 0 })
     }
 
     /// Walks over some rows, or retires or removes some values. Returns whether there is more to do.
-    async fn step(&mut self, pool: &PgPool, limit: i64, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    async fn step(&mut self, lanes: &Lanes, limit: i64, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
         if self.unseen.is_empty() && self.unseen_retired.is_empty() {
             return Ok(false);
         }
-        let Some((table, after)) = self.at else { return self.take_away(pool, now).await };
-        let (last, values) = walk(pool, table, after, limit).await?;
+        let all = lanes.all();
+        let Some((number, table, after)) = self.at else { return self.take_away(lanes.shared(), now).await };
+        let Some(lane) = all.get(number) else {
+            self.at = None;
+            return Ok(true);
+        };
+        let (last, values) = walk(&lane.pool, table, after, limit).await?;
         for value in values {
             self.unseen.remove(&value);
             self.unseen_retired.remove(&value);
         }
         self.at = match (last, table) {
-            (Some(last), _) => Some((table, last)),
-            (None, Table::Services) => Some((Table::States, BEFORE_ALL)),
-            (None, Table::States) => Some((Table::Tasks, BEFORE_ALL)),
-            (None, Table::Tasks) => Some((Table::Ends, BEFORE_ALL)),
-            (None, Table::Ends) => None,
+            (Some(last), _) => Some((number, table, last)),
+            (None, Table::Services) => Some((number, Table::States, BEFORE_ALL)),
+            (None, Table::States) => Some((number, Table::Tasks, BEFORE_ALL)),
+            (None, Table::Tasks) => Some((number, Table::Ends, BEFORE_ALL)),
+            (None, Table::Ends) => Some((number + 1, Table::Services, BEFORE_ALL)),
         };
         Ok(true)
     }
@@ -207,9 +213,9 @@ impl Pass {
 ///
 /// An event locks its table before it compares the metadata version. An event that this function does not wait for
 /// therefore sees the changed version, and is validated again.
-async fn wait_for_events(pool: &PgPool) -> Result<bool, sqlx::Error> {
-    let mut barrier = pool.begin().await?;
-    let locked = lock_elements(&mut barrier).await?;
+async fn wait_for_events(lanes: &Lanes) -> Result<bool, sqlx::Error> {
+    let mut barrier = lanes.shared().begin().await?;
+    let locked = lock_elements(&mut barrier, lanes).await?;
     barrier.rollback().await?;
     Ok(locked)
 }

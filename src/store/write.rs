@@ -39,7 +39,7 @@ impl Store {
         read: impl Fn(Context<'_>) -> Result<C, Violations>,
         prepare: impl AsyncFn(Box<C>, Attempt<'_>) -> Result<(Command, ValueIds), StoreError>,
     ) -> Result<i64, StoreError> {
-        if self.writer.is_full() {
+        if self.lanes.are_full() {
             metrics::count_unread();
             return Err(StoreError::Overloaded(Load::Commands));
         }
@@ -71,7 +71,8 @@ impl Store {
             let started_id = command.started_id();
             let basis = Basis { version: metadata.version, lifetimes: metadata.lifetimes };
             let write = Write { command, values, basis, key: key.cloned() };
-            match self.writer.write(write).await? {
+            let lane = self.lane_of(write.command.key().service).await?;
+            match lane.writer.write(write).await? {
                 Verdict::Done => return Ok(started_id),
                 Verdict::Repeated(id) => return Ok(id),
                 Verdict::Refused(refusal) => return Err(StoreError::Refused(refusal)),
@@ -119,6 +120,7 @@ impl Store {
     }
 
     async fn recorded_end(&self, key: ElementKey) -> Result<Option<RecordedEnd>, StoreError> {
+        let lane = self.lane_of(key.service).await?;
         let end = sqlx::query!(
             "-- recorded_end
             select ended_at, digest from dispositions where service_id = $1 and element = $2 and element_id = $3",
@@ -126,7 +128,7 @@ impl Store {
             ElementColumn::from(key.element) as _,
             key.id
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&lane.pool)
         .await?;
         Ok(end.map(|end| RecordedEnd { ended_at: Timestamp::cut(end.ended_at), digest: end.digest }))
     }

@@ -189,8 +189,8 @@ async fn tables(app: &TestApp) -> Value {
 fn batches_leave_the_tables_and_give_the_answers_of_one_command_at_a_time() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (batched, single) = runtime.block_on(async {
-        let batched = node(WriterSettings { batch: 64, queue: 512, writers: 2 }).await;
-        (batched, node(WriterSettings { batch: 1, queue: 512, writers: 1 }).await)
+        let batched = node(WriterSettings { batch: 64, queue: 512 }).await;
+        (batched, node(WriterSettings { batch: 1, queue: 512 }).await)
     });
     let mut runner = TestRunner::new(ProptestConfig { cases: 48, ..ProptestConfig::default() });
     let outcome = runner.run(&prop::collection::vec(command(), 1..40), |commands| {

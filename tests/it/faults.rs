@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::Executor;
 
 use crate::support::audit::{Load, schema};
-use crate::support::postgres::{Database, settings};
+use crate::support::postgres::{Database, lanes, settings};
 use crate::support::proxy::{Line, Proxy};
 use crate::support::{TestApp, until};
 
@@ -87,7 +87,7 @@ async fn an_idle_writer_finds_out_that_its_connection_was_cut_before_an_event_do
     proxy.set(Line::Cut);
     until("every connection is gone", async || backends("").await == 0).await;
     proxy.set(Line::Open);
-    until("the writer is back", async || backends("own_backend").await == 1).await;
+    until("each writer is back", async || backends("own_backend").await == i64::from(lanes())).await;
     app.post(&format!("{path}/end"), &json!({})).await.is(204);
 }
 

@@ -320,7 +320,8 @@ async fn all_violations_come_at_once_in_the_form_that_is_documented() {
     let body = json!({"disposition_desc": "x".repeat(70), "application_id": "seven",
         "Survey": {"url": "u", "question1": "7", "question9": 1},
         "Proposal": [{"car type": "a", "price": 1}, {"price": 25000.5, "car type": "a"}, 7], "Nothing": {}});
-    let answer = world.app.post(&format!("/services/1/tasks/{task}/end"), &body).await.refused(400, "invalid_event");
+    let end = format!("/services/{}/tasks/{task}/end", world.service);
+    let answer = world.app.post(&end, &body).await.refused(400, "invalid_event");
     let errors = answer.body["errors"].as_array().unwrap().clone();
     let expected = [
         ("/application_id", "expected a 64-bit integer, found a string"),

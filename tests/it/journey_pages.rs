@@ -237,7 +237,7 @@ async fn an_idle_page_with_an_open_service_needs_little_in_an_hour() {
     }
     assert!((5..150).contains(&changes), "{changes} changes");
     assert!(bytes < 1_000_000, "{bytes} bytes in an hour");
-    app.post("/services/1/end", &json!({})).await.is(204);
+    app.post(&format!("/services/{service}/end"), &json!({})).await.is(204);
     let again = app.send_with(reqwest::Method::GET, "/journey?q=00K7", &[("if-none-match", &tag)], None).await;
     assert_eq!(again.status, 200, "a change is sent at once");
 }

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use crate::support::lifetimes::{service_ttl, with_lifetimes};
-use crate::support::postgres::Database;
+use crate::support::postgres::{Database, schema_of};
 use crate::support::world::reference_end;
 use crate::support::{TestApp, until};
 
@@ -277,12 +277,9 @@ async fn a_removal_that_is_held_up_by_a_lock_is_measured_and_finished_after_it()
     let task = app.a_task(locked).await;
     let mut holder = app.database.connect().await;
     sqlx::query("begin").execute(&mut holder).await.unwrap();
-    sqlx::query("select from tasks where service_id = $1 and task_id = $2 for update")
-        .bind(locked)
-        .bind(i32::try_from(task).unwrap())
-        .execute(&mut holder)
-        .await
-        .unwrap();
+    let tasks = format!("{}.tasks", schema_of(locked));
+    let hold = format!("select from {tasks} where service_id = {locked} and task_id = {task} for update");
+    sqlx::query(&hold).execute(&mut holder).await.unwrap();
     for service in [locked, free] {
         app.delete(&format!("/services/{service}")).await.is(200);
     }

@@ -27,6 +27,7 @@ mod hardening;
 mod idempotency;
 mod journey;
 mod journey_pages;
+mod lanes;
 mod large_journeys;
 mod learned_values;
 mod lifetimes;

@@ -83,7 +83,8 @@ async fn a_body_of_another_type_is_refused() {
     {
         let end = format!("{}/end", app.a_task_path().await);
         app.post_text(&end, content_type, "").await.is(204);
-        app.post_text("/customers/c/services/1", content_type, " \r\n").await.is(204);
+        let associate = format!("/customers/c{}", end.split("/tasks").next().unwrap());
+        app.post_text(&associate, content_type, " \r\n").await.is(204);
         app.post_text("/services/start", content_type, "").await.refused(400, "invalid_json");
     }
     app.post_text(&end, "application/json; charset=UTF-8", "{}").await.is(204);

@@ -196,9 +196,9 @@ async fn the_writer_is_measured() {
     assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
     let text = page.text().await.unwrap();
     for line in [
-        "context_services_writer_waiting 0",
-        "context_services_writer_batch_commands_count 4",
-        "context_services_writer_flush_seconds_count 4",
+        "context_services_writer_waiting{lane=\"0\"} 0",
+        "context_services_writer_batch_commands_count{lane=\"0\"} 4",
+        "context_services_writer_flush_seconds_count{lane=\"0\"} 4",
         "context_services_writer_refused_total 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in {text}");

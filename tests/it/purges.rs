@@ -6,6 +6,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use crate::support::app::START;
+use crate::support::postgres::schema_of;
 use crate::support::{TestApp, until};
 
 #[tokio::test]
@@ -51,13 +52,16 @@ async fn purges_delete_what_started_before_the_limit_and_meets_their_condition()
 #[tokio::test]
 async fn a_purge_spares_what_an_event_excludes_that_it_has_to_wait_for() {
     let app = TestApp::spawn().await;
-    app.start("/services/start", &json!({"contact_key": "k"})).await;
+    let service = app.start("/services/start", &json!({"contact_key": "k"})).await;
     app.jobs_have_run().await;
     // Another node has executed the statement of Associate Service, but has not committed yet.
-    let mut event = app.sql().await;
+    let (mut event, lane) = (app.sql().await, schema_of(service));
     sqlx::query("begin").execute(&mut event).await.unwrap();
-    sqlx::query("select pg_advisory_xact_lock_shared(5329)").execute(&mut event).await.unwrap();
-    sqlx::query("update services set customer_id = 'vip' where service_id = 1").execute(&mut event).await.unwrap();
+    sqlx::query(&format!("select pg_advisory_xact_lock_shared({lane}.events_lock())"))
+        .execute(&mut event)
+        .await
+        .unwrap();
+    sqlx::query(&format!("update {lane}.services set customer_id = 'vip'")).execute(&mut event).await.unwrap();
     let purge = json!({"operation": "purge.service.started.anonymous", "limit": "2027-01-01T00:00:00Z"});
     let commit = async {
         until("the purge is accepted", async || app.value::<i64>("select count(*) from purges").await == 1).await;
@@ -65,7 +69,7 @@ async fn a_purge_spares_what_an_event_excludes_that_it_has_to_wait_for() {
     };
     let (purged, ()) = tokio::join!(app.post("/maintenance/purge", &purge), commit);
     assert_eq!(purged.is(200).body, json!({"purged": 0}));
-    assert_eq!(app.get("/services/1").await.is(200).body["customer_id"], "vip");
+    assert_eq!(app.get(&format!("/services/{service}")).await.is(200).body["customer_id"], "vip");
 }
 
 #[tokio::test]

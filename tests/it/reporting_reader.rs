@@ -28,9 +28,10 @@ fn login(options: &PgConnectOptions, name: &str) -> PgConnectOptions {
 #[tokio::test]
 async fn a_member_of_reporting_reader_reads_the_views_and_nothing_else() {
     let app = TestApp::spawn().await;
-    let task = app.a_task_path().await;
+    let service = app.a_service().await;
+    let task = format!("/services/{service}/tasks/{}", app.a_task(service).await);
     app.reference_schemas().await;
-    let state = app.a_state(1).await;
+    let state = app.a_state(service).await;
     app.post(&format!("{task}/end"), &reference_end(state)).await.is(204);
 
     let mut admin = app.sql().await;

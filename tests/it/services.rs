@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::app::START;
+use crate::support::postgres::schema_of;
 use crate::support::{TestApp, until};
 
 #[tokio::test]
@@ -11,11 +12,12 @@ async fn a_service_is_started_and_read_back() {
     let body = json!({"customer_id": "00K7", "contact_key": "pin-77", "service_type": 12, "est_duration": 600,
         "interaction_id": "0000CSS0", "media_type": "voice"});
     let started = app.post("/services/start", &body).await.is(201);
-    assert_eq!(started.body, json!({"service_id": 1}));
-    assert_eq!(started.header("location"), Some("/services/1"));
+    let service = started.body["service_id"].as_i64().unwrap();
+    assert_eq!(started.body, json!({"service_id": service}));
+    assert_eq!(started.header("location"), Some(&*format!("/services/{service}")));
     assert_eq!(
-        app.get("/services/1").await.is(200).body,
-        json!({"service_id": 1, "customer_id": "00K7", "contact_key": "pin-77", "service_type": 12,
+        app.get(&format!("/services/{service}")).await.is(200).body,
+        json!({"service_id": service, "customer_id": "00K7", "contact_key": "pin-77", "service_type": 12,
             "est_duration": 600,
             "started": {"timestamp": START, "interaction_id": "0000CSS0", "media_type": "voice"}})
     );
@@ -28,8 +30,12 @@ async fn a_customer_or_a_contact_key_must_be_given() {
     assert_eq!(refused.pointers(), ["/customer_id"]);
     let refused = app.post("/services/start", &json!({"contact_key": ""})).await.refused(400, "invalid_event");
     assert_eq!(refused.pointers(), ["/contact_key"]);
-    app.post("/services/start", &json!({"contact_key": 77})).await.is(201);
-    assert_eq!(app.get("/services/1").await.body["contact_key"], "77", "an integer is kept as its text");
+    let service = app.start("/services/start", &json!({"contact_key": 77})).await;
+    assert_eq!(
+        app.get(&format!("/services/{service}")).await.body["contact_key"],
+        "77",
+        "an integer is kept as its text"
+    );
     assert_eq!(app.value::<i64>("select count(*) from services").await, 1);
 }
 
@@ -48,10 +54,10 @@ async fn extensions_of_services_are_recorded_with_their_start() {
 #[tokio::test]
 async fn queries_refuse_parameters_that_they_do_not_have() {
     let app = TestApp::spawn().await;
-    app.a_service().await;
-    let refused = app.get("/services/1?extension=Survey").await.refused(400, "invalid_query");
+    let path = format!("/services/{}", app.a_service().await);
+    let refused = app.get(&format!("{path}?extension=Survey")).await.refused(400, "invalid_query");
     assert_eq!(refused.body["errors"][0]["parameter"], "extension");
-    app.get("/services/1?extensions=Nothing,%20Else&extensions=*").await.is(200);
+    app.get(&format!("{path}?extensions=Nothing,%20Else&extensions=*")).await.is(200);
 }
 
 #[tokio::test]
@@ -190,12 +196,13 @@ async fn what_is_not_yet_committed_when_a_service_is_deleted_does_not_outlive_it
     // Another node has executed the statement of an end, but has not committed yet.
     let mut connection = app.sql().await;
     let mut transaction = sqlx::Connection::begin(&mut connection).await.unwrap();
-    sqlx::query("select pg_advisory_xact_lock_shared(5329)").execute(&mut *transaction).await.unwrap();
+    let lock = format!("select pg_advisory_xact_lock_shared({}.events_lock())", schema_of(first));
+    sqlx::query(&lock).execute(&mut *transaction).await.unwrap();
     let copy = "create temporary table late on commit drop as select * from dispositions";
     sqlx::query(copy).execute(&mut *transaction).await.unwrap();
     sqlx::query("update late set element_id = 99").execute(&mut *transaction).await.unwrap();
     sqlx::query("insert into dispositions select * from late").execute(&mut *transaction).await.unwrap();
-    app.delete("/services/1").await.is(200);
+    app.delete(path.split("/tasks").next().unwrap()).await.is(200);
     let is_removed = "select not exists (select from services) and exists (select from deleted_services)";
     until("the service is removed", async || app.value::<bool>(is_removed).await).await;
     transaction.commit().await.unwrap();

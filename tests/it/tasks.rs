@@ -37,16 +37,21 @@ async fn the_reference_example_is_stored_and_read_back() {
 async fn both_prefixes_serve_the_same_and_location_repeats_the_one_that_was_called() {
     let app = TestApp::spawn().await;
     let started = app.post("/genesys/1/cs/services/start", &json!({"customer_id": "00K7"})).await.is(201);
-    assert_eq!(started.header("location"), Some("/genesys/1/cs/services/1"));
-    let started = app.post("/genesys/1/cs/services/1/tasks/start", &json!({})).await.is(201);
-    assert_eq!(started.header("location"), Some("/genesys/1/cs/services/1/tasks/1"));
-    assert_eq!(started.body, json!({"task_id": 1}));
-    app.post("/genesys/1/cs/services/1/tasks/1/end", &json!({})).await.is(204);
+    let tasks = format!("/services/{}/tasks", started.body["service_id"]);
+    assert_eq!(started.header("location").map(|location| format!("{location}/tasks")), Some(prefixed(&tasks)));
+    let started = app.post(&prefixed(&format!("{tasks}/start")), &json!({})).await.is(201);
+    let task = format!("{tasks}/{}", started.body["task_id"]);
+    assert_eq!(started.header("location"), Some(&*prefixed(&task)));
+    app.post(&prefixed(&format!("{task}/end")), &json!({})).await.is(204);
 
-    let prefixed = app.get("/genesys/1/cs/services/1/tasks/1").await.is(200);
-    assert_eq!(prefixed.body, app.get("/services/1/tasks/1").await.is(200).body);
-    let second = app.post("/services/1/tasks/start", &json!({})).await.is(201);
-    assert_eq!(second.header("location"), Some("/services/1/tasks/2"));
+    assert_eq!(app.get(&prefixed(&task)).await.is(200).body, app.get(&task).await.is(200).body);
+    let second = app.post(&format!("{tasks}/start"), &json!({})).await.is(201);
+    assert_eq!(second.header("location"), Some(&*format!("{tasks}/{}", second.body["task_id"])));
+}
+
+/// The path with the prefix of the reference API.
+fn prefixed(path: &str) -> String {
+    format!("/genesys/1/cs{path}")
 }
 
 #[tokio::test]
@@ -129,15 +134,14 @@ async fn an_end_before_the_start_is_kept_and_its_duration_is_zero() {
 #[tokio::test]
 async fn identifiers_in_the_path_are_checked_by_width_before_they_are_looked_up() {
     let app = TestApp::spawn().await;
-    app.a_service().await;
-    let largest = i64::MAX;
+    let (service, largest) = (app.a_service().await, i64::MAX);
     for (path, status, code) in [
         ("/services/x/tasks/1".to_owned(), 400, "invalid_id"),
         ("/services/9223372036854775808/tasks/1".to_owned(), 400, "invalid_id"),
-        ("/services/1/tasks/2147483648".to_owned(), 400, "invalid_id"),
-        ("/services/1/tasks/1.0".to_owned(), 400, "invalid_id"),
-        ("/services/1/tasks/2147483647".to_owned(), 404, "unknown_task"),
-        ("/services/1/tasks/-1".to_owned(), 404, "unknown_task"),
+        (format!("/services/{service}/tasks/2147483648"), 400, "invalid_id"),
+        (format!("/services/{service}/tasks/1.0"), 400, "invalid_id"),
+        (format!("/services/{service}/tasks/2147483647"), 404, "unknown_task"),
+        (format!("/services/{service}/tasks/-1"), 404, "unknown_task"),
         (format!("/services/{largest}/tasks/1"), 404, "unknown_service"),
     ] {
         app.get(&path).await.refused(status, code);

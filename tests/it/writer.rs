@@ -32,7 +32,7 @@ async fn a_command_that_the_database_refuses_does_not_fail_its_neighbours() {
     let app = TestApp::spawn().await;
     let service = app.a_service().await;
     let refuse = "alter table tasks add constraint tasks_none_of_666 check (application_id <> 666)";
-    sqlx::query(refuse).execute(&mut app.sql().await).await.unwrap();
+    app.database.administer_lanes(refuse).await;
     let start = format!("/services/{service}/tasks/start");
     let bodies: Vec<_> = (600..700).map(|at| json!({"application_id": at})).collect();
     let answers = join_all(bodies.iter().map(|body| app.post(&start, body))).await;
@@ -97,7 +97,7 @@ async fn stopping_writes_and_answers_all_that_was_taken() {
 async fn a_full_queue_is_answered_as_overload() {
     let app = TestApp::spawn().await;
     let service = app.a_service().await;
-    let writer = WriterSettings { batch: 1, queue: 1, writers: 1 };
+    let writer = WriterSettings { batch: 1, queue: 1 };
     let node = TestApp::with_writer(Arc::clone(&app.database), writer).await;
     node.a_task(service).await;
     // Nothing can be written while the lock is held.
@@ -105,7 +105,7 @@ async fn a_full_queue_is_answered_as_overload() {
     let mut lock = sqlx::Connection::begin(&mut connection).await.unwrap();
     sqlx::query("lock table tasks in exclusive mode").execute(&mut *lock).await.unwrap();
     let (start, body) = (format!("/services/{service}/tasks/start"), json!({}));
-    let waits = "select exists (select from pg_locks where not granted and relation = 'tasks'::regclass
+    let waits = "select exists (select from pg_locks where not granted and relation::regclass::text ~ 'tasks$'
         and database = (select oid from pg_database where datname = current_database()))";
     let others = async {
         until("the first is being written", async || app.value::<bool>(waits).await).await;
@@ -136,13 +136,20 @@ async fn tables_that_have_grown_are_not_read_whole_for_an_event() {
     for _ in 0..5 {
         a_task_ends().await;
     }
-    let others = "with numbers as (select 1000000 + n as id from generate_series(1, 20000) as n), grown as (
-          insert into services (service_id, started_at, customer_id) select id, '2026-02-05', 'c' from numbers
-        ), staged as (
-          insert into states (service_id, state_id, started_at) select id, id, '2026-02-05' from numbers
-        )
-        insert into tasks (service_id, task_id, started_at) select id, id, '2026-02-05' from numbers";
-    sqlx::query(others).execute(&mut app.sql().await).await.unwrap();
+    let numbers = "from generate_series(1000001, 1020000) as id";
+    for others in [
+        format!(
+            "insert into services (service_id, started_at, customer_id) select {service} + id, '2026-02-05', 'c' {numbers}"
+        ),
+        format!(
+            "insert into states (service_id, state_id, started_at) select {service} + id, id, '2026-02-05' {numbers}"
+        ),
+        format!(
+            "insert into tasks (service_id, task_id, started_at) select {service} + id, id, '2026-02-05' {numbers}"
+        ),
+    ] {
+        sqlx::query(&others).execute(&mut app.sql().await).await.unwrap();
+    }
     for _ in 0..100 {
         a_task_ends().await;
     }

@@ -54,7 +54,7 @@ pub(super) async fn change_records(
           from unnest($1::bigint[], $2::element[], $3::int[], $4::int[], $5::text[], $6::text[])
             as g(service_id, element, element_id, schema_id, patch, whole)
           where $7 = (select metadata_version from deployment)
-            and (not $9 or (select pg_advisory_xact_lock_shared(5329)) is not null)
+            and (not $9 or (select pg_advisory_xact_lock_shared(events_lock())) is not null)
             and exists (select from unexpired_services s where s.service_id = g.service_id)
             and case g.element
               when 'service' then true

@@ -174,7 +174,7 @@ pub(super) async fn associate_services(
               resource_id, media_type, customer_id, timestamp_given, service_type, est_duration, expires_at,
               auto_complete_after)
           where s.service_id = g.service_id and $16 = (select metadata_version from deployment)
-            and (not $22 or (select pg_advisory_xact_lock_shared(5329)) is not null)
+            and (not $22 or (select pg_advisory_xact_lock_shared(events_lock())) is not null)
             and exists (select from unexpired_services u where u.service_id = g.service_id)
           returning s.service_id
         ), recorded as (

@@ -36,7 +36,7 @@ macro_rules! insert_starts {
                 as g(service_id, started_at, session_id, interaction_id, application_type, application_id,
                   resource_type, resource_id, media_type, element_id, state_id, type, est_duration)
               where $14 = (select metadata_version from deployment)
-                and (not $19 or (select pg_advisory_xact_lock_shared(5329)) is not null)
+                and (not $19 or (select pg_advisory_xact_lock_shared(events_lock())) is not null)
                 and exists (select from unexpired_services s where s.service_id = g.service_id)
                 and (g.state_id is null or exists (
                   select from states p where p.service_id = g.service_id and p.state_id = g.state_id))
@@ -106,7 +106,7 @@ macro_rules! insert_ends {
                   resource_type, resource_id, media_type, state_id, disposition, disposition_desc, digest)
               join " + $join + "
               where $15 = (select metadata_version from deployment)
-                and (not $20 or (select pg_advisory_xact_lock_shared(5329)) is not null)
+                and (not $20 or (select pg_advisory_xact_lock_shared(events_lock())) is not null)
                 and (not $20 or exists (select from unexpired_services u where u.service_id = g.service_id))
                 and (" + $condition + ")
               on conflict (service_id, element, element_id) do update set

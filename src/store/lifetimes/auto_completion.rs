@@ -17,6 +17,7 @@ use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
 use crate::domain::lifetime::{Idleness, LastEvent, MAX_LIFETIME};
 use crate::domain::time::Timestamp;
+use crate::store::lanes::Lanes;
 
 const COMPLETED: &str = "context_services_auto_completed_total";
 
@@ -26,7 +27,7 @@ const RECENT: TimeDelta = TimeDelta::days(1);
 
 /// Ends idle services.
 pub(super) struct CompleteIdleServices {
-    pool: PgPool,
+    lanes: Arc<Lanes>,
     clock: Arc<dyn Clock>,
     /// `AUTO_COMPLETE_AFTER`, in seconds.
     setting: Option<i64>,
@@ -37,31 +38,39 @@ pub(super) struct CompleteIdleServices {
 /// The pass that adds services that were started without the setting to `auto_completions`.
 enum Entering {
     NotBegun,
-    After(DateTime<Utc>, i64),
+    /// In a lane, after this service. In each lane it begins with services that started `from` then on.
+    In {
+        from: DateTime<Utc>,
+        lane: usize,
+        after: Reached,
+    },
     Done,
 }
 
+/// The start and the identifier of a service.
+type Reached = (DateTime<Utc>, i64);
+
 impl CompleteIdleServices {
-    pub(in crate::store) fn new(pool: PgPool, clock: Arc<dyn Clock>, setting: Option<TimeDelta>) -> Self {
+    pub(in crate::store) fn new(lanes: Arc<Lanes>, clock: Arc<dyn Clock>, setting: Option<TimeDelta>) -> Self {
         describe_counter!(COMPLETED, "Idle services that were completed automatically.");
         counter!(COMPLETED).increment(0);
         let setting = setting.map(|after| after.num_seconds());
-        Self { pool, clock, setting, pace: Pace::new(), entering: Entering::NotBegun }
+        Self { lanes, clock, setting, pace: Pace::new(), entering: Entering::NotBegun }
     }
 
-    /// Processes the services that are due. Returns their number.
-    async fn look(&mut self) -> Result<usize, sqlx::Error> {
+    /// Processes the services of a lane that are due. Returns their number.
+    async fn look(&self, pool: &PgPool) -> Result<usize, sqlx::Error> {
         let now = self.clock.now();
-        let due = due_auto_completions(&self.pool, now, self.pace.size()).await?;
+        let due = due_auto_completions(pool, now, self.pace.size()).await?;
         if due.is_empty() {
             return Ok(0);
         }
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = pool.acquire().await?;
         let judged = self.judge(&mut connection, &due, now).await?;
         reschedule(&mut connection, &judged).await?;
         let idle: Vec<_> = judged.iter().filter(|(_, idle)| *idle == Idleness::Idle).map(|(id, _)| *id).collect();
         drop(connection);
-        let completed = idle.is_empty() || self.complete(&idle, now).await?;
+        let completed = idle.is_empty() || self.complete(pool, &idle, now).await?;
         // Services that could not be completed now are retried later.
         Ok(if completed { due.len() } else { 0 })
     }
@@ -81,8 +90,8 @@ impl CompleteIdleServices {
 
     /// Waits until no event is being written, judges the services again, and ends those that are still idle, so that
     /// every acknowledged event counts. Returns false if the wait is too long.
-    async fn complete(&self, services: &[i64], now: Timestamp) -> Result<bool, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+    async fn complete(&self, pool: &PgPool, services: &[i64], now: Timestamp) -> Result<bool, sqlx::Error> {
+        let mut transaction = pool.begin().await?;
         if !wait_for_events(&mut transaction).await? {
             return Ok(false);
         }
@@ -97,25 +106,26 @@ impl CompleteIdleServices {
     /// Adds open services that the setting may complete to `auto_completions`. Returns whether there may be more of
     /// them.
     async fn enter(&mut self) -> Result<bool, sqlx::Error> {
-        let (after, after_id) = match self.entering {
+        let (from, number, after) = match self.entering {
             Entering::Done => return Ok(false),
-            Entering::After(after, id) => (after, id),
-            Entering::NotBegun => (self.begin_entering().await?, i64::MIN),
-        };
-        self.entering = Entering::After(after, after_id);
-        let now = self.clock.now().to_datetime();
-        let last = match self.setting {
-            Some(setting) => {
-                enter_open_services(&self.pool, (after, after_id), (now, setting), self.pace.size()).await?
+            Entering::In { from, lane, after } => (from, lane, after),
+            Entering::NotBegun => {
+                let from = self.begin_entering().await?;
+                (from, 0, (from, i64::MIN))
             }
-            None => None,
         };
-        if let Some((at, id)) = last {
-            self.entering = Entering::After(at, id);
+        self.entering = Entering::In { from, lane: number, after };
+        if let (Some(lane), Some(setting)) = (self.lanes.all().get(number), self.setting) {
+            let now = self.clock.now().to_datetime();
+            let last = enter_open_services(&lane.pool, after, (now, setting), self.pace.size()).await?;
+            self.entering = match last {
+                Some(after) => Entering::In { from, lane: number, after },
+                None => Entering::In { from, lane: number + 1, after: (from, i64::MIN) },
+            };
             return Ok(true);
         }
         sqlx::query!("-- finish_entering\nupdate deployment set auto_complete_after = $1", self.setting)
-            .execute(&self.pool)
+            .execute(self.lanes.shared())
             .await?;
         self.entering = Entering::Done;
         Ok(false)
@@ -125,7 +135,7 @@ impl CompleteIdleServices {
     /// changed, otherwise a day ago ([`RECENT`]).
     async fn begin_entering(&self) -> Result<DateTime<Utc>, sqlx::Error> {
         let known = sqlx::query_scalar!("-- begin_entering\nselect auto_complete_after from deployment")
-            .fetch_one(&self.pool)
+            .fetch_one(self.lanes.shared())
             .await?;
         if known == self.setting {
             return Ok(self.clock.now().to_datetime() - RECENT);
@@ -142,7 +152,10 @@ impl Job for CompleteIdleServices {
 
     async fn run(&mut self) -> Result<Next, Failure> {
         let start = Instant::now();
-        let looked_at = self.look().await?;
+        let mut looked_at = 0;
+        for lane in self.lanes.all() {
+            looked_at += self.look(&lane.pool).await?;
+        }
         let entered = self.enter().await?;
         let pause = self.pace.after(start.elapsed());
         Ok(if looked_at > 0 || entered { Next::After(pause) } else { Next::Scheduled })
@@ -254,10 +267,10 @@ async fn complete_idle_services(
 /// last service that it read.
 async fn enter_open_services(
     pool: &PgPool,
-    (after, after_id): (DateTime<Utc>, i64),
+    (after, after_id): Reached,
     (now, setting): (DateTime<Utc>, i64),
     limit: i64,
-) -> Result<Option<(DateTime<Utc>, i64)>, sqlx::Error> {
+) -> Result<Option<Reached>, sqlx::Error> {
     let last = sqlx::query!(
         "-- enter_open_services
         with step as (

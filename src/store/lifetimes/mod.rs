@@ -18,10 +18,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tokio::time::sleep;
 
 use super::error::is_lock_timeout;
+use super::lanes::{EachLane, Lanes, enter};
 use super::{Store, StoreError};
 use crate::background::{Jobs, Waker};
 use crate::domain::clock::Clock;
@@ -42,12 +43,6 @@ pub struct LifetimeSettings {
     pub auto_complete_after: Option<TimeDelta>,
 }
 
-/// The advisory lock that every event in an existing service shares until it is committed, once lifetimes are in use.
-/// While it is held exclusively, no event is being written.
-///
-/// The statements that write events name this number, too.
-pub(super) const EVENTS_LOCK: i64 = 5329;
-
 /// The longest time for which the first call that needs lifetimes waits for transactions that write elements.
 const SWITCH_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -61,16 +56,16 @@ pub(super) const BEFORE_ALL: DateTime<Utc> =
 /// Starts the background jobs of lifetimes. Returns the wakers of removal and of purges.
 pub(super) fn start_jobs(
     jobs: &Jobs,
-    pool: &PgPool,
+    lanes: &Arc<Lanes>,
     clock: &Arc<dyn Clock>,
     LifetimeSettings { service_ttl, auto_complete_after }: LifetimeSettings,
 ) -> (Waker, Waker) {
-    let (pool, clock) = (|| pool.clone(), || Arc::clone(clock));
-    let removal = jobs.start(RemoveServices::new(pool()));
-    jobs.start(MeasureRemoval::new(pool(), clock()));
-    jobs.start(AdvanceHorizon { pool: pool(), clock: clock(), service_ttl, removal: removal.clone() });
-    jobs.start(CompleteIdleServices::new(pool(), clock(), auto_complete_after));
-    let purges = jobs.start(RunPurges::new(pool(), clock(), removal.clone()));
+    let removal = jobs.start(EachLane::new(lanes, |lane| RemoveServices::new(lane.pool.clone())));
+    let (lanes, clock) = (|| Arc::clone(lanes), || Arc::clone(clock));
+    jobs.start(MeasureRemoval::new(lanes(), clock()));
+    jobs.start(AdvanceHorizon { lanes: lanes(), clock: clock(), service_ttl, removal: removal.clone() });
+    jobs.start(CompleteIdleServices::new(lanes(), clock(), auto_complete_after));
+    let purges = jobs.start(RunPurges::new(lanes(), clock(), removal.clone()));
     (removal, purges)
 }
 
@@ -88,7 +83,7 @@ impl Store {
         let deadline = Instant::now() + SWITCH_PATIENCE;
         loop {
             let mut transaction = self.pool.begin().await?;
-            if lock_elements(&mut transaction).await? {
+            if lock_elements(&mut transaction, &self.lanes).await? {
                 sqlx::query!("-- use_lifetimes\nupdate deployment set lifetimes = true")
                     .execute(&mut *transaction)
                     .await?;
@@ -105,19 +100,31 @@ impl Store {
 
 /// Waits until the transactions that write elements have ended. Gives up and returns false after 100 ms, because events
 /// queue behind the request for the locks. The transaction is then aborted.
-pub(super) async fn lock_elements(transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn lock_elements(transaction: &mut PgConnection, lanes: &Lanes) -> Result<bool, sqlx::Error> {
     limit_the_wait(transaction).await?;
-    let locked =
-        sqlx::query!("-- lock_elements\nlock table services, states, tasks, dispositions, extensions in share mode");
-    granted(locked.execute(transaction).await)
+    for lane in lanes.all() {
+        if lanes.are_several() {
+            enter(transaction, &lane.path).await?;
+        }
+        let locked = sqlx::query!(
+            "-- lock_elements\nlock table services, states, tasks, dispositions, extensions in share mode"
+        );
+        if !granted(locked.execute(&mut *transaction).await)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
-/// Waits until the events that are being written are committed, and keeps others waiting until the transaction ends.
-/// Gives up and returns false after 100 ms, because new events queue behind the request for the lock. The transaction
-/// is then aborted.
+/// Waits until the events that are being written in a lane are committed, and keeps others waiting until the
+/// transaction ends. Gives up and returns false after 100 ms, because new events queue behind the request for the lock.
+/// The transaction, whose search path is that of the lane, is then aborted.
+///
+/// The lock is an advisory one. Once lifetimes are in use, every event in an existing service shares that of its lane
+/// until it is committed. The function `events_lock` of each lane gives its number.
 async fn wait_for_events(transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
     limit_the_wait(transaction).await?;
-    let locked = sqlx::query!("-- wait_for_events\nselect pg_advisory_xact_lock($1)", EVENTS_LOCK);
+    let locked = sqlx::query!("-- wait_for_events\nselect pg_advisory_xact_lock(events_lock())");
     granted(locked.execute(transaction).await)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::{counter, describe_counter};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tracing::info;
 
 use super::{Pace, is_lock_timeout, wait_for_events};
@@ -14,6 +14,7 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::PurgeId;
 use crate::domain::purge::{Purge, PurgeOperation, PurgeServices, PurgeState};
 use crate::domain::time::Timestamp;
+use crate::store::lanes::{Lanes, enter};
 use crate::store::{Store, StoreError};
 
 const PURGED: &str = "context_services_purged_total";
@@ -82,7 +83,7 @@ impl Store {
 
 /// Carries out purges.
 pub(super) struct RunPurges {
-    pool: PgPool,
+    lanes: Arc<Lanes>,
     clock: Arc<dyn Clock>,
     /// Wakes the removal of purged services.
     removal: Waker,
@@ -91,10 +92,10 @@ pub(super) struct RunPurges {
 }
 
 impl RunPurges {
-    pub(in crate::store) fn new(pool: PgPool, clock: Arc<dyn Clock>, removal: Waker) -> Self {
+    pub(in crate::store) fn new(lanes: Arc<Lanes>, clock: Arc<dyn Clock>, removal: Waker) -> Self {
         describe_counter!(PURGED, "Services that were purged.");
         counter!(PURGED).increment(0);
-        Self { pool, clock, removal, pace: Pace::new(), logged: Instant::now() }
+        Self { lanes, clock, removal, pace: Pace::new(), logged: Instant::now() }
     }
 }
 
@@ -104,17 +105,26 @@ impl Job for RunPurges {
 
     async fn run(&mut self) -> Result<Next, Failure> {
         let start = Instant::now();
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.lanes.shared().begin().await?;
         let Some(running) = running_purge(&mut transaction).await? else { return Ok(Next::Scheduled) };
+        // A purge goes from lane to lane.
+        let (lanes, at) = (self.lanes.all(), usize::try_from(running.reached_lane).unwrap_or(usize::MAX));
+        if let Some(lane) = lanes.get(at).filter(|_| self.lanes.are_several()) {
+            enter(&mut transaction, &lane.path).await?;
+        }
         // The step must see every event that has been acknowledged, since an event may decide whether its service is
         // purged.
         if !wait_for_events(&mut transaction).await? {
             return Ok(Next::After(BUSY));
         }
-        let (purged, done) = match purge_step(&mut transaction, &running, self.pace.size()).await {
+        let (purged, lane_is_done) = match purge_step(&mut transaction, &running, self.pace.size()).await {
             Err(error) if is_lock_timeout(&error) => return Ok(Next::After(BUSY)),
             step => step?,
         };
+        let done = lane_is_done && at + 1 >= lanes.len();
+        if lane_is_done && !done {
+            go_to_next_lane(&mut transaction, running.purge_id).await?;
+        }
         if done {
             end_purge(&mut transaction, running.purge_id, self.clock.now()).await?;
         }
@@ -134,6 +144,7 @@ struct Running {
     before: chrono::DateTime<chrono::Utc>,
     operation: String,
     purged: i64,
+    reached_lane: i32,
 }
 
 /// Locks and returns the oldest running purge that no other node is processing.
@@ -141,14 +152,14 @@ async fn running_purge(transaction: &mut PgConnection) -> Result<Option<Running>
     sqlx::query_as!(
         Running,
         "-- running_purge
-        select purge_id, before, operation, purged from purges where ended_at is null
+        select purge_id, before, operation, purged, reached_lane from purges where ended_at is null
         order by purge_id limit 1 for update skip locked"
     )
     .fetch_optional(transaction)
     .await
 }
 
-/// Hides some services and records the progress. Returns their number and whether the purge is done.
+/// Hides some services of a lane and records the progress. Returns their number and whether all of the lane are.
 async fn purge_step(transaction: &mut PgConnection, running: &Running, limit: i64) -> Result<(i64, bool), sqlx::Error> {
     let open_only = running.operation.contains(".started");
     let completed_only = running.operation.contains(".completed");
@@ -188,6 +199,17 @@ async fn purge_step(transaction: &mut PgConnection, running: &Running, limit: i6
     .fetch_one(transaction)
     .await?;
     Ok((step.purged, step.looked_at < limit))
+}
+
+async fn go_to_next_lane(transaction: &mut PgConnection, id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "-- go_to_next_lane
+        update purges set reached_lane = reached_lane + 1, reached_at = '-infinity', reached_id = 0 where purge_id = $1",
+        id
+    )
+    .execute(transaction)
+    .await
+    .map(drop)
 }
 
 async fn end_purge(transaction: &mut PgConnection, id: i64, now: Timestamp) -> Result<(), sqlx::Error> {

@@ -15,6 +15,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{BEFORE_ALL, Pace, is_lock_timeout, limit_the_wait, wait_for_events};
 use crate::background::{Failure, Job, Next};
 use crate::domain::clock::Clock;
+use crate::store::lanes::Lanes;
 
 const REMOVED: &str = "context_services_removed_rows_total";
 const OVERDUE: &str = "context_services_removal_oldest_due_seconds";
@@ -238,29 +239,32 @@ async fn remove_remains(pool: &PgPool) -> Result<i64, sqlx::Error> {
 
 /// Measures the delay of removal.
 pub(super) struct MeasureRemoval {
-    pool: PgPool,
+    lanes: Arc<Lanes>,
     clock: Arc<dyn Clock>,
-    /// The first deleted or purged service that is still on disk, and the time since which it has been the first.
-    deleted: Option<(i64, DateTime<Utc>)>,
+    /// Of each lane the first deleted or purged service that is still on disk, and the time since which it has been the
+    /// first.
+    deleted: Vec<Option<(i64, DateTime<Utc>)>>,
 }
 
 impl MeasureRemoval {
-    pub(in crate::store) fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
+    pub(in crate::store) fn new(lanes: Arc<Lanes>, clock: Arc<dyn Clock>) -> Self {
         describe_gauge!(
             OVERDUE,
             Unit::Seconds,
             "How long the oldest expired or deleted service has been waiting for removal; 0 if none is waiting."
         );
-        Self { pool, clock, deleted: None }
+        Self { lanes, clock, deleted: Vec::new() }
     }
 
-    /// When this node first saw that the current first deleted service was waiting. The time of a deletion is not
-    /// recorded.
-    fn deleted_since(&mut self, first: Option<i64>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        if self.deleted.map(|(service, _)| service) != first {
-            self.deleted = first.map(|service| (service, now));
+    /// When this node first saw that the current first deleted service of a lane was waiting. The time of a deletion is
+    /// not recorded.
+    fn deleted_since(&mut self, lane: usize, first: Option<i64>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.deleted.resize(self.deleted.len().max(lane + 1), None);
+        let deleted = &mut self.deleted[lane];
+        if deleted.map(|(service, _)| service) != first {
+            *deleted = first.map(|service| (service, now));
         }
-        self.deleted.map(|(_, since)| since)
+        deleted.map(|(_, since)| since)
     }
 }
 
@@ -269,10 +273,12 @@ impl Job for MeasureRemoval {
     const INTERVAL: Duration = Duration::from_secs(10);
 
     async fn run(&mut self) -> Result<Next, Failure> {
-        let expired = oldest_expired_service(&self.pool).await?;
-        let deleted = first_deleted_service(&self.pool).await?;
-        let now = self.clock.now().to_datetime();
-        let oldest = [expired, self.deleted_since(deleted, now)].into_iter().flatten().min();
+        let (now, mut oldest) = (self.clock.now().to_datetime(), None);
+        for (number, lane) in self.lanes.all().iter().enumerate() {
+            let expired = oldest_expired_service(&lane.pool).await?;
+            let deleted = first_deleted_service(&lane.pool).await?;
+            oldest = [oldest, expired, self.deleted_since(number, deleted, now)].into_iter().flatten().min();
+        }
         let overdue = oldest.map_or(Duration::ZERO, |oldest| (now - oldest).to_std().unwrap_or_default());
         gauge!(OVERDUE).set(overdue);
         Ok(Next::Scheduled)

@@ -1,13 +1,16 @@
 //! Queries. Every response needs a few statements, however long it is. They share one snapshot of the database.
 
 mod journeys;
+mod lists;
 mod meanings;
 mod nested;
 mod records;
 mod rows;
+mod spread;
 
 use sqlx::PgConnection;
 
+use super::lanes::Lanes;
 use super::{Store, StoreError};
 use crate::domain::element::{ByStatus, Lifecycle, Service, State, Task};
 use crate::domain::ids::{Element, ElementKey, ServiceId, StateId, TaskId};
@@ -25,12 +28,23 @@ pub(super) use meanings::KnownMeanings;
 struct Found {
     rows: Vec<ElementRow>,
     older: Option<Cursor>,
+    /// Whether the rows are in several lanes. Otherwise the read has entered theirs.
+    spread: bool,
 }
 
 impl Found {
     /// A page of a single row.
     fn one(row: ElementRow) -> Self {
-        Self { rows: vec![row], older: None }
+        Self { rows: vec![row], older: None, spread: false }
+    }
+
+    /// The page that begins with these rows. If there is one more row than the limit, there is an older page.
+    fn page(mut rows: Vec<ElementRow>, listed: &Listed, filter: &Filter) -> Self {
+        let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let older = rows.last().filter(|_| more).map(|oldest| oldest.cursor(rows::element_of(listed)));
+        Self { rows, older, spread: false }
     }
 
     /// Shortens the page to its newest `count` rows; the next older page begins after them.
@@ -51,7 +65,7 @@ fn both<T>(mut first: Page<T>, mut second: Page<T>, element: Element) -> Result<
 impl Store {
     /// Gets a service (docs/api.md §3).
     pub async fn get_service(&self, id: ServiceId, view: &View) -> Result<Service, StoreError> {
-        let read = self.read(async |snapshot| {
+        let read = self.read_service(id, async |snapshot| {
             let row = rows::one(&mut *snapshot, ElementKey::service(id)).await?;
             let row = row.ok_or(Refusal::Unknown(Element::Service))?;
             self.services(snapshot, Found::one(row), view).await
@@ -61,7 +75,7 @@ impl Store {
 
     /// Gets a state of a service (docs/api.md §3).
     pub async fn get_state(&self, service: ServiceId, id: StateId, view: &View) -> Result<State, StoreError> {
-        let read = self.read(async |snapshot| {
+        let read = self.read_service(service, async |snapshot| {
             let row = one_of_service(&mut *snapshot, ElementKey::state(service, id)).await?;
             self.states(snapshot, service, Found::one(row), view).await
         });
@@ -70,7 +84,7 @@ impl Store {
 
     /// Gets a task of a service (docs/api.md §3).
     pub async fn get_task(&self, service: ServiceId, id: TaskId, view: &View) -> Result<Task, StoreError> {
-        let read = self.read(async |snapshot| {
+        let read = self.read_service(service, async |snapshot| {
             let row = one_of_service(&mut *snapshot, ElementKey::task(service, id)).await?;
             self.tasks(snapshot, Found::one(row), view).await
         });
@@ -79,7 +93,7 @@ impl Store {
 
     /// Gets a service in two forms, for people and as recorded, from one snapshot.
     pub async fn show_service(&self, id: ServiceId) -> Result<[Service; 2], StoreError> {
-        self.read(async |snapshot| {
+        self.read_service(id, async |snapshot| {
             let row = rows::one(&mut *snapshot, ElementKey::service(id)).await?;
             let row = row.ok_or(Refusal::Unknown(Element::Service))?;
             let for_people = self.services(&mut *snapshot, Found::one(row.clone()), &View::of_element()).await?;
@@ -91,7 +105,7 @@ impl Store {
 
     /// Gets a state in two forms, for people and as recorded, from one snapshot.
     pub async fn show_state(&self, service: ServiceId, id: StateId) -> Result<[State; 2], StoreError> {
-        self.read(async |snapshot| {
+        self.read_service(service, async |snapshot| {
             let row = one_of_service(&mut *snapshot, ElementKey::state(service, id)).await?;
             let for_people = self.states(&mut *snapshot, service, Found::one(row.clone()), &View::of_element()).await?;
             let recorded = self.states(snapshot, service, Found::one(row), &View::of_record()).await?;
@@ -102,40 +116,13 @@ impl Store {
 
     /// Gets a task in two forms, for people and as recorded, from one snapshot.
     pub async fn show_task(&self, service: ServiceId, id: TaskId) -> Result<[Task; 2], StoreError> {
-        self.read(async |snapshot| {
+        self.read_service(service, async |snapshot| {
             let row = one_of_service(&mut *snapshot, ElementKey::task(service, id)).await?;
             let for_people = self.tasks(&mut *snapshot, Found::one(row.clone()), &View::of_element()).await?;
             let recorded = self.tasks(snapshot, Found::one(row), &View::of_record()).await?;
             both(for_people, recorded, Element::Task)
         })
         .await
-    }
-
-    /// Lists services of a customer or of a contact key (docs/api.md §3). A page is shorter than requested if more
-    /// would be nested in it than the view allows.
-    pub async fn list_services(
-        &self,
-        listed: &Listed,
-        filter: &Filter,
-        view: &View,
-    ) -> Result<Page<Service>, StoreError> {
-        self.read_replica(async |snapshot| {
-            let found = page(&mut *snapshot, listed, filter).await?;
-            self.services(snapshot, found, view).await
-        })
-        .await
-    }
-
-    /// Lists the services recorded last, newest first, without states, tasks or extensions.
-    pub async fn list_latest_services(&self, limit: u32) -> Result<Vec<Service>, StoreError> {
-        let read = self.read_replica(async |snapshot| {
-            let rows = rows::latest(&mut *snapshot, limit).await?;
-            let view = View { for_people: true, ..View::default() };
-            self.services(snapshot, Found { rows, older: None }, &view).await
-        });
-        let mut latest = read.await?.elements;
-        latest.reverse();
-        Ok(latest)
     }
 
     /// Lists states of a service (docs/api.md §3). A page is shorter than requested if more would be nested in it than
@@ -146,7 +133,7 @@ impl Store {
         filter: &Filter,
         view: &View,
     ) -> Result<Page<State>, StoreError> {
-        self.read(async |snapshot| {
+        self.read_service(service, async |snapshot| {
             let found = page(&mut *snapshot, &Listed::States(service), filter).await?;
             self.states(snapshot, service, found, view).await
         })
@@ -155,7 +142,7 @@ impl Store {
 
     /// Lists tasks of a service (docs/api.md §3).
     pub async fn list_tasks(&self, service: ServiceId, filter: &Filter, view: &View) -> Result<Page<Task>, StoreError> {
-        self.read(async |snapshot| {
+        self.read_service(service, async |snapshot| {
             let found = page(&mut *snapshot, &Listed::Tasks(service), filter).await?;
             self.tasks(snapshot, found, view).await
         })
@@ -169,7 +156,8 @@ impl Store {
         view: &View,
     ) -> Result<Page<Service>, StoreError> {
         let ids: Vec<_> = found.rows.iter().map(|row| row.service_id).collect();
-        let (owners, most) = (Owners::Services(&ids), view.most_nested);
+        let owners = if found.spread { Owners::Spread(&ids, &self.lanes) } else { Owners::Services(&ids) };
+        let most = view.most_nested;
         let states = NestedRows::read(&mut *snapshot, Element::State, owners, view.states, most).await?;
         let tasks = NestedRows::read(&mut *snapshot, Element::Task, owners, view.tasks, most).await?;
         found.keep(states.fitting().min(tasks.fitting()), Element::Service);
@@ -188,7 +176,8 @@ impl Store {
         let rows = rows.chain(states.rows().map(|row| (Element::State, row)));
         let rows = rows.chain(tasks.rows().map(|row| (Element::Task, row)));
         let rows: Vec<_> = rows.map(|(element, row)| Member { owner: row.service_id, element, row }).collect();
-        let mut related = self.related(snapshot, &rows, view).await?;
+        let spread = found.spread.then_some(&*self.lanes);
+        let mut related = self.related(snapshot, &rows, view, spread).await?;
         found.keep(related.fitting, Element::Service);
         let lifetimes = self.lifetimes;
         let general = lifetimes.auto_complete_after.map(|after| after.num_seconds());
@@ -223,7 +212,7 @@ impl Store {
         let rows = found.rows.iter().map(|row| member(Element::State, row.element_id, row));
         let tasks_of = |row: &ElementRow| row.state_id.unwrap_or_default();
         let rows: Vec<_> = rows.chain(tasks.rows().map(|row| member(Element::Task, tasks_of(row), row))).collect();
-        let mut related = self.related(snapshot, &rows, view).await?;
+        let mut related = self.related(snapshot, &rows, view, None).await?;
         found.keep(related.fitting, Element::State);
         let state = |row: ElementRow| {
             let tasks = related.by_status(view.tasks, tasks.take(row.element_id.into()), Related::task);
@@ -241,19 +230,20 @@ impl Store {
         let member = |row: &ElementRow| i64::from(row.element_id);
         let rows = found.rows.iter().map(|row| Member { owner: member(row), element: Element::Task, row });
         let rows: Vec<_> = rows.collect();
-        let mut related = self.related(snapshot, &rows, view).await?;
+        let mut related = self.related(snapshot, &rows, view, None).await?;
         found.keep(related.fitting, Element::Task);
         let tasks = found.rows.into_iter().rev().map(|row| related.task(row)).collect();
         Ok(Page { elements: tasks, older: found.older })
     }
 
     /// Reads the meanings of the rows' values, and the selected extensions. The elements of the page, which come first,
-    /// are the owners of all rows.
+    /// are the owners of all rows. `spread` has the lanes if the rows are in several.
     async fn related(
         &self,
         snapshot: &mut PgConnection,
         rows: &[Member<'_>],
         view: &View,
+        spread: Option<&Lanes>,
     ) -> Result<Related, StoreError> {
         let values = rows.iter().flat_map(|member| member.row.values()).collect();
         let meanings = if view.for_people {
@@ -261,7 +251,7 @@ impl Store {
         } else {
             self.meanings.of(&mut *snapshot, values).await?
         };
-        let Records { by_key, fitting } = records::selected(snapshot, rows, &view.extensions).await?;
+        let Records { by_key, fitting } = records::selected(snapshot, rows, &view.extensions, spread).await?;
         Ok(Related { meanings, extensions: by_key, fitting })
     }
 }
@@ -296,15 +286,11 @@ async fn expect_service(snapshot: &mut PgConnection, id: ServiceId) -> Result<()
 
 /// Reads the rows of a page. Fails if the service does not exist.
 async fn page(snapshot: &mut PgConnection, listed: &Listed, filter: &Filter) -> Result<Found, StoreError> {
-    let mut rows = rows::listed(&mut *snapshot, listed, filter).await?;
+    let rows = rows::listed(&mut *snapshot, listed, filter).await?;
     if let (Listed::States(service) | Listed::Tasks(service), true) = (listed, rows.is_empty()) {
         expect_service(snapshot, *service).await?;
     }
-    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let older = rows.last().filter(|_| more).map(|oldest| oldest.cursor(rows::element_of(listed)));
-    Ok(Found { rows, older })
+    Ok(Found::page(rows, listed, filter))
 }
 
 /// The values and extensions that rows refer to.

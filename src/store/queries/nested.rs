@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use sqlx::PgConnection;
 
-use super::rows::{self, ElementRow, Owners};
+use super::rows::{ElementRow, Owners};
+use super::spread;
 use crate::domain::ids::Element;
 use crate::domain::query::Nested;
 
@@ -31,13 +32,13 @@ impl NestedRows {
         if !asked.any() || ids.is_empty() {
             return Ok(nested);
         }
-        let mut rows = rows::nested(connection, element, owners, asked.only(), most + 1).await?;
+        let mut rows = spread::nested(&mut *connection, element, owners, asked.only(), most + 1).await?;
         if let Some(row) = if rows.len() > most { rows.pop() } else { None } {
             let owner = owner_of(owners, &row);
             nested.complete = ids.iter().position(|id| *id == owner).unwrap_or_default();
         }
         if nested.complete == 0 {
-            let all = rows::count_nested(connection, element, owners.first(), asked.only()).await?;
+            let all = spread::count_nested(connection, element, owners.first(), asked.only()).await?;
             nested.omitted = u64::try_from(all).unwrap_or_default().saturating_sub(rows.len() as u64);
         }
         for row in rows.into_iter().rev() {
@@ -76,6 +77,7 @@ impl Owners<'_> {
     fn first(self) -> Self {
         match self {
             Self::Services(ids) => Self::Services(ids.get(..1).unwrap_or_default()),
+            Self::Spread(ids, lanes) => Self::Spread(ids.get(..1).unwrap_or_default(), lanes),
             Self::StatesOf(service, ids) => Self::StatesOf(service, ids.get(..1).unwrap_or_default()),
         }
     }
@@ -83,7 +85,7 @@ impl Owners<'_> {
 
 fn owner_of(owners: Owners<'_>, row: &ElementRow) -> i64 {
     match owners {
-        Owners::Services(_) => row.service_id,
+        Owners::Services(_) | Owners::Spread(..) => row.service_id,
         Owners::StatesOf(..) => row.state_id.unwrap_or_default().into(),
     }
 }

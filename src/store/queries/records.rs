@@ -7,9 +7,11 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::super::batch::ElementColumn;
+use super::spread::in_lanes_of;
 use super::{Member, StoreError};
 use crate::domain::ids::{Element, ElementKey, ServiceId};
 use crate::domain::query::ExtensionSelections;
+use crate::store::lanes::Lanes;
 
 /// The most bytes of extension records in a response (docs/api.md §3).
 const MOST_RECORDS: i64 = 16 * 1024 * 1024;
@@ -24,24 +26,79 @@ pub(super) struct Records {
     pub(super) fitting: usize,
 }
 
+/// An element with the place of its owner on the page.
+type Placed = (ElementKey, i32);
+
+/// A record; `None` if it does not fit into a response.
+struct Found {
+    service_id: i64,
+    element: ElementColumn,
+    element_id: i32,
+    name: String,
+    place: i32,
+    records: Option<Json<Box<RawValue>>>,
+}
+
 /// Reads the selected extensions of rows, as far as they fit into a response. Fails if the extensions of the first
-/// element do not fit.
+/// element do not fit. `spread` has the lanes if the rows are in several.
 pub(super) async fn selected(
     snapshot: &mut PgConnection,
     rows: &[Member<'_>],
     selections: &ExtensionSelections,
+    spread: Option<&Lanes>,
 ) -> Result<Records, StoreError> {
     let mut records = Records { by_key: HashMap::new(), fitting: usize::MAX };
     let is_selected = |member: &Member<'_>| !selections.of(member.element).is_empty();
-    let (places, keys): (Vec<_>, Vec<_>) = placed(rows)
-        .filter(|(_, member)| is_selected(member))
-        .map(|(place, member)| (place, member.row.key(member.element)))
-        .unzip();
-    if keys.is_empty() {
+    let elements = placed(rows).filter(|(_, member)| is_selected(member));
+    let elements: Vec<Placed> = elements.map(|(place, member)| (member.row.key(member.element), place)).collect();
+    if elements.is_empty() {
         return Ok(records);
     }
+    let found = match spread {
+        None => read(snapshot, &elements, selections).await?,
+        Some(lanes) => {
+            let items = elements.iter().map(|element| (element.0.service.0, *element));
+            let read = async |lane: &mut PgConnection, elements: &[Placed]| read(lane, elements, selections).await;
+            let mut found = in_lanes_of(lanes, snapshot, items, read).await?;
+            cut(&mut found);
+            found
+        }
+    };
+    for row in found {
+        let Some(Json(json)) = row.records else {
+            records.fitting = records.fitting.min(usize::try_from(row.place).unwrap_or_default());
+            continue;
+        };
+        let key = ElementKey { service: ServiceId(row.service_id), element: row.element.into(), id: row.element_id };
+        records.by_key.entry(key).or_default().insert(row.name, json);
+    }
+    if records.fitting == 0 { Err(StoreError::TooLarge { limit: MOST_RECORDS }) } else { Ok(records) }
+}
+
+/// Removes the records of several lanes that do not fit into a response together. Those of each lane do.
+fn cut(found: &mut [Found]) {
+    found.sort_by_key(|row| row.place);
+    let mut size = 0;
+    for of_place in found.chunk_by_mut(|one, next| one.place == next.place) {
+        size += of_place.iter().flat_map(|row| &row.records).map(|records| records.get().len()).sum::<usize>();
+        if i64::try_from(size).is_ok_and(|size| size <= MOST_RECORDS) {
+            continue;
+        }
+        for row in of_place {
+            row.records = None;
+        }
+    }
+}
+
+async fn read(
+    snapshot: &mut PgConnection,
+    elements: &[Placed],
+    selections: &ExtensionSelections,
+) -> Result<Vec<Found>, sqlx::Error> {
+    let (keys, places): (Vec<_>, Vec<_>) = elements.iter().copied().unzip();
     let [service, state, task] = Element::ALL.map(|element| selections.of(element));
-    let found = sqlx::query!(
+    let found = sqlx::query_as!(
+        Found,
         r#"-- query_extensions
         with named_like_elements as (
           select lower(name collate "C") as name from extension_schemas
@@ -76,17 +133,8 @@ pub(super) async fn selected(
         task.all_unless_named,
         MOST_RECORDS,
     )
-    .fetch_all(snapshot)
-    .await?;
-    for row in found {
-        let Some(Json(json)) = row.records else {
-            records.fitting = records.fitting.min(usize::try_from(row.place).unwrap_or_default());
-            continue;
-        };
-        let key = ElementKey { service: ServiceId(row.service_id), element: row.element.into(), id: row.element_id };
-        records.by_key.entry(key).or_default().insert(row.name, json);
-    }
-    if records.fitting == 0 { Err(StoreError::TooLarge { limit: MOST_RECORDS }) } else { Ok(records) }
+    .fetch_all(snapshot);
+    found.await
 }
 
 /// Each row with its owner's place on the page. Owners come in the order of the page, before the rows nested in them.

@@ -14,6 +14,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::{Element, ElementKey, ServiceId};
 use crate::domain::query::{Cursor, Filter, Listed, Owner, Span, Status};
 use crate::domain::time::Timestamp;
+use crate::store::lanes::Lanes;
 
 /// Selects the columns that the three tables share, and the columns of the end.
 macro_rules! select {
@@ -245,10 +246,12 @@ pub(super) async fn newest_steps(
 }
 
 /// The elements in which others are nested, in the order of their page.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) enum Owners<'a> {
-    /// Services. Tasks of states are nested in their service, too.
+    /// Services of the lane that the read has entered. Tasks of states are nested in their service, too.
     Services(&'a [i64]),
+    /// Services of several of these lanes.
+    Spread(&'a [i64], &'a Lanes),
     /// States of a service.
     StatesOf(ServiceId, &'a [i32]),
 }
@@ -293,7 +296,7 @@ impl Owners<'_> {
     /// The identifiers of the owners.
     pub(super) fn ids(self) -> Vec<i64> {
         match self {
-            Self::Services(services) => services.to_vec(),
+            Self::Services(services) | Self::Spread(services, _) => services.to_vec(),
             Self::StatesOf(_, states) => states.iter().copied().map(i64::from).collect(),
         }
     }
@@ -301,7 +304,7 @@ impl Owners<'_> {
     /// The column that has the identifier of the owner.
     const fn column(self) -> &'static str {
         match self {
-            Self::Services(_) => "s.service_id",
+            Self::Services(_) | Self::Spread(..) => "s.service_id",
             Self::StatesOf(..) => "coalesce(s.state_id, d.state_id)",
         }
     }
@@ -309,7 +312,9 @@ impl Owners<'_> {
 
 fn push_owners(query: &mut QueryBuilder<'_, Postgres>, owners: Owners<'_>, only: Option<Status>) {
     match owners {
-        Owners::Services(services) => query.push("s.service_id = any(").push_bind(services.to_vec()).push(")"),
+        Owners::Services(services) | Owners::Spread(services, _) => {
+            query.push("s.service_id = any(").push_bind(services.to_vec()).push(")")
+        }
         Owners::StatesOf(service, states) => {
             query.push("s.service_id = ").push_bind(service.0).push(" and ").push(owners.column());
             query.push(" = any(").push_bind(states.to_vec()).push(")")

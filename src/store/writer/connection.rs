@@ -30,6 +30,8 @@ pub(super) struct WriterConnection {
     database: Arc<Database>,
     /// Connections for checks of this one.
     control: PgPool,
+    /// The search path of its session.
+    path: String,
     connection: Option<Owned>,
 }
 
@@ -65,9 +67,9 @@ impl WriterConnection {
     /// Connects, with generic plans forced. By default PostgreSQL would plan small batches anew each time. That took a
     /// third of the time of a single event's statement, although the plan uses primary keys and does not depend on the
     /// parameters.
-    pub(super) async fn open(database: Arc<Database>, control: PgPool) -> Result<Self, sqlx::Error> {
-        let connection = Some(connect(&database).await?);
-        Ok(Self { database, control, connection })
+    pub(super) async fn open(database: Arc<Database>, control: PgPool, path: &str) -> Result<Self, sqlx::Error> {
+        let connection = Some(connect(&database, path).await?);
+        Ok(Self { database, control, path: path.to_owned(), connection })
     }
 
     /// Checks the connection while it is idle, and replaces it if it is lost or read-only, so that no event fails
@@ -79,7 +81,7 @@ impl WriterConnection {
         };
         if !alive {
             // If that fails, the next event reports the cause.
-            self.connection = connect(&self.database).await.ok();
+            self.connection = connect(&self.database, &self.path).await.ok();
         }
     }
 
@@ -87,7 +89,7 @@ impl WriterConnection {
     pub(super) async fn commit(&mut self, writes: &[Write]) -> Result<Vec<Verdict>, sqlx::Error> {
         let mut owned = match self.connection.take() {
             Some(owned) => owned,
-            None => connect(&self.database).await?,
+            None => connect(&self.database, &self.path).await?,
         };
         let backend = owned.backend;
         let committed = tokio::select! {
@@ -110,9 +112,9 @@ impl WriterConnection {
     }
 }
 
-async fn connect(database: &Database) -> Result<Owned, sqlx::Error> {
+async fn connect(database: &Database, path: &str) -> Result<Owned, sqlx::Error> {
     within(ACQUIRE_TIMEOUT, async {
-        let mut connection = database.connect_for_writes().await?;
+        let mut connection = database.connect_for_writes(path).await?;
         connection.execute("set plan_cache_mode = force_generic_plan").await?;
         let backend = sqlx::query_scalar!(
             r#"-- own_backend

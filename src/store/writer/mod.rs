@@ -8,11 +8,12 @@ mod connection;
 mod replies;
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use ::metrics::{
+    Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -22,8 +23,7 @@ use super::command::{Answer, Write};
 use super::connection::Database;
 use super::error::{Load, StoreError, is_outage};
 use super::metrics;
-use crate::background::Jobs;
-use crate::domain::ids::ServiceId;
+use crate::background::Alarms;
 use crate::domain::refusal::Verdict;
 use crate::traces::BatchSpan;
 
@@ -43,10 +43,8 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 pub struct WriterSettings {
     /// The most commands in a transaction.
     pub batch: usize,
-    /// The most commands waiting in the queue of a writer.
+    /// The most commands waiting in the queue of a lane.
     pub queue: usize,
-    /// The number of writers, each with its own connection. All commands of a service go through the same writer.
-    pub writers: usize,
 }
 
 /// Names of the writer's metrics.
@@ -63,41 +61,45 @@ struct Queued {
     caller: Caller,
 }
 
-/// The queues and the loops that they feed.
+/// The writer of a lane: the queue and the loop that it feeds.
 pub(super) struct Writer {
-    queues: RwLock<Vec<mpsc::Sender<Queued>>>,
-    spread: RandomState,
-    loops: TaskTracker,
+    /// `None` once the writer is closed.
+    queue: RwLock<Option<mpsc::Sender<Queued>>>,
+    flushing: TaskTracker,
+    waiting: Gauge,
 }
 
 impl Writer {
-    /// Connects and starts the loops. Connecting first means that no event has to wait for a connection.
+    /// Connects and starts the loop, which writes the tables of a lane: `path` is its search path. Connecting first
+    /// means that no event has to wait for a connection.
     pub(super) async fn start(
         (database, control): (&Arc<Database>, &PgPool),
+        (lane, path): (i32, &str),
         settings: WriterSettings,
-        jobs: &Jobs,
+        alarms: &Alarms,
     ) -> Result<Self, sqlx::Error> {
-        Self::describe();
-        let loops = TaskTracker::new();
-        let mut queues = Vec::new();
-        for _ in 0..settings.writers.max(1) {
-            let (sender, queue) = mpsc::channel(settings.queue.max(1));
-            let connection = WriterConnection::open(Arc::clone(database), control.clone()).await?;
-            let flusher = Loop { queue, connection, batch: settings.batch.max(1) };
-            let alarm = jobs.alarm("writer");
-            loops.spawn(async move {
-                flusher.run().await;
-                // Reached only if the loop ended normally; if it panicked, dropping the alarm raises it.
-                alarm.disarm();
-            });
-            queues.push(sender);
-        }
-        loops.close();
-        Ok(Self { queues: RwLock::new(queues), spread: RandomState::new(), loops })
+        let (sender, queue) = mpsc::channel(settings.queue.max(1));
+        let connection = WriterConnection::open(Arc::clone(database), control.clone(), path).await?;
+        let lane = lane.to_string();
+        let flusher = Loop {
+            queue,
+            connection,
+            batch: settings.batch.max(1),
+            commands: histogram!(metric::BATCH, "lane" => lane.clone()),
+            seconds: histogram!(metric::FLUSH, "lane" => lane.clone()),
+        };
+        let (alarm, flushing) = (alarms.alarm("writer"), TaskTracker::new());
+        flushing.spawn(async move {
+            flusher.run().await;
+            // Reached only if the loop ended normally; if it panicked, dropping the alarm raises it.
+            alarm.disarm();
+        });
+        flushing.close();
+        Ok(Self { queue: RwLock::new(Some(sender)), flushing, waiting: gauge!(metric::WAITING, "lane" => lane) })
     }
 
     /// Registers the help texts of the metrics.
-    fn describe() {
+    pub(super) fn describe() {
         describe_gauge!(metric::WAITING, "Commands waiting to be written.");
         describe_histogram!(metric::BATCH, "Commands per transaction.");
         describe_histogram!(metric::FLUSH, Unit::Seconds, "Time from the start of a batch to its commit.");
@@ -107,17 +109,15 @@ impl Writer {
         counter!(metric::ALONE).increment(0);
     }
 
-    /// Sets the gauges, which are sampled rather than counted.
+    /// Sets the gauge, which is sampled rather than counted.
     pub(super) fn measure(&self) {
-        let queues = self.queues.read();
-        let waiting = |queue: &mpsc::Sender<Queued>| queue.max_capacity() - queue.capacity();
-        let waiting = queues.map_or(0, |queues| queues.iter().map(waiting).sum());
-        gauge!(metric::WAITING).set(u32::try_from(waiting).unwrap_or(u32::MAX));
+        let waiting = self.queue().map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        self.waiting.set(u32::try_from(waiting).unwrap_or(u32::MAX));
     }
 
-    /// Returns whether every queue is full, so that any command would be refused.
+    /// Returns whether the queue is full, so that any command would be refused.
     pub(super) fn is_full(&self) -> bool {
-        self.queues.read().is_ok_and(|queues| queues.iter().all(|queue| queue.capacity() == 0))
+        self.queue.read().is_ok_and(|queue| queue.as_ref().is_none_or(|queue| queue.capacity() == 0))
     }
 
     /// Writes a command. Returns when its transaction has committed or failed.
@@ -125,7 +125,7 @@ impl Writer {
         if cfg!(feature = "floor") {
             return Ok(Verdict::Done);
         }
-        let Some(queue) = self.queue_of(write.command.key().service) else {
+        let Some(queue) = self.queue() else {
             return Err(StoreError::Unavailable(None));
         };
         let (caller, answered) = Caller::here();
@@ -140,19 +140,16 @@ impl Writer {
         }
     }
 
-    fn queue_of(&self, service: ServiceId) -> Option<mpsc::Sender<Queued>> {
-        let queues = self.queues.read().ok()?;
-        let count = u64::try_from(queues.len()).ok().filter(|count| *count > 0)?;
-        let at = usize::try_from(self.spread.hash_one(service) % count).ok()?;
-        queues.get(at).cloned()
+    fn queue(&self) -> Option<mpsc::Sender<Queued>> {
+        self.queue.read().ok()?.clone()
     }
 
     /// Refuses new commands, and returns when all accepted ones have been written and answered.
     pub(super) async fn close(&self) {
-        if let Ok(mut queues) = self.queues.write() {
-            queues.clear();
+        if let Ok(mut queue) = self.queue.write() {
+            *queue = None;
         }
-        self.loops.wait().await;
+        self.flushing.wait().await;
     }
 }
 
@@ -160,6 +157,8 @@ struct Loop {
     queue: mpsc::Receiver<Queued>,
     connection: WriterConnection,
     batch: usize,
+    commands: Histogram,
+    seconds: Histogram,
 }
 
 impl Loop {
@@ -201,8 +200,8 @@ impl Loop {
             span.end(writes.len(), committed.is_err());
         }
         let away = committed.as_ref().is_err_and(is_outage);
-        histogram!(metric::FLUSH).record(start.elapsed());
-        histogram!(metric::BATCH).record(u32::try_from(writes.len()).unwrap_or(u32::MAX));
+        self.seconds.record(start.elapsed());
+        self.commands.record(u32::try_from(writes.len()).unwrap_or(u32::MAX));
         let answers: Vec<Answer> = match committed {
             Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
             Err(error) if writes.len() == 1 => vec![Err(error.into())],

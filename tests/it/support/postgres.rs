@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use context_services::domain::clock::SystemClock;
 use context_services::postgres::{EmbeddedPostgres, EmbeddedSettings};
-use context_services::store::{LifetimeSettings, ReadSettings, Store, StoreSettings, WriterSettings};
+use context_services::store::{self, LifetimeSettings, ReadSettings, Store, StoreSettings, WriterSettings};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Executor};
 use tempfile::TempDir;
@@ -79,9 +79,21 @@ impl Database {
         options.connect().await.unwrap().execute(statement).await.unwrap();
     }
 
-    /// Opens a connection to the database.
+    /// Runs a statement in each lane, as the server's administrator.
+    pub(crate) async fn administer_lanes(&self, statement: &str) {
+        self.administer_inside(statement).await;
+        for lane in 1..lanes() {
+            self.administer_inside(&format!("set search_path = lane_{lane}, public; {statement}")).await;
+        }
+    }
+
+    /// Opens a connection to the database, which sees the tables of all lanes as one.
     pub(crate) async fn connect(&self) -> PgConnection {
-        self.options.connect().await.unwrap()
+        let mut connection = self.options.connect().await.unwrap();
+        if lanes() > 1 {
+            connection.execute("set search_path = all_lanes, public").await.unwrap();
+        }
+        connection
     }
 }
 
@@ -115,8 +127,30 @@ impl Server {
         admin.close().await.unwrap();
         let store = Store::open(settings(options.clone().database(&template)), Arc::new(SystemClock)).await.unwrap();
         store.close().await;
+        if lanes() > 1 {
+            add_lanes(&options.clone().database(&template), lanes() - 1).await;
+        }
         Self { options, template }
     }
+}
+
+/// The number of lanes of every database that is a copy of the template.
+pub(crate) fn lanes() -> u32 {
+    std::env::var_os("TEST_LANES").map_or(1, |lanes| lanes.to_str().unwrap().parse().unwrap())
+}
+
+/// The schema with the rows of a service.
+pub(crate) fn schema_of(service: i64) -> String {
+    match service / 1_000_000_000_000 {
+        0 => "public".to_owned(),
+        lane => format!("lane_{lane}"),
+    }
+}
+
+/// Adds lanes to a database, whose tables can then be written as if they were in one lane.
+pub(crate) async fn add_lanes(database: &PgConnectOptions, count: u32) {
+    store::add_lanes(database.clone().into(), count, Duration::ZERO).await.unwrap();
+    database.connect().await.unwrap().execute(include_str!("lanes.sql")).await.unwrap();
 }
 
 /// The store's settings in tests.
@@ -130,7 +164,7 @@ pub(crate) fn settings(database: PgConnectOptions) -> StoreSettings {
         open_extensions: false,
         lifetimes: LifetimeSettings::default(),
         map_names: false,
-        writer: WriterSettings { batch: 64, queue: 512, writers: 1 },
+        writer: WriterSettings { batch: 64, queue: 512 },
     }
 }
 
