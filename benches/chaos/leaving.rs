@@ -37,18 +37,20 @@ pub(crate) struct Leaving {
 impl Leaving {
     /// Starts services of each kind, each with a state, and a task that has an extension record.
     pub(crate) async fn start(world: &World) -> Self {
-        let start = async |service: Value| {
+        let start = async |owner: &str, mut service: Value| {
             let mut services = Vec::new();
-            for _ in 0..EACH {
+            for at in 0..EACH {
+                // Customers differ, so that the services are in different lanes.
+                service[owner] = format!("leaves {at}").into();
                 services.push(start_service(world, &service).await);
             }
             services
         };
         let ids = |services: &[(i64, i64)]| services.iter().map(|(service, _)| *service).collect();
-        let open = start(json!({"customer_id": "is idle", "auto_complete_after": LIFETIME})).await;
+        let open = start("customer_id", json!({"auto_complete_after": LIFETIME})).await;
         Self {
-            expiring: ids(&start(json!({"customer_id": "expires", "ttl": LIFETIME})).await),
-            purged: ids(&start(json!({"contact_key": "is purged"})).await),
+            expiring: ids(&start("customer_id", json!({"ttl": LIFETIME})).await),
+            purged: ids(&start("contact_key", json!({})).await),
             idle: ids(&open),
             open,
             ended: Vec::new(),

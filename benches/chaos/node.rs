@@ -36,6 +36,14 @@ impl Node {
         self.child = spawn(&self.address, &self.database_url);
     }
 
+    /// Adds lanes to the database of the node.
+    pub(crate) fn add_lanes(&self, count: usize) {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_context-services"));
+        program.env_clear().env("DATABASE_URL", &self.database_url).current_dir("/").stdout(Stdio::null());
+        let status = program.args(["lanes", "add", &count.to_string()]).status().unwrap();
+        assert!(status.success(), "lanes are added: {status}");
+    }
+
     /// Waits until the node is ready.
     pub(crate) async fn until_ready(&self) {
         let ready = async {
