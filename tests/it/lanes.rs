@@ -125,6 +125,9 @@ async fn a_list_has_what_a_customer_had_before_lanes_were_added_and_what_was_ass
             node.post(&format!("/customers/customer {to}/services/{service}"), &json!({})).await.is(204);
             all[to].insert(service);
         }
+        // No lane is waited for here. A node learns of new ones at the latest when it is asked for a service in one.
+        let newest = all.iter().flatten().max().unwrap();
+        app.get(&format!("/services/{newest}")).await.is(200);
         for (at, known) in all.iter().enumerate() {
             for node in [&app, &node] {
                 let list = node.get(&format!("/customers/customer {at}/services?limit=100")).await.is(200);
